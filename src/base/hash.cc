@@ -1,0 +1,88 @@
+// The one-shot MD5() is deprecated in OpenSSL 3 in favour of EVP, which costs 2 to 6 times as much
+// for a short key because it fetches or copies a context; see docs/adr/0002-dependencies.md.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "base/hash.h"
+
+#include <openssl/md5.h>
+
+#include <bit>
+#include <cstring>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#ifdef __x86_64__
+#include <nmmintrin.h>
+#endif
+
+namespace gyre {
+namespace {
+
+std::uint64_t BigEndian64(const unsigned char* at) {
+  std::uint64_t word;
+  std::memcpy(&word, at, sizeof word);
+  return __builtin_bswap64(word);
+}
+
+constexpr std::uint32_t kCrc32cPolynomial = 0x82F63B78;  // reflected
+
+constexpr std::array<std::uint32_t, 256> MakeCrcTable() {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t byte = 0; byte < 256; ++byte) {
+    std::uint32_t crc = byte;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? kCrc32cPolynomial : 0);
+    table[byte] = crc;
+  }
+  return table;
+}
+constexpr std::array<std::uint32_t, 256> kCrcTable = MakeCrcTable();
+
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) std::uint32_t Crc32cSse42(std::string_view bytes,
+                                                            std::uint32_t seed) {
+  std::uint64_t crc = ~seed;
+  const char* at = bytes.data();
+  std::size_t left = bytes.size();
+  for (; left >= 8; at += 8, left -= 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, sizeof word);
+    crc = _mm_crc32_u64(crc, word);
+  }
+  auto crc32 = static_cast<std::uint32_t>(crc);
+  for (; left > 0; ++at, --left) crc32 = _mm_crc32_u8(crc32, static_cast<unsigned char>(*at));
+  return ~crc32;
+}
+#endif
+
+}  // namespace
+
+Hash128 Md5(std::string_view bytes) {
+  unsigned char digest[MD5_DIGEST_LENGTH];
+  MD5(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
+  return {BigEndian64(digest), BigEndian64(digest + 8)};
+}
+
+Hash128 Xxh3_128(std::string_view bytes) {
+  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+  return {hash.high64, hash.low64};
+}
+
+std::uint64_t Xxh3_64(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+std::uint32_t Crc32cPortable(std::string_view bytes, std::uint32_t seed) {
+  std::uint32_t crc = ~seed;
+  for (const char byte : bytes) {
+    crc = kCrcTable[(crc ^ static_cast<unsigned char>(byte)) & 0xFF] ^ (crc >> 8);
+  }
+  return ~crc;
+}
+
+std::uint32_t Crc32c(std::string_view bytes, std::uint32_t seed) {
+#ifdef __x86_64__
+  static const bool has_sse42 = __builtin_cpu_supports("sse4.2") != 0;
+  if (has_sse42) return Crc32cSse42(bytes, seed);
+#endif
+  return Crc32cPortable(bytes, seed);
+}
+
+}  // namespace gyre

@@ -1,0 +1,35 @@
+#include "base/hash.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace gyre {
+namespace {
+
+// Goal: tokens are the MD5 of RFC 1321, first digest byte highest (paper 4.2).
+TEST(HashTest, Md5MatchesTheRfc) {
+  EXPECT_EQ(Md5(""), (Hash128{0xd41d8cd98f00b204, 0xe9800998ecf8427e}));
+  EXPECT_EQ(Md5("message digest"), (Hash128{0xf96b697d7cb7938d, 0x525a2f31aaf161d0}));
+}
+
+// Goal: frames and records carry the CRC of RFC 3720 (iSCSI), on every processor.
+TEST(HashTest, Crc32cMatchesTheRfcAndTheTable) {
+  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(Crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+  EXPECT_EQ(Crc32c("123456789"), 0xe3069283u);
+  std::string text;
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(Crc32c(text), Crc32cPortable(text)) << i;
+    text.push_back(static_cast<char>(i * 7));
+  }
+  EXPECT_EQ(Crc32c("6789", Crc32c("12345")), Crc32c("123456789"));
+}
+
+TEST(HashTest, Xxh3MatchesItsReference) {
+  EXPECT_EQ(Xxh3_64(""), 0x2d06800538d394c2u);
+  EXPECT_EQ(Xxh3_128(""), (Hash128{0x99aa06d3014798d8, 0x6001c324468d497f}));
+}
+
+}  // namespace
+}  // namespace gyre

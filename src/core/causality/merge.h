@@ -1,0 +1,107 @@
+// The join of two records, and the changes a coordinator makes to one. All pure.
+#pragma once
+
+#include <optional>
+#include <variant>
+
+#include "core/causality/record.h"
+#include "core/config.h"
+
+namespace gyre {
+
+// Commutative, associative, idempotent: a sibling stays if both have it, or if the side that lacks
+// it has not seen its dot. Cost: linear in siblings and clock entries.
+Record Join(const Record& a, const Record& b);
+
+// How `a` stands to `b` by what they have seen and hold.
+enum class Causal : std::uint8_t { kEqual, kNewer, kOlder, kConcurrent };
+// kEqual: same dots seen and same siblings. kNewer: Join(a, b) has the dots and siblings of `a`.
+Causal Compare(const Record& a, const Record& b);
+
+// Names writes: draws epochs for one actor, which only rise. One per shard.
+class DotSource {
+ public:
+  DotSource(ActorId actor, std::uint64_t next_epoch) : actor_(actor), next_epoch_(next_epoch) {}
+
+  // The next dot for a row whose own writes are `own` (nullopt: no row). Begins a new epoch unless
+  // the row was begun by this very actor. Updates nothing in the row: the caller stores the
+  // OwnWrites {dot.actor, dot.epoch, dot.n} with the record, in one write.
+  Dot Next(const std::optional<OwnWrites>& own);
+  // From now on as another incarnation: after a failed write, whose dot must not come twice.
+  void Retire(ActorId fresh);
+
+  ActorId actor() const { return actor_; }
+  std::uint64_t next_epoch() const { return next_epoch_; }
+
+ private:
+  ActorId actor_;
+  std::uint64_t next_epoch_;
+};
+
+// Draws an actor for `node`: the node's id over 40 random bits.
+ActorId DrawActor(NodeId node, class Prng& prng);
+
+// Hybrid logical clock of one shard.
+class HybridClock {
+ public:
+  explicit HybridClock(Duration lead_max) : lead_max_(lead_max) {}
+  // Later than everything returned or observed before.
+  HybridTime Tick(WallTime now);
+  // Takes over a peer's time, unless it is more than lead_max ahead of `now`.
+  void Observe(HybridTime peer, WallTime now);
+
+ private:
+  Duration lead_max_;
+  HybridTime last_;
+};
+
+// ---- What a client asks of one key --------------------------------------------------------
+
+// Stores a value over what `context` covers (KV.PUT, HTTP PUT); nullopt: over what the coordinator
+// knows (plain SET).
+struct WriteValue {
+  std::optional<VersionVector> context;
+  Bytes value;
+  std::uint64_t checksum = 0;
+  WallTime expiry = kNeverExpires;
+  bool keep_expiry = false;  // SET KEEPTTL: take over the newest live sibling's expiry
+};
+// Deletes what `context` covers; nullopt: what the coordinator knows.
+struct DeleteValue {
+  std::optional<VersionVector> context;
+};
+// Gives each live sibling a new expiry (kNeverExpires: PERSIST), as new writes of the same values.
+// Siblings stay siblings.
+struct SetExpiry {
+  // As Redis: only if there is no expiry (NX), there is one (XX), it is later (GT), earlier (LT).
+  enum class Condition : std::uint8_t { kAlways, kIfNone, kIfAny, kIfLater, kIfEarlier };
+  WallTime expiry = kNeverExpires;
+  Condition condition = Condition::kAlways;
+};
+using Mutation = std::variant<WriteValue, DeleteValue, SetExpiry>;
+
+struct Applied {
+  Record record;
+  OwnWrites own;         // to be stored with the record
+  bool changed = false;  // false: nothing to write (EXPIRE of an absent key); record is as before
+};
+
+struct ApplyLimits {
+  std::size_t siblings_max;
+  std::size_t clock_entries_max;
+  Duration clock_entry_age_safe;
+};
+
+// Makes the coordinator's new record (design: life of a put, step 3): joins the context into the
+// clock, drops the covered siblings, adds the new one under a fresh dot, truncates the clock.
+// A delete with nothing live to cover still writes its tombstone if the clock is not empty.
+// Errors: kOverloaded past siblings_max.
+Result<Applied> Apply(const Mutation& mutation, const Record& before,
+                      const std::optional<OwnWrites>& own, DotSource& dots, HybridClock& clock,
+                      WallTime now, const ApplyLimits& limits);
+
+// Paper 4.4: past `entries_max` drops the entries with the oldest time, if older than `age_safe`,
+// never one that names a live sibling of the record, nor `keep`. Returns how many went.
+int Truncate(Record& record, const Dot& keep, WallTime now, const ApplyLimits& limits);
+
+}  // namespace gyre

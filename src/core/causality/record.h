@@ -1,0 +1,89 @@
+// All that is kept of one key: what was seen (version vector), and the siblings that no one has
+// reconciled yet. Paper 4.4. Its bytes are the same on disk and on the wire (docs/disk-format.md).
+// Invariants: siblings are sorted by dot, unique, each covered by the clock.
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "core/causality/version_vector.h"
+
+namespace gyre {
+
+// Hybrid logical time: wall milliseconds in the upper 48 bits, a counter below. Decides only which
+// sibling is the newest.
+struct HybridTime {
+  std::uint64_t value = 0;
+
+  static constexpr HybridTime Of(WallTime wall) {
+    return {static_cast<std::uint64_t>(wall.ms < 0 ? 0 : wall.ms) << 16};
+  }
+  constexpr WallTime wall() const { return {static_cast<std::int64_t>(value >> 16)}; }
+  constexpr auto operator<=>(const HybridTime&) const = default;
+};
+
+// Append only; part of the format. Types past kTombstone (sets, counters, maps) are for later;
+// a decoder refuses those it does not know (kUnsupported).
+enum class ValueType : std::uint8_t { kTombstone = 0, kBytes = 1 };
+
+inline constexpr WallTime kNeverExpires{0};
+
+struct Sibling {
+  Dot dot;
+  HybridTime time;
+  WallTime expiry = kNeverExpires;  // at this instant it turns into a tombstone, on every replica
+  ValueType type = ValueType::kBytes;
+  std::uint64_t checksum = 0;  // Xxh3_64 of the value's bytes, made where the value entered
+  Bytes value;                 // empty for a tombstone
+
+  bool operator==(const Sibling&) const = default;
+  bool LiveAt(WallTime now) const {
+    return type != ValueType::kTombstone && (expiry == kNeverExpires || now < expiry);
+  }
+};
+
+struct Record {
+  using Siblings = boost::container::small_vector<Sibling, 2>;
+
+  VersionVector clock;
+  Siblings siblings;
+
+  bool operator==(const Record&) const = default;
+  bool empty() const { return clock.empty() && siblings.empty(); }
+
+  // The live sibling with the latest hybrid time (of equal times, the greater dot); null if every
+  // sibling is deleted or expired. This is the resolver of plain GET.
+  const Sibling* NewestLive(WallTime now) const;
+  bool AnyLiveAt(WallTime now) const { return NewestLive(now) != nullptr; }
+
+  // One block holding the whole record. Cost: one allocation, one copy of the values.
+  Bytes Encode() const;
+  // Values are slices of `bytes`. Every checksum is verified.
+  // Errors: kCorruption (format, limit, order or checksum), kUnsupported (a newer format).
+  static Result<Record> Decode(const Bytes& bytes);
+};
+
+// What a shard knows of its own writes to a key, beside the record and never replicated: the epoch
+// it began and its last n. Valid only while `actor` is the shard's present actor.
+struct OwnWrites {
+  ActorId actor;
+  std::uint64_t epoch = 0;
+  std::uint64_t n = 0;
+
+  bool operator==(const OwnWrites&) const = default;
+};
+
+// What storage keeps under a RowKey. The record stays encoded: it goes to disk, to peers and back
+// as these bytes.
+struct Row {
+  OwnWrites own;
+  Bytes record;
+
+  bool operator==(const Row&) const = default;
+};
+
+}  // namespace gyre

@@ -1,0 +1,48 @@
+// Every limit and tunable of the core, with its unit. Beside each stands the range that the
+// simulator draws from (sim). Limits that are part of a format are constants; the rest is data.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace gyre {
+
+// Formats: changing one changes docs/wire-format.md and docs/disk-format.md.
+inline constexpr std::size_t kKeyBytesMax = 64 * 1024;
+inline constexpr std::size_t kValueBytesHardMax = 64 * 1024 * 1024;
+inline constexpr std::size_t kSiblingsHardMax = 100'000;      // per record, when decoding
+inline constexpr std::size_t kClockEntriesHardMax = 100'000;  // per record, when decoding
+inline constexpr std::size_t kRecordBytesMax = 256 * 1024 * 1024;
+inline constexpr std::size_t kContextBytesMax = 64 * 1024;
+inline constexpr int kPartitionBitsMax = 16;
+inline constexpr int kPartitionBitsDefault = 8;
+inline constexpr std::size_t kReplicasMax = 16;  // N
+inline constexpr std::size_t kNodesMax = 16'384;
+
+struct CoreConfig {
+  // A value larger than this is refused where it enters.
+  std::size_t value_bytes_max = 8 * 1024 * 1024;
+  // Siblings of one record past which a put that would add one more is refused (kOverloaded): the
+  // policy for hot keys with blind writers. Never drops a sibling.
+  std::size_t siblings_max = 1'000;  // sim: 20..1000
+  // Paper 4.4: past this many clock entries the oldest go, if older than clock_entry_age_safe.
+  std::size_t clock_entries_max = 10;                            // sim: 4..16
+  Duration clock_entry_age_safe = Duration::Seconds(24 * 3600);  // sim: 1 s..24 h
+  // From a client's request to its answer, at the latest.
+  Duration request_timeout = Duration::Millis(2'000);  // sim: 50 ms..2 s
+  // How long a get that has answered waits for stragglers before it repairs what it knows.
+  Duration straggler_timeout = Duration::Millis(500);  // sim: 10..500 ms
+  // Requests in flight per shard, past which new ones are refused (kOverloaded).
+  std::size_t requests_in_flight_max = 20'000;  // sim: 100..20000
+  // Requests waiting for one key's row, past which new ones are refused.
+  std::size_t waiters_per_key_max = 10'000;  // sim: 50..10000
+  // How far ahead of its own clock a node lets peers push its hybrid clock.
+  Duration hybrid_clock_lead_max = Duration::Seconds(60);  // sim: 100 ms..60 s
+  // Rows that one page of a scan returns at the most, and their bytes.
+  std::size_t scan_rows_max = 1'000;
+  std::size_t scan_bytes_max = 4 * 1024 * 1024;
+};
+
+}  // namespace gyre

@@ -1,0 +1,49 @@
+// What the core wants done. A handler appends to Effects and never waits: the driver (server or
+// simulator) carries them out in order after the handler returns, and answers with events.
+#pragma once
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/key.h"
+#include "core/request.h"
+#include "core/wire/messages.h"
+
+namespace gyre {
+
+// Send to another node; the link may be down or full, then it is as if lost.
+struct SendEffect {
+  NodeId to;
+  std::optional<ShardId> to_shard;  // set on replies
+  Message message;
+};
+// Answered by Shard::OnReadDone(id). A read sees every write the shard asked for before it, durable
+// or not.
+struct ReadEffect {
+  RequestId id;
+  RowKey key;
+};
+// Answered by Shard::OnWriteDone(id) once as durable as configured. Writes of one key are carried
+// out in the order asked.
+struct WriteEffect {
+  RequestId id;
+  RowKey key;
+  Row row;
+};
+// Rows of one partition in order, answered by Shard::OnScanDone(id).
+struct ScanEffect {
+  RequestId id;
+  ScanRequest request;
+};
+// The client's answer.
+struct ReplyEffect {
+  ClientId client;
+  ClientResult result;
+};
+
+using Effect = std::variant<SendEffect, ReadEffect, WriteEffect, ScanEffect, ReplyEffect>;
+using Effects = std::vector<Effect>;
+
+}  // namespace gyre

@@ -1,0 +1,76 @@
+// One shard: the partitions p with p mod T = its index, and everything the protocol does for them.
+// Single-threaded, without I/O. It only routes: requests to coordinators, messages to the replica.
+// Events come in through the On* methods; effects go out through `out`, carried out by the driver.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/prng.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "core/causality/merge.h"
+#include "core/cluster_view.h"
+#include "core/config.h"
+#include "core/effects.h"
+#include "core/ids.h"
+#include "core/wire/messages.h"
+
+namespace gyre {
+
+// Counters of one shard, published by the server; plain integers, read on the shard's own thread.
+struct ShardCounters {
+  std::uint64_t gets = 0, puts = 0, scans = 0, forwards = 0;           // client requests
+  std::uint64_t replica_gets = 0, replica_puts = 0, replica_scans = 0;  // from peers
+  std::uint64_t read_repairs = 0;           // records sent to stale owners
+  std::uint64_t reads_blocked_on_repair = 0;  // gets that waited for a write-back
+  std::uint64_t unavailable = 0, outcome_unknown = 0, overloaded = 0;
+  std::uint64_t siblings_created = 0;       // puts that left more than one live sibling
+  std::uint64_t clock_entries_truncated = 0;
+  std::uint64_t corrupt_rows = 0, corrupt_messages = 0, wrong_epoch = 0, storage_errors = 0;
+  std::uint64_t actors_retired = 0;
+};
+
+struct ShardOptions {
+  NodeId node;
+  ShardId shard;
+  std::uint16_t shard_count = 1;
+  ActorId actor;                  // chosen by the driver through causality/actor.h
+  std::uint64_t next_epoch = 1;
+  std::uint64_t seed = 0;
+  CoreConfig config;
+};
+
+class Shard {
+ public:
+  Shard(const ShardOptions& options, ClusterViewPtr view);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  // REQUIRES: the request's key or partition belongs to this shard.
+  void OnClientRequest(ClientId client, ClientRequest request, Now now, Effects& out);
+  void OnMessage(NodeId from, ShardId from_shard, Message message, Now now, Effects& out);
+  void OnReadDone(RequestId id, Result<std::optional<Row>> row, Now now, Effects& out);
+  void OnWriteDone(RequestId id, Status status, Now now, Effects& out);
+  void OnScanDone(RequestId id, Result<ScanOutcome> outcome, Now now, Effects& out);
+  // The link to a peer came up, or went down or filled up: it is not planned with until it is back.
+  void OnPeerUp(NodeId peer, Now now, Effects& out);
+  void OnPeerDown(NodeId peer, Now now, Effects& out);
+  // Something is due; the driver calls it at NextWake() or soon after.
+  void OnTick(Now now, Effects& out);
+  Instant NextWake() const;
+  void OnView(ClusterViewPtr view);
+
+  const ShardCounters& counters() const;
+  // Present actor and the first epoch it has not drawn: what a clean stop stores.
+  const DotSource& dots() const;
+  std::size_t requests_in_flight() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gyre

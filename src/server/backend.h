@@ -1,0 +1,41 @@
+// What the front ends (RESP, HTTP) may ask of the node, on their own shard's thread. They know
+// nothing of shards, links or engines behind it; tests use a fake.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/time.h"
+#include "core/cluster_view.h"
+#include "core/config.h"
+#include "core/request.h"
+#include "server/node_stats.h"
+
+namespace gyre {
+
+struct ServerConfig;
+
+// Receives answers. Must outlive its pending requests.
+class ResultSink {
+ public:
+  virtual ~ResultSink() = default;
+  virtual void OnResult(std::uint64_t tag, ClientResult result) = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual const ClusterViewPtr& view() const = 0;
+  virtual const ServerConfig& config() const = 0;
+  virtual Now now() const = 0;  // read once per loop turn
+  // Exactly one OnResult(tag) follows; it may come before Submit returns (a hit in memory on a
+  // single node), and Submit may be called from within OnResult.
+  virtual void Submit(ClientRequest request, ResultSink* sink, std::uint64_t tag) = 0;
+  // The whole node, all shards: counters as last published (at most 100 ms old).
+  virtual NodeStats Stats() const = 0;
+  // This shard's own histogram for a finished client operation.
+  virtual void RecordLatency(Operation operation, Duration elapsed) = 0;
+};
+
+}  // namespace gyre

@@ -1,0 +1,97 @@
+// What a node tells about itself: counters, gauges and latency histograms, summed over its shards.
+// Source of /metrics, /v1/status, INFO and `gyre status`.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "core/shard.h"
+#include "storage/engine.h"
+
+namespace gyre {
+
+enum class Operation : std::uint8_t { kGet, kPut, kDelete, kScan, kOther };
+inline constexpr std::size_t kOperationCount = 5;
+constexpr const char* OperationName(Operation operation) {
+  constexpr const char* kNames[] = {"get", "put", "delete", "scan", "other"};
+  return kNames[static_cast<std::size_t>(operation)];
+}
+
+// Log-linear histogram of microseconds: 4 buckets for each power of two, up to 2^26 us (67 s).
+class LatencyHistogram {
+ public:
+  static constexpr int kSubBits = 2;
+  static constexpr std::size_t kBuckets = 27 << kSubBits;
+
+  void Record(Duration elapsed) {
+    const std::uint64_t us = elapsed.us < 0 ? 0 : static_cast<std::uint64_t>(elapsed.us);
+    ++counts_[BucketOf(us)];
+    ++count_;
+    sum_us_ += us;
+  }
+  void Merge(const LatencyHistogram& o) {
+    for (std::size_t i = 0; i < kBuckets; ++i) counts_[i] += o.counts_[i];
+    count_ += o.count_;
+    sum_us_ += o.sum_us_;
+  }
+  std::uint64_t count() const { return count_; }
+  std::uint64_t sum_us() const { return sum_us_; }
+  std::uint64_t bucket_count(std::size_t bucket) const { return counts_[bucket]; }
+  // Largest value of a bucket, in microseconds.
+  static std::uint64_t UpperBound(std::size_t bucket) {
+    if (bucket < (2u << kSubBits)) return bucket;
+    const std::size_t exponent = (bucket >> kSubBits) - 1;
+    const std::size_t sub = bucket & ((1u << kSubBits) - 1);
+    return ((((1u << kSubBits) + sub + 1) << exponent)) - 1;
+  }
+  // The upper bound of the bucket that holds quantile q (0..1]; 0 if empty.
+  std::uint64_t QuantileUs(double q) const {
+    const auto rank = static_cast<std::uint64_t>(q * static_cast<double>(count_) + 0.5);
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i < kBuckets; ++i) {
+      seen += counts_[i];
+      if (seen >= rank && seen > 0) return UpperBound(i);
+    }
+    return 0;
+  }
+
+ private:
+  static std::size_t BucketOf(std::uint64_t us) {
+    if (us < (2u << kSubBits)) return static_cast<std::size_t>(us);
+    const int exponent = 63 - __builtin_clzll(us) - kSubBits;
+    const std::size_t bucket = (static_cast<std::size_t>(exponent + 1) << kSubBits) +
+                               ((us >> exponent) & ((1u << kSubBits) - 1));
+    return bucket < kBuckets ? bucket : kBuckets - 1;
+  }
+  std::array<std::uint64_t, kBuckets> counts_{};
+  std::uint64_t count_ = 0;
+  std::uint64_t sum_us_ = 0;
+};
+
+struct PeerStats {
+  NodeId id;
+  std::string name;
+  std::string address;
+  bool up = false;               // every shard's link
+  std::uint64_t queued_bytes = 0;
+  std::uint64_t reconnects = 0;
+  std::uint64_t frames_sent = 0, frames_received = 0, frames_dropped = 0;
+  std::string last_problem;      // one sentence, empty if none
+};
+
+struct NodeStats {
+  ShardCounters core;
+  std::array<LatencyHistogram, kOperationCount> latency;
+  EngineStats engine;
+  std::vector<PeerStats> peers;
+  std::uint64_t resp_connections = 0, http_connections = 0, connections_total = 0;
+  std::uint64_t connections_refused = 0, protocol_errors = 0, commands_total = 0;
+  std::uint64_t requests_in_flight = 0;
+  std::uint16_t shard_count = 1;
+  Duration uptime;
+};
+
+}  // namespace gyre

@@ -1,0 +1,113 @@
+// A node's storage, as the server's shards see it. One engine serves all shards of a node; each
+// shard talks to it through its own EngineSession from its own thread. The same contract suite
+// (engine_contract_test.cc) runs on every engine.
+//
+// Contract:
+// - Read sees every write the same session asked for before it, whether durable yet or not.
+// - Writes of one session are applied in the order asked. A completion comes once the write is as
+//   durable as configured, never before; after a failed write every later one fails too, until the
+//   engine has recovered (docs: "never retry an fsync and go on").
+// - Scan is ordered by RowKey, sees a consistent state, and reports damage: corrupt is not absent.
+// - A row whose bytes are damaged is never returned: kCorruption.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "core/causality/record.h"
+#include "core/ids.h"
+#include "core/key.h"
+
+namespace gyre {
+
+enum class Durability : std::uint8_t { kSync, kInterval };
+
+struct WriteRequest {
+  RequestId id;
+  RowKey key;
+  Row row;
+};
+
+struct ScanRange {
+  KeyspaceId keyspace;
+  Token first;                  // inclusive
+  Token last;                   // inclusive
+  std::optional<RowKey> after;  // exclusive; must lie in the range
+  std::size_t rows_max = 100;
+  std::size_t bytes_max = 4 * 1024 * 1024;
+};
+struct ScannedRow {
+  RowKey key;
+  Row row;
+};
+struct ScanPage {
+  std::vector<ScannedRow> rows;
+  bool done = false;  // the range is exhausted
+};
+
+struct ReadDone {
+  RequestId id;
+  Result<std::optional<Row>> row;
+};
+struct WriteDone {
+  RequestId id;
+  Status status;
+};
+struct ScanDone {
+  RequestId id;
+  Result<ScanPage> page;
+};
+using Completion = std::variant<ReadDone, WriteDone, ScanDone>;
+
+// Used by one shard's thread.
+class EngineSession {
+ public:
+  virtual ~EngineSession() = default;
+
+  // Answers at once if that needs no disk (memory, hot-row cache, block cache); otherwise returns
+  // nullopt and a ReadDone follows through Poll.
+  virtual std::optional<Result<std::optional<Row>>> Read(RequestId id, const RowKey& key) = 0;
+  // Gathers the write; it is sent off by Flush. WriteDone follows through Poll.
+  virtual void Write(WriteRequest write) = 0;
+  // End of a loop turn: hands everything gathered to the commit thread as one batch.
+  virtual void Flush() = 0;
+  virtual void Scan(RequestId id, const ScanRange& range) = 0;
+  // Appends what has completed since the last call. Never blocks. A session whose completions come
+  // from another thread calls the wake function given at OpenSession when there is something new.
+  virtual void Poll(std::vector<Completion>& out) = 0;
+};
+
+// What survives a restart beside the rows: see core/causality/actor.h.
+struct EngineStats {
+  std::uint64_t rows = 0;            // approximate
+  std::uint64_t bytes = 0;           // approximate, of rows at rest
+  std::uint64_t cache_hits = 0, cache_misses = 0, cache_bytes = 0;
+  std::uint64_t commits = 0, commit_rows = 0;  // group commits, and the writes in them
+  std::uint64_t commit_us_total = 0;           // time in write + fsync
+  std::uint64_t read_errors = 0, write_errors = 0, corruptions = 0;
+  bool writable = true;
+  std::string problem;  // one sentence if not writable
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  // `wake` is called from any thread, must be cheap, and may be called once more after the session
+  // is gone. One session per shard, opened before its thread runs.
+  virtual std::unique_ptr<EngineSession> OpenSession(std::function<void()> wake) = 0;
+  // Small named blobs (actors, cluster id, ring digest), durable when PutMeta returns. Blocking;
+  // for start and stop only.
+  virtual Result<std::optional<std::string>> GetMeta(const std::string& name) = 0;
+  virtual Status PutMeta(const std::string& name, const std::string& value) = 0;
+  virtual EngineStats Stats() const = 0;
+  // Everything asked for is completed and durable. Sessions must be gone.
+  virtual Status Close() = 0;
+};
+
+}  // namespace gyre
