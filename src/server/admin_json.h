@@ -1,0 +1,32 @@
+// What a node says about itself and its cluster, as JSON: one source for HTTP (/v1/status, ...),
+// RESP (KV.STATUS, ...) and `gyre`. Fields are only ever added.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/cluster_view.h"
+#include "core/request.h"
+#include "server/backend.h"
+
+namespace gyre {
+
+// What R, W and N promise together, in the operator's words: "read your writes while no owner is
+// down" or "may read stale".
+std::string QuorumPromise(const KeyspaceConfig& keyspace, std::size_t nodes);
+
+// This node: identity, readiness, peers up and down, engine, keyspaces' promises, counters,
+// latency.
+std::string StatusJson(const Backend& backend);
+// The ring: members with weight, share and partitions.
+std::string RingJson(const ClusterView& view);
+std::string KeyspacesJson(const ClusterView& view);
+// One key: token, partition, preference list, and what each owner holds: clock as [name,n] entries
+// and values (base64).
+std::string ExplainJson(const ClusterView& view, std::string_view keyspace, const RowKey& key,
+                        const ExplainOutcome& outcome, WallTime now);
+
+// Is this node of use to clients now? Empty if so, else the reason in one sentence.
+std::string NotReadyReason(const Backend& backend);
+
+}  // namespace gyre

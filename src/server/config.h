@@ -1,0 +1,135 @@
+// Everything a node is told at its start. Each setting has one name, and comes from the first of:
+// a flag (--storage-folder), the environment (GYRE_STORAGE_FOLDER), the file (storage.folder), its
+// default. A setting that is unknown or has a bad value is an error that names its place and what
+// is accepted; nothing is guessed. packaging/gyre.toml shows and explains all of them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "core/cluster_view.h"
+#include "core/config.h"
+#include "core/ids.h"
+#include "core/ring/partitioner.h"
+#include "core/ring/ring.h"
+#include "storage/engine.h"
+
+namespace gyre {
+
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+
+  std::string ToString() const;  // "127.0.0.1:7379", "[::1]:7379"
+  bool operator==(const HostPort&) const = default;
+};
+// Accepts "host:port", "[v6]:port" and ":port" (all interfaces).
+// Errors: kInvalidArgument.
+Result<HostPort> ParseHostPort(std::string_view text);
+
+// One node of the cluster, this one included. All nodes are given the same list.
+struct MemberConfig {
+  std::string name;
+  HostPort address;  // its peer port, as the others reach it
+  std::uint32_t weight = 1;
+  std::string zone;
+  std::string region;
+
+  bool operator==(const MemberConfig&) const = default;
+};
+
+// `n1=10.0.0.1:7381/zone-a/eu/2,n2=10.0.0.2:7381`: name=host:port, then optionally /zone, /region
+// and /weight in this order; a part may be empty.
+// Errors: kInvalidArgument.
+Result<std::vector<MemberConfig>> ParsePeers(std::string_view text);
+
+enum class EngineKind : std::uint8_t { kRocksdb, kMemory };
+enum class LogFormat : std::uint8_t { kAuto, kText, kJson };  // auto: text on a terminal
+
+struct ServerConfig {
+  std::string node_name = "n1";
+  std::string cluster_id = "gyre";
+
+  HostPort resp_listen{"127.0.0.1", 7379};
+  HostPort http_listen{"127.0.0.1", 7380};
+  HostPort peer_listen{"127.0.0.1", 7381};  // by default this node's own address in `members`
+  std::string password;                     // for clients (AUTH, HTTP Basic); empty: none needed
+
+  // Never empty once checked: with no peers given, this node alone.
+  std::vector<MemberConfig> members;
+  int partition_bits = kPartitionBitsDefault;
+  PartitionerKind partitioner = PartitionerKind::kMd5;
+  std::vector<KeyspaceConfig> keyspaces;  // always holds `default`, first
+
+  EngineKind engine = EngineKind::kRocksdb;
+  std::string data_folder = "gyre-data";
+  Durability durability = Durability::kSync;
+  std::size_t row_cache_bytes = 64 * 1024 * 1024;     // hot records, in front of the engine
+  std::size_t block_cache_bytes = 128 * 1024 * 1024;  // RocksDB's own
+
+  // Threads, each a shard of its own; 0 until checked, then the CPUs this process may run on.
+  std::uint16_t shards = 0;
+
+  std::size_t connections_max = 20'000;                   // clients, over all shards
+  std::size_t output_bytes_max = 256 * 1024 * 1024;       // not yet taken by one client
+  std::size_t peer_queue_bytes_max = 64 * 1024 * 1024;    // not yet taken by one peer link
+  Duration client_idle_timeout;                           // zero: none (RESP); HTTP: 60 s
+  Duration http_request_timeout = Duration::Seconds(30);  // from first byte to last of a request
+
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kAuto;
+
+  CoreConfig core;
+};
+
+// One setting as people see it. `file_key` is "section.key"; flag and variable follow from it.
+struct ConfigSetting {
+  std::string_view file_key;
+  std::string_view accepted;  // "one of rocksdb, memory"
+  std::string_view help;
+  std::string_view flag;  // without the dashes; empty: derived from file_key
+};
+std::span<const ConfigSetting> ConfigSettings();
+std::string FlagOf(const ConfigSetting& setting);         // "storage-folder"
+std::string EnvironmentOf(const ConfigSetting& setting);  // "GYRE_STORAGE_FOLDER"
+
+struct ConfigSources {
+  std::string file_name;                 // for messages
+  std::optional<std::string> file_text;  // TOML
+  // By name: "GYRE_STORAGE_FOLDER", "storage-folder".
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<std::pair<std::string, std::string>> flags;
+};
+
+// Reads, merges, completes and checks. Pure but for counting CPUs.
+// Errors: kInvalidArgument, with the place ("gyre.toml:12:3: ...", "--w: ...") and what is
+// accepted.
+Result<ServerConfig> LoadConfig(const ConfigSources& sources);
+// Completes (own node alone, `default` keyspace, shards) and checks what spans several settings.
+// For configs made in code. Errors: kInvalidArgument.
+Status FinishConfig(ServerConfig& config);
+// The GYRE_ variables that are settings, from the process's environment.
+std::vector<std::pair<std::string, std::string>> ConfigEnvironment();
+// Every setting with its value, one per line, as TOML keys; the password is not shown.
+std::string DescribeConfig(const ServerConfig& config);
+
+// Things an operator should hear at the start that are not errors, one sentence each: R + W <= N,
+// no password on an open port, interval durability, ...
+std::vector<std::string> ConfigWarnings(const ServerConfig& config);
+
+// CPUs that this process may run on, at least 1.
+std::uint16_t UsableCpus();
+
+// The members as the ring wants them, and the cluster's view made of them.
+std::vector<Member> RingMembers(const ServerConfig& config);
+// Errors: kInvalidArgument.
+Result<ClusterViewPtr> MakeClusterView(const ServerConfig& config);
+
+}  // namespace gyre
