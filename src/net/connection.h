@@ -40,9 +40,6 @@ class ConnectionHandler {
   // `bytes` is everything received and not consumed so far. Returns how many were consumed; the
   // rest is presented again, longer, when more has come.
   virtual std::size_t OnBytes(std::string_view bytes) = 0;
-  // All of out() has been written, after a write had to leave some behind: a handler that stopped
-  // taking input because much output waited goes on (through ResumeReading).
-  virtual void OnDrained() {}
   // The peer is gone or CloseAfterFlush is done. The handler is destroyed once pending() is 0, so
   // answers that are still to come find it alive.
   virtual void OnClosed() = 0;
