@@ -35,7 +35,8 @@ Result<Ring> JoinRing(const Ring& ring, const Member& joiner, int replicas);
 struct RingQuality {
   double load_over_fair_share_max = 0;  // worst node: partitions / (Q * weight / total weight)
   double fair_share_excess_max = 0;     // worst |partitions - fair share|, in partitions
-  int node_violations = 0;    // windows of N consecutive partitions with fewer distinct nodes than min(N, nodes)
+  int node_violations =
+      0;  // windows of N consecutive partitions with fewer distinct nodes than min(N, nodes)
   int zone_violations = 0;    // ... with fewer distinct zones than min(N, zones)
   int region_violations = 0;  // ... with fewer distinct regions than min(N, regions)
 };

@@ -17,19 +17,20 @@
 
 namespace gyre {
 
+inline constexpr std::uint32_t kWeightMax = 10'000;
+
 // A physical node as the ring sees it.
 struct Member {
   NodeId id;
-  std::string name;      // unique in the cluster; 1 to 64 of [A-Za-z0-9._-]
-  std::uint32_t weight = 1;  // capacity relative to the others, 1..10,000
-  std::string zone;      // failure domain; empty: all such nodes share one
-  std::string region;
+  std::string name;          // unique in the cluster; 1 to 64 of [A-Za-z0-9._-]
+  std::uint32_t weight = 1;  // capacity relative to the others, 1..kWeightMax
+  std::string zone;          // failure domain; empty: all such nodes of a region share one
+  std::string region;        // zones of one name in two regions are two zones
 
   bool operator==(const Member&) const = default;
 };
 
-// The nodes that serve a partition, best first: `owners` are the first N distinct physical nodes
-// clockwise (spread over zones, then regions); the members after them are `fallbacks`.
+// The nodes that serve a partition, best first. See Ring::PreferenceListOf for the exact walk.
 struct PreferenceList {
   std::vector<NodeId> owners;
   std::vector<NodeId> fallbacks;
@@ -41,7 +42,8 @@ class Ring {
  public:
   // Builds a ring; owners[p] is the owner of partition p.
   // Errors: kInvalidArgument unless owners.size() is a power of two <= 2^kPartitionBitsMax, every
-  // owner is a member, and members are non-empty with unique ids and names.
+  // owner is a member, and members are non-empty, at most kNodesMax, of weight 1..kWeightMax, with
+  // unique names and unique ids in 1..kNodeIdMax.
   static Result<Ring> Create(RingEpoch epoch, PartitionerKind partitioner,
                              std::vector<Member> members, std::vector<NodeId> owners);
 
@@ -56,16 +58,19 @@ class Ring {
   PartitionId PartitionOf(Token token) const { return gyre::PartitionOf(token, partition_bits_); }
   Token TokenOf(std::string_view key) const { return gyre::TokenOf(partitioner_, key); }
 
-  // The first min(replicas, members) distinct nodes clockwise from `partition`: owners; then up to
-  // `fallbacks_max` further distinct nodes in the order of the walk. Partitions of nodes already
-  // listed are skipped. While choosing owners a node in a zone already listed is passed over as
-  // long as an unlisted zone exists further on, then likewise regions (the passed-over come next).
-  // Cost: the walk, O(partition_count) at worst; callers on the hot path use OwnersOf.
+  // The *walk* from a partition: members in the order in which the partitions clockwise from it
+  // (itself first) first name them; then, by id, members that own no partition.
+  // `owners`: min(replicas, members) nodes, each chosen as the first unlisted node of the walk
+  // whose region is not listed yet; if every region is, whose zone is not; if every zone is, any.
+  // So the first is the partition's owner, and the list has min(replicas, R) regions and
+  // min(replicas, Z) zones however the ring is laid out (a node in a new region is in a new zone).
+  // `fallbacks`: the first `fallbacks_max` others, in the order of the walk.
+  // Cost: O(partition_count() + replicas * members); callers on the hot path use OwnersOf.
   // REQUIRES: partition in range, 1 <= replicas <= kReplicasMax.
   PreferenceList PreferenceListOf(PartitionId partition, int replicas,
                                   std::size_t fallbacks_max) const;
-  // The same owners from a table made at Create for each N that is asked first through
-  // PrepareOwners. O(1), no allocation. REQUIRES: PrepareOwners(replicas) was called.
+  // The same owners, from the table that PrepareOwners(replicas) made. O(1), no allocation; valid
+  // as long as the ring. REQUIRES: partition in range, PrepareOwners(replicas) was called.
   struct Owners {
     const NodeId* data;
     int count;
@@ -79,8 +84,16 @@ class Ring {
     }
   };
   Owners OwnersOf(PartitionId partition, int replicas) const;
-  // Called while the view is built, once per distinct N of the keyspaces.
+  // Called while the view is built, once per distinct N of the keyspaces; again is free.
+  // O(partition_count() * replicas^2). REQUIRES: 1 <= replicas <= kReplicasMax.
   void PrepareOwners(int replicas);
+
+  // Zone and region of each of members(), numbered from 0 in the order of (region, zone).
+  struct Domain {
+    std::uint32_t zone = 0;
+    std::uint32_t region = 0;
+  };
+  const std::vector<Domain>& domains() const { return domains_; }
 
  private:
   Ring() = default;
@@ -89,6 +102,8 @@ class Ring {
   int partition_bits_ = 0;
   std::vector<Member> members_;
   std::vector<NodeId> owners_;
+  std::vector<std::uint32_t> owner_indexes_;  // owners_ as positions in members_
+  std::vector<Domain> domains_;               // of members_
   // owner_tables_[n]: partition_count() * min(n, members) node ids, or empty.
   std::vector<std::vector<NodeId>> owner_tables_;
 };
