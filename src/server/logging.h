@@ -26,8 +26,7 @@ std::string JsonLogLine(WallTime time, LogLevel level, std::string_view event,
 std::string TextLogLine(WallTime time, LogLevel level, std::string_view event,
                         std::string_view message, std::initializer_list<LogField> fields);
 
-// Errors: kInvalidArgument. Accepts debug, info, warn, error.
+// Errors: kInvalidArgument. Accepts debug, info, warning, error.
 Result<LogLevel> ParseLogLevel(std::string_view text);
-std::string_view LogLevelName(LogLevel level);
 
 }  // namespace gyre
