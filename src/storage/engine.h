@@ -83,16 +83,18 @@ class EngineSession {
   virtual void Poll(std::vector<Completion>& out) = 0;
 };
 
-// What survives a restart beside the rows: see core/causality/actor.h.
 struct EngineStats {
-  std::uint64_t rows = 0;            // approximate
-  std::uint64_t bytes = 0;           // approximate, of rows at rest
+  std::uint64_t rows = 0;   // approximate
+  std::uint64_t bytes = 0;  // approximate, of rows at rest
   std::uint64_t cache_hits = 0, cache_misses = 0, cache_bytes = 0;
   std::uint64_t commits = 0, commit_rows = 0;  // group commits, and the writes in them
   std::uint64_t commit_us_total = 0;           // time in write + fsync
   std::uint64_t read_errors = 0, write_errors = 0, corruptions = 0;
+  // Damaged databases set aside at this open: if any, local state went back and the node must write
+  // as fresh actors (core/causality/actor.h), whatever its clean stop says.
+  std::uint64_t quarantines = 0;
   bool writable = true;
-  std::string problem;  // one sentence if not writable
+  std::string problem;  // one sentence if not writable, or after a quarantine
 };
 
 class Engine {
@@ -101,8 +103,8 @@ class Engine {
   // `wake` is called from any thread, must be cheap, and may be called once more after the session
   // is gone. One session per shard, opened before its thread runs.
   virtual std::unique_ptr<EngineSession> OpenSession(std::function<void()> wake) = 0;
-  // Small named blobs (actors, cluster id, ring digest), durable when PutMeta returns. Blocking;
-  // for start and stop only.
+  // What survives a restart beside the rows: small named blobs (actors, cluster id, ring digest),
+  // durable when PutMeta returns. Blocking; for start and stop only.
   virtual Result<std::optional<std::string>> GetMeta(const std::string& name) = 0;
   virtual Status PutMeta(const std::string& name, const std::string& value) = 0;
   virtual EngineStats Stats() const = 0;

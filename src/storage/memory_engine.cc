@@ -1,0 +1,140 @@
+// Rows in memory only: for caches, tests and `--memory`. Each session owns the rows of its shard
+// alone, so there is no lock; nothing completes later than the Poll after it was asked.
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "storage/engine_options.h"
+#include "storage/row_table.h"
+
+namespace gyre {
+namespace {
+
+// Counters with one writer, read by Stats from any thread.
+class Gauge {
+ public:
+  void Add(std::int64_t difference) {
+    value_.store(value_.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(difference),
+                 std::memory_order_relaxed);
+  }
+  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// One shard's rows. They stay with the engine when a session goes.
+class ShardRows {
+ public:
+  const RowTable* Find(KeyspaceId keyspace) const {
+    if (last_ != nullptr && last_id_ == keyspace) return last_;
+    const auto it = tables_.find(keyspace);
+    return it == tables_.end() ? nullptr : &it->second;
+  }
+  RowTable& Get(KeyspaceId keyspace) {
+    if (last_ == nullptr || last_id_ != keyspace) {
+      last_ = &tables_[keyspace];
+      last_id_ = keyspace;
+    }
+    return *last_;
+  }
+
+  Gauge rows, bytes;
+
+ private:
+  std::map<KeyspaceId, RowTable> tables_;
+  RowTable* last_ = nullptr;  // the keyspace written last: most nodes have one that is hot
+  KeyspaceId last_id_;
+};
+
+class MemorySession final : public EngineSession {
+ public:
+  explicit MemorySession(ShardRows& rows) : rows_(rows) {}
+
+  std::optional<Result<std::optional<Row>>> Read(RequestId /*id*/, const RowKey& key) override {
+    const RowTable* table = rows_.Find(key.keyspace);
+    if (table == nullptr) return Result<std::optional<Row>>(std::nullopt);
+    return Result<std::optional<Row>>(table->Find(key.token, key.key.view()));
+  }
+
+  void Write(WriteRequest write) override {
+    RowTable& table = rows_.Get(write.key.keyspace);
+    const std::size_t index_before = table.index_bytes();
+    const auto outcome = table.Put(write.key.token, write.key.key.view(), write.row);
+    if (outcome.inserted) rows_.rows.Add(1);
+    rows_.bytes.Add(outcome.bytes_difference +
+                    static_cast<std::int64_t>(table.index_bytes() - index_before));
+    done_.emplace_back(WriteDone{write.id, {}});
+  }
+
+  void Flush() override {}
+
+  void Scan(RequestId id, const ScanRange& range) override {
+    ScanPage page;
+    const RowTable* table = rows_.Find(range.keyspace);
+    page.done = table == nullptr || table->Scan(range, page.rows);
+    done_.emplace_back(ScanDone{id, std::move(page)});
+  }
+
+  void Poll(std::vector<Completion>& out) override {
+    if (done_.empty()) return;
+    if (out.empty()) {
+      out.swap(done_);  // both keep their capacity: no allocation in a steady state
+      return;
+    }
+    for (Completion& completion : done_) out.push_back(std::move(completion));
+    done_.clear();
+  }
+
+ private:
+  ShardRows& rows_;
+  std::vector<Completion> done_;
+};
+
+class MemoryEngine final : public Engine {
+ public:
+  explicit MemoryEngine(const EngineOptions& options) {
+    for (int i = 0; i < options.session_count; ++i)
+      shards_.push_back(std::make_unique<ShardRows>());
+  }
+
+  std::unique_ptr<EngineSession> OpenSession(std::function<void()> /*wake*/) override {
+    GYRE_CHECK(sessions_opened_ < shards_.size());
+    return std::make_unique<MemorySession>(*shards_[sessions_opened_++]);
+  }
+  Result<std::optional<std::string>> GetMeta(const std::string& name) override {
+    const std::lock_guard lock(meta_mutex_);
+    const auto it = meta_.find(name);
+    if (it == meta_.end()) return std::optional<std::string>();
+    return it->second;
+  }
+  Status PutMeta(const std::string& name, const std::string& value) override {
+    const std::lock_guard lock(meta_mutex_);
+    meta_[name] = value;
+    return {};
+  }
+  EngineStats Stats() const override {
+    EngineStats stats;
+    for (const auto& shard : shards_) {
+      stats.rows += shard->rows.value();
+      stats.bytes += shard->bytes.value();
+    }
+    return stats;
+  }
+  Status Close() override { return {}; }
+
+ private:
+  std::vector<std::unique_ptr<ShardRows>> shards_;
+  std::size_t sessions_opened_ = 0;
+  std::mutex meta_mutex_;
+  std::map<std::string, std::string> meta_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> OpenMemoryEngine(const EngineOptions& options) {
+  return std::make_unique<MemoryEngine>(options);
+}
+
+}  // namespace gyre

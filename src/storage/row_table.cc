@@ -1,0 +1,302 @@
+#include "storage/row_table.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/codec.h"
+
+namespace gyre {
+namespace {
+
+// A row's block: token (2 x u64), key size (u32, top bit: own writes follow), own writes (3 x u64,
+// only if there are any: most rows of a replica have none), key, record.
+constexpr std::size_t kRowHeaderBytes = 20;
+constexpr std::size_t kOwnBytes = 24;
+constexpr std::uint32_t kHasOwn = 1u << 31;
+
+struct RowView {
+  explicit RowView(Bytes::Handle handle) : block(Bytes::ViewOf(handle)) {
+    std::memcpy(&size_and_flag, block.data() + 16, 4);
+  }
+  Token token() const {
+    Token t;
+    std::memcpy(&t.high, block.data(), 8);
+    std::memcpy(&t.low, block.data() + 8, 8);
+    return t;
+  }
+  bool has_own() const { return (size_and_flag & kHasOwn) != 0; }
+  std::size_t key_at() const { return kRowHeaderBytes + (has_own() ? kOwnBytes : 0); }
+  std::size_t key_size() const { return size_and_flag & ~kHasOwn; }
+  std::string_view key() const { return block.substr(key_at(), key_size()); }
+  std::size_t record_at() const { return key_at() + key_size(); }
+  OwnWrites own() const {
+    OwnWrites o;
+    if (!has_own()) return o;
+    const char* at = block.data() + kRowHeaderBytes;
+    std::memcpy(&o.actor.value, at, 8);
+    std::memcpy(&o.epoch, at + 8, 8);
+    std::memcpy(&o.n, at + 16, 8);
+    return o;
+  }
+
+  std::string_view block;
+  std::uint32_t size_and_flag;
+};
+
+Bytes PackRow(Token token, std::string_view key, const Row& row) {
+  const bool has_own = row.own != OwnWrites{};
+  const std::size_t size =
+      kRowHeaderBytes + (has_own ? kOwnBytes : 0) + key.size() + row.record.size();
+  return Bytes::Build(size, [&](char* out) {
+    Writer writer(out);
+    writer.U64(token.high);
+    writer.U64(token.low);
+    writer.U32(static_cast<std::uint32_t>(key.size()) | (has_own ? kHasOwn : 0));
+    if (has_own) {
+      writer.U64(row.own.actor.value);
+      writer.U64(row.own.epoch);
+      writer.U64(row.own.n);
+    }
+    writer.Raw(key);
+    writer.Raw(row.record.view());
+  });
+}
+
+Row RowOf(Bytes::Handle handle, const RowView& view) {
+  return {view.own(),
+          Bytes::SliceOf(handle, view.record_at(), view.block.size() - view.record_at())};
+}
+
+// Orders a stored row against (token, key).
+std::strong_ordering Compare(const RowView& row, Token token, std::string_view key) {
+  const auto by_token = row.token() <=> token;
+  if (by_token != 0) return by_token;
+  return row.key().compare(key) <=> 0;
+}
+
+// Leaves grow through these, then split. Chosen so that each is a size of the allocator's.
+constexpr std::uint32_t kCapacities[] = {8, 16, 32, 49};
+constexpr std::uint32_t kLeafRowsMax = 49;
+// The directory may not outgrow the leaves: keys made to share a long prefix of their tokens (or
+// test tokens that count from 0) would double it without end. Then leaves grow instead.
+constexpr std::size_t kDirectoryEntriesPerLeafMax = 16;
+constexpr std::uint32_t kDepthMax = 40;
+
+std::uint32_t CapacityFor(std::uint32_t rows) {
+  for (const std::uint32_t capacity : kCapacities) {
+    if (rows <= capacity) return capacity;
+  }
+  return rows * 2;
+}
+
+}  // namespace
+
+// Followed by `capacity` handles, then `capacity` tags. A tag is the 16 bits of the token behind
+// the leaf's own prefix: rows are found by them, and only a row whose tag fits is touched.
+struct RowTable::Leaf {
+  std::uint32_t count;
+  std::uint32_t capacity;
+  std::uint32_t depth;
+
+  static constexpr std::size_t kHeaderBytes = 16;
+  static std::size_t BytesFor(std::uint32_t capacity) {
+    return kHeaderBytes + std::size_t{capacity} * (sizeof(Bytes::Handle) + sizeof(std::uint16_t));
+  }
+  Bytes::Handle* rows() const {
+    return reinterpret_cast<Bytes::Handle*>(reinterpret_cast<std::uintptr_t>(this) + kHeaderBytes);
+  }
+  std::uint16_t* tags() const { return reinterpret_cast<std::uint16_t*>(rows() + capacity); }
+  std::uint16_t TagOf(Token token) const {
+    return static_cast<std::uint16_t>((token.high << depth) >> 48);
+  }
+  void Append(Bytes::Handle row, std::uint16_t tag) {
+    rows()[count] = row;
+    tags()[count] = tag;
+    ++count;
+  }
+};
+
+RowTable::RowTable() {
+  directory_.push_back(NewLeaf(kCapacities[0], /*depth=*/0));
+  leaves_ = 1;
+  leaf_bytes_ = Leaf::BytesFor(kCapacities[0]);
+}
+
+RowTable::~RowTable() {
+  for (std::size_t i = 0; i < directory_.size();) {
+    Leaf* leaf = directory_[i];
+    i += std::size_t{1} << (depth_ - leaf->depth);
+    for (std::uint32_t row = 0; row < leaf->count; ++row) Bytes::Drop(leaf->rows()[row]);
+    ::operator delete(leaf);
+  }
+}
+
+RowTable::Leaf* RowTable::NewLeaf(std::uint32_t capacity, std::uint32_t depth) {
+  return new (::operator new(Leaf::BytesFor(capacity))) Leaf{0, capacity, depth};
+}
+
+void RowTable::Free(Leaf* leaf) {
+  leaf_bytes_ -= Leaf::BytesFor(leaf->capacity);
+  --leaves_;
+  ::operator delete(leaf);
+}
+
+RowTable::Place RowTable::Search(const Leaf& leaf, Token token, std::string_view key) {
+  const std::uint16_t tag = leaf.TagOf(token);
+  const std::uint16_t* const tags = leaf.tags();
+  // Without branches: which half is taken is a coin toss.
+  const std::uint16_t* low = tags;
+  for (std::uint32_t left = leaf.count; left > 1;) {
+    const std::uint32_t half = left / 2;
+    low += low[half - 1] < tag ? half : 0;
+    left -= half;
+  }
+  if (leaf.count > 0 && *low < tag) ++low;
+  std::uint32_t at = static_cast<std::uint32_t>(low - tags);
+  if (at == leaf.count || tags[at] != tag) return {at, false};
+  // Usually the one row with this tag is the one; equal tags fall to the full order.
+  Bytes::Handle* const rows = leaf.rows();
+  const auto order = Compare(RowView(rows[at]), token, key);
+  if (order >= 0) return {at, order == 0};
+  const std::uint32_t end =
+      static_cast<std::uint32_t>(std::upper_bound(low, tags + leaf.count, tag) - tags);
+  const Bytes::Handle* const found = std::partition_point(
+      rows + at + 1, rows + end,
+      [&](Bytes::Handle row) { return Compare(RowView(row), token, key) < 0; });
+  at = static_cast<std::uint32_t>(found - rows);
+  return {at, at < end && Compare(RowView(rows[at]), token, key) == 0};
+}
+
+std::optional<Row> RowTable::Find(Token token, std::string_view key) const {
+  const Leaf& leaf = *directory_[IndexOf(token)];
+  const Place place = Search(leaf, token, key);
+  if (!place.found) return std::nullopt;
+  const Bytes::Handle handle = leaf.rows()[place.at];
+  return RowOf(handle, RowView(handle));
+}
+
+RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, const Row& row) {
+  GYRE_CHECK(key.size() < kHasOwn);
+  Bytes packed = PackRow(token, key, row);
+  const auto bytes = static_cast<std::int64_t>(packed.size());
+  const Bytes::Handle handle = packed.Detach();
+
+  Leaf* leaf = directory_[IndexOf(token)];
+  Place place = Search(*leaf, token, key);
+  if (place.found) {
+    const Bytes::Handle old = std::exchange(leaf->rows()[place.at], handle);
+    const auto old_bytes = static_cast<std::int64_t>(Bytes::ViewOf(old).size());
+    Bytes::Drop(old);
+    return {false, bytes - old_bytes};
+  }
+  if (leaf->count == leaf->capacity) {
+    leaf = MakeRoom(leaf, token);
+    place = Search(*leaf, token, key);
+  }
+  Bytes::Handle* const rows = leaf->rows();
+  std::uint16_t* const tags = leaf->tags();
+  const std::uint32_t behind = leaf->count - place.at;
+  std::memmove(rows + place.at + 1, rows + place.at, behind * sizeof(*rows));
+  std::memmove(tags + place.at + 1, tags + place.at, behind * sizeof(*tags));
+  rows[place.at] = handle;
+  tags[place.at] = leaf->TagOf(token);
+  ++leaf->count;
+  return {true, bytes};
+}
+
+// Splits or grows the full leaf until the one for `token` has room.
+RowTable::Leaf* RowTable::MakeRoom(Leaf* leaf, Token token) {
+  while (leaf->count == leaf->capacity) {
+    const bool may_split = leaf->capacity >= kLeafRowsMax &&
+                           (leaf->depth < depth_ ||
+                            (depth_ < kDepthMax &&
+                             directory_.size() * 2 <= kDirectoryEntriesPerLeafMax * (leaves_ + 4)));
+    if (!may_split) return Grow(leaf, token);
+    Split(leaf, token);
+    leaf = directory_[IndexOf(token)];
+  }
+  return leaf;
+}
+
+RowTable::Leaf* RowTable::Grow(Leaf* leaf, Token token) {
+  const std::uint32_t capacity = CapacityFor(leaf->count + 1);
+  Leaf* larger = NewLeaf(capacity, leaf->depth);
+  ++leaves_;
+  leaf_bytes_ += Leaf::BytesFor(capacity);
+  std::memcpy(larger->rows(), leaf->rows(), leaf->count * sizeof(Bytes::Handle));
+  std::memcpy(larger->tags(), leaf->tags(), leaf->count * sizeof(std::uint16_t));
+  larger->count = leaf->count;
+  PointAt(larger, token);
+  Free(leaf);
+  return larger;
+}
+
+// Two leaves in place of `leaf`, one for each half of its arc. `token` lies in the arc.
+void RowTable::Split(Leaf* leaf, Token token) {
+  if (leaf->depth == depth_) {
+    std::vector<Leaf*> doubled;
+    doubled.reserve(directory_.size() * 2);
+    for (Leaf* each : directory_) doubled.insert(doubled.end(), 2, each);
+    directory_ = std::move(doubled);
+    ++depth_;
+  }
+  const std::uint32_t depth = leaf->depth + 1;
+  const std::uint64_t half_bit = std::uint64_t{1} << (64 - depth);
+  // Sorted, so the upper half of the arc is the upper part of the rows: the tag's top bit.
+  const std::uint32_t lower_count = static_cast<std::uint32_t>(
+      std::lower_bound(leaf->tags(), leaf->tags() + leaf->count, 0x8000) - leaf->tags());
+  for (int half = 0; half < 2; ++half) {
+    const std::uint32_t begin = half == 0 ? 0 : lower_count;
+    const std::uint32_t end = half == 0 ? lower_count : leaf->count;
+    const std::uint32_t capacity = CapacityFor(end - begin);
+    Leaf* part = NewLeaf(capacity, depth);
+    ++leaves_;
+    leaf_bytes_ += Leaf::BytesFor(capacity);
+    for (std::uint32_t row = begin; row < end; ++row) {
+      part->Append(leaf->rows()[row], part->TagOf(RowView(leaf->rows()[row]).token()));
+    }
+    Token in_half = token;
+    in_half.high = half == 0 ? token.high & ~half_bit : token.high | half_bit;
+    PointAt(part, in_half);
+  }
+  Free(leaf);
+}
+
+// Fills the directory's entries of the arc of `leaf`, which holds `token`.
+void RowTable::PointAt(Leaf* leaf, Token token) {
+  const std::size_t span = std::size_t{1} << (depth_ - leaf->depth);
+  const std::size_t begin = IndexOf(token) & ~(span - 1);
+  std::fill_n(directory_.begin() + static_cast<std::ptrdiff_t>(begin), span, leaf);
+}
+
+bool RowTable::Scan(const ScanRange& range, std::vector<ScannedRow>& page) const {
+  const Token start = range.after ? range.after->token : range.first;
+  std::size_t index = IndexOf(start);
+  const Leaf* leaf = directory_[index];
+  Place place = Search(*leaf, start, range.after ? range.after->key.view() : std::string_view());
+  if (range.after && place.found) ++place.at;
+  std::size_t bytes = 0;
+  while (true) {
+    for (; place.at < leaf->count; ++place.at) {
+      const Bytes::Handle handle = leaf->rows()[place.at];
+      const RowView view(handle);
+      const Token token = view.token();
+      if (token > range.last) return true;
+      if (page.size() >= range.rows_max || (bytes >= range.bytes_max && !page.empty())) {
+        return false;
+      }
+      page.push_back(
+          {{range.keyspace, token, Bytes::SliceOf(handle, view.key_at(), view.key_size())},
+           RowOf(handle, view)});
+      bytes += view.block.size();
+    }
+    const std::size_t span = std::size_t{1} << (depth_ - leaf->depth);
+    index = (index & ~(span - 1)) + span;
+    if (index >= directory_.size()) return true;
+    leaf = directory_[index];
+    place.at = 0;
+  }
+}
+
+}  // namespace gyre

@@ -1,0 +1,74 @@
+// The rows of one keyspace in one shard's memory, in ring order. Used by memory_engine from one
+// thread.
+//
+// The token is a hash already, so its top bits both find a row and order it: a directory indexed by
+// the token's first bits points to leaves, each a short sorted array of rows (extendible hashing
+// whose order is the ring's). A full leaf splits into halves of its arc; nothing is ever rehashed
+// as a whole, so no put is slow, and a scan just walks the leaves.
+//
+// Memory beyond key and record: one block per row (8 bytes of Bytes header, 20 of row header, 24 of
+// own writes if there are any) and about 13 for the leaf. Beside it the allocator rounds up.
+// Invariants: leaves are sorted by (token, key); a leaf at depth d holds exactly one arc of 2^-d
+// and fills 2^(global depth - d) entries of the directory.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/key.h"
+#include "storage/engine.h"
+
+namespace gyre {
+
+class RowTable {
+ public:
+  RowTable();
+  ~RowTable();
+  RowTable(const RowTable&) = delete;
+  RowTable& operator=(const RowTable&) = delete;
+
+  // The record is a slice of the stored block: no allocation. About 4 cache misses when cold.
+  std::optional<Row> Find(Token token, std::string_view key) const;
+
+  struct PutOutcome {
+    bool inserted = false;              // false: replaced
+    std::int64_t bytes_difference = 0;  // of row blocks
+  };
+  // Copies key and record into one block, so that a small slice never pins a large buffer.
+  PutOutcome Put(Token token, std::string_view key, const Row& row);
+
+  // Appends rows with tokens in [first, last], after `after` if given, in order, until `page` holds
+  // rows_max rows or bytes_max bytes (at least one row). True if the range is exhausted.
+  // Cost: O(log) to find the start, then O(1) a row, whatever came before.
+  bool Scan(const ScanRange& range, std::vector<ScannedRow>& page) const;
+
+  // Bytes of directory and leaves; the row blocks are the caller's to count (PutOutcome).
+  std::size_t index_bytes() const { return leaf_bytes_ + directory_.capacity() * sizeof(Leaf*); }
+
+ private:
+  struct Leaf;
+  struct Place {
+    std::uint32_t at;  // first row that is not before (token, key)
+    bool found;
+  };
+
+  static Leaf* NewLeaf(std::uint32_t capacity, std::uint32_t depth);
+  static Place Search(const Leaf& leaf, Token token, std::string_view key);
+  std::size_t IndexOf(Token token) const {
+    return depth_ == 0 ? 0 : static_cast<std::size_t>(token.high >> (64 - depth_));
+  }
+  Leaf* MakeRoom(Leaf* leaf, Token token);
+  Leaf* Grow(Leaf* leaf, Token token);
+  void Split(Leaf* leaf, Token token);
+  void PointAt(Leaf* leaf, Token token);
+  void Free(Leaf* leaf);
+
+  std::uint32_t depth_ = 0;  // the directory has 2^depth_ entries
+  std::vector<Leaf*> directory_;
+  std::size_t leaves_ = 0;
+  std::size_t leaf_bytes_ = 0;
+};
+
+}  // namespace gyre
