@@ -9,9 +9,10 @@ namespace gyre {
 
 }  // namespace gyre
 
-#define GYRE_CHECK(claim)                                                     \
-  do {                                                                        \
-    if (!(claim)) [[unlikely]] ::gyre::CheckFailed(#claim, __FILE__, __LINE__); \
+#define GYRE_CHECK(claim)                              \
+  do {                                                 \
+    if (!(claim)) [[unlikely]]                         \
+      ::gyre::CheckFailed(#claim, __FILE__, __LINE__); \
   } while (false)
 
 // For claims that cost O(n): debug, sanitizer and simulator builds (GYRE_DCHECKS).

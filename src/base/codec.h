@@ -73,8 +73,8 @@ class Reader {
     for (int shift = 0; shift < 70; shift += 7) {
       if (at_ == end_) break;
       const auto byte = static_cast<std::uint8_t>(*at_++);
-      if (shift == 63 && byte > 1) break;                 // past 64 bits
-      if (shift > 0 && byte == 0) break;                  // not the shortest form
+      if (shift == 63 && byte > 1) break;  // past 64 bits
+      if (shift > 0 && byte == 0) break;   // not the shortest form
       value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
       if (byte < 0x80) return value;
     }

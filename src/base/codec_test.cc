@@ -26,7 +26,8 @@ TEST(CodecTest, VarintsRoundTripAndOnlyInShortestForm) {
     EXPECT_FALSE(cut.ok());
   }
   for (const std::string_view bad :
-       {std::string_view("\x80\x00", 2), std::string_view("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
+       {std::string_view("\x80\x00", 2),
+        std::string_view("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
         std::string_view("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01")}) {
     Reader reader(bad);
     reader.Varint();

@@ -25,15 +25,24 @@ enum class ErrorCode : unsigned char {
 // The code's name as logs, metrics and the HTTP API show it, such as "outcome_unknown".
 constexpr std::string_view ErrorCodeName(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kNotFound: return "not_found";
-    case ErrorCode::kInvalidArgument: return "invalid_argument";
-    case ErrorCode::kUnavailable: return "unavailable";
-    case ErrorCode::kOutcomeUnknown: return "outcome_unknown";
-    case ErrorCode::kOverloaded: return "overloaded";
-    case ErrorCode::kWrongEpoch: return "wrong_epoch";
-    case ErrorCode::kCorruption: return "corruption";
-    case ErrorCode::kIoError: return "io_error";
-    case ErrorCode::kUnsupported: return "unsupported";
+    case ErrorCode::kNotFound:
+      return "not_found";
+    case ErrorCode::kInvalidArgument:
+      return "invalid_argument";
+    case ErrorCode::kUnavailable:
+      return "unavailable";
+    case ErrorCode::kOutcomeUnknown:
+      return "outcome_unknown";
+    case ErrorCode::kOverloaded:
+      return "overloaded";
+    case ErrorCode::kWrongEpoch:
+      return "wrong_epoch";
+    case ErrorCode::kCorruption:
+      return "corruption";
+    case ErrorCode::kIoError:
+      return "io_error";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
   }
   return "unknown_code";
 }

@@ -34,6 +34,9 @@ struct CoreConfig {
   Duration request_timeout = Duration::Millis(2'000);  // sim: 50 ms..2 s
   // How long a get that has answered waits for stragglers before it repairs what it knows.
   Duration straggler_timeout = Duration::Millis(500);  // sim: 10..500 ms
+  // After a failed storage write this shard neither coordinates puts nor takes replicas for so
+  // long, then tries again.
+  Duration storage_retry_after = Duration::Millis(1'000);  // sim: 10 ms..1 s
   // Requests in flight per shard, past which new ones are refused (kOverloaded).
   std::size_t requests_in_flight_max = 20'000;  // sim: 100..20000
   // Requests waiting for one key's row, past which new ones are refused.

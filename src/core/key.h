@@ -15,9 +15,8 @@ using Token = Hash128;
 
 // The partition that holds `token`: its top `partition_bits` bits. REQUIRES: bits <= 16.
 constexpr PartitionId PartitionOf(Token token, int partition_bits) {
-  return PartitionId(partition_bits == 0
-                         ? 0
-                         : static_cast<std::uint32_t>(token.high >> (64 - partition_bits)));
+  return PartitionId(
+      partition_bits == 0 ? 0 : static_cast<std::uint32_t>(token.high >> (64 - partition_bits)));
 }
 
 // Ordered by (keyspace, token, key), so that a partition of a keyspace is one range. The order of

@@ -13,30 +13,18 @@
 #include "core/causality/merge.h"
 #include "core/cluster_view.h"
 #include "core/config.h"
+#include "core/counters.h"
 #include "core/effects.h"
 #include "core/ids.h"
 #include "core/wire/messages.h"
 
 namespace gyre {
 
-// Counters of one shard, published by the server; plain integers, read on the shard's own thread.
-struct ShardCounters {
-  std::uint64_t gets = 0, puts = 0, scans = 0, forwards = 0;           // client requests
-  std::uint64_t replica_gets = 0, replica_puts = 0, replica_scans = 0;  // from peers
-  std::uint64_t read_repairs = 0;           // records sent to stale owners
-  std::uint64_t reads_blocked_on_repair = 0;  // gets that waited for a write-back
-  std::uint64_t unavailable = 0, outcome_unknown = 0, overloaded = 0;
-  std::uint64_t siblings_created = 0;       // puts that left more than one live sibling
-  std::uint64_t clock_entries_truncated = 0;
-  std::uint64_t corrupt_rows = 0, corrupt_messages = 0, wrong_epoch = 0, storage_errors = 0;
-  std::uint64_t actors_retired = 0;
-};
-
 struct ShardOptions {
   NodeId node;
   ShardId shard;
   std::uint16_t shard_count = 1;
-  ActorId actor;                  // chosen by the driver through causality/actor.h
+  ActorId actor;  // chosen by the driver through causality/actor.h
   std::uint64_t next_epoch = 1;
   std::uint64_t seed = 0;
   CoreConfig config;

@@ -1,7 +1,8 @@
-// Which actor a shard writes as after a start. A dot must never come twice, so an actor goes on only
-// where its counters surely did: after a clean stop, on the very folder that it stopped on, in the
-// same boot. Everything else (crash, fresh disk, restored backup, cloned folder, moved folder) makes
-// a new one. Kept small by design: a new actor costs a clock entry, a repeated dot costs a value.
+// Which actor a shard writes as after a start. A dot must never come twice, so an actor goes on
+// only where its counters surely did: after a clean stop, on the very folder that it stopped on, in
+// the same boot. Everything else (crash, fresh disk, restored backup, cloned folder, moved folder)
+// makes a new one. Kept small by design: a new actor costs a clock entry, a repeated dot costs a
+// value.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +37,8 @@ std::string EncodeCleanStop(const CleanStop& stop);
 // Errors: kCorruption.
 Result<CleanStop> DecodeCleanStop(std::string_view bytes);
 
-// The actors of `shard_count` shards: those of `stop` if there is one with this fingerprint and
-// shard count, else fresh ones.
+// The actors of `shard_count` shards: those of `stop` if there is one of this node with this
+// fingerprint and shard count, else fresh ones. An empty fingerprint proves nothing: fresh ones.
 std::vector<ShardActor> ChooseActors(NodeId node, std::uint16_t shard_count,
                                      const std::optional<CleanStop>& stop,
                                      std::string_view fingerprint, Prng& prng);

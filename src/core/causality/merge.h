@@ -11,6 +11,7 @@ namespace gyre {
 
 // Commutative, associative, idempotent: a sibling stays if both have it, or if the side that lacks
 // it has not seen its dot. Cost: linear in siblings and clock entries.
+// The result may exceed what the format can hold: see Record::CheckLimits.
 Record Join(const Record& a, const Record& b);
 
 // How `a` stands to `b` by what they have seen and hold.
@@ -25,9 +26,11 @@ class DotSource {
 
   // The next dot for a row whose own writes are `own` (nullopt: no row). Begins a new epoch unless
   // the row was begun by this very actor. Updates nothing in the row: the caller stores the
-  // OwnWrites {dot.actor, dot.epoch, dot.n} with the record, in one write.
-  Dot Next(const std::optional<OwnWrites>& own);
+  // OwnWrites {dot.actor, dot.epoch, dot.n} with the record, in one write. `seen` is the row's
+  // clock: if it covers the dot already (another node took a forged context), a new epoch begins.
+  Dot Next(const std::optional<OwnWrites>& own, const VersionVector& seen);
   // From now on as another incarnation: after a failed write, whose dot must not come twice.
+  // REQUIRES: another actor than the present one.
   void Retire(ActorId fresh);
 
   ActorId actor() const { return actor_; }
@@ -84,6 +87,7 @@ struct Applied {
   Record record;
   OwnWrites own;         // to be stored with the record
   bool changed = false;  // false: nothing to write (EXPIRE of an absent key); record is as before
+  int entries_truncated = 0;  // clock entries that Truncate dropped
 };
 
 struct ApplyLimits {
@@ -94,14 +98,23 @@ struct ApplyLimits {
 
 // Makes the coordinator's new record (design: life of a put, step 3): joins the context into the
 // clock, drops the covered siblings, adds the new one under a fresh dot, truncates the clock.
-// A delete with nothing live to cover still writes its tombstone if the clock is not empty.
-// Errors: kOverloaded past siblings_max.
+// - A delete with an explicit context writes a tombstone unless neither the record nor the context
+//   has seen anything; one without a context only if something live is there to cover.
+// - SetExpiry writes all live siblings anew, in the order of their times, so that the newest stays
+//   the newest; those that the condition excludes keep their expiry. It resolves nothing:
+//   tombstones beside them stay, under their own dots. Expired siblings, which nobody can read, go.
+// - What would be expired at `now` is stored as a tombstone at once.
+// A refused mutation draws no dot.
+// Errors: kInvalidArgument (expiry or value out of range; a context that claims dots of this very
+// actor that it never gave: such a forgery would hide later writes), kOverloaded (one more sibling
+// than siblings_max, or more than the format holds).
 Result<Applied> Apply(const Mutation& mutation, const Record& before,
                       const std::optional<OwnWrites>& own, DotSource& dots, HybridClock& clock,
                       WallTime now, const ApplyLimits& limits);
 
 // Paper 4.4: past `entries_max` drops the entries with the oldest time, if older than `age_safe`,
-// never one that names a live sibling of the record, nor `keep`. Returns how many went.
+// never one that names a sibling of the record (every sibling stays covered), nor `keep`. It can
+// make an overwritten value return as a sibling, never hide one. Returns how many went.
 int Truncate(Record& record, const Dot& keep, WallTime now, const ApplyLimits& limits);
 
 }  // namespace gyre

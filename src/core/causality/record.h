@@ -3,6 +3,7 @@
 // Invariants: siblings are sorted by dot, unique, each covered by the clock.
 #pragma once
 
+#include <algorithm>
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <optional>
@@ -20,7 +21,7 @@ struct HybridTime {
   std::uint64_t value = 0;
 
   static constexpr HybridTime Of(WallTime wall) {
-    return {static_cast<std::uint64_t>(wall.ms < 0 ? 0 : wall.ms) << 16};
+    return {static_cast<std::uint64_t>(std::clamp<std::int64_t>(wall.ms, 0, kWallTimeMsMax)) << 16};
   }
   constexpr WallTime wall() const { return {static_cast<std::int64_t>(value >> 16)}; }
   constexpr auto operator<=>(const HybridTime&) const = default;
@@ -41,6 +42,7 @@ struct Sibling {
   Bytes value;                 // empty for a tombstone
 
   bool operator==(const Sibling&) const = default;
+  // What is shown to clients. A tombstone has no value, expiry or checksum.
   bool LiveAt(WallTime now) const {
     return type != ValueType::kTombstone && (expiry == kNeverExpires || now < expiry);
   }
@@ -61,7 +63,13 @@ struct Record {
   bool AnyLiveAt(WallTime now) const { return NewestLive(now) != nullptr; }
 
   // One block holding the whole record. Cost: one allocation, one copy of the values.
+  // REQUIRES: CheckLimits() is ok.
   Bytes Encode() const;
+  std::size_t EncodedBytes() const;
+  // Would a decoder take it? The join of two records that fit may be one that does not: whoever
+  // joins asks before it encodes. Cost: linear in siblings, no look at values.
+  // Errors: kOverloaded (clock entries, siblings or bytes past the limits of the format).
+  Status CheckLimits() const;
   // Values are slices of `bytes`. Every checksum is verified.
   // Errors: kCorruption (format, limit, order or checksum), kUnsupported (a newer format).
   static Result<Record> Decode(const Bytes& bytes);

@@ -18,6 +18,9 @@
 
 namespace gyre {
 
+// Formats keep wall times in 48 bits: until the year 10889.
+inline constexpr std::int64_t kWallTimeMsMax = (std::int64_t{1} << 48) - 1;
+
 struct Dot {
   ActorId actor;
   std::uint64_t epoch = 0;
@@ -46,10 +49,16 @@ class VersionVector {
   // Same dots seen. Times do not count.
   bool SameDots(const VersionVector& other) const;
 
+  // The entry of (actor, epoch); null if there is none.
+  const Entry* Find(ActorId actor, std::uint64_t epoch) const;
+
   // Takes the higher n of each entry (of equal n, the later time).
   void Merge(const VersionVector& other);
-  // Raises the entry of dot.actor, dot.epoch to dot.n; no effect if it is there already.
+  // Raises the entry of dot.actor, dot.epoch to dot.n; no effect if it is there already. Times
+  // outside [0, kWallTimeMsMax] are taken as the nearest within. REQUIRES: dot.n >= 1.
   void Add(const Dot& dot, WallTime time);
+  // Takes later times as `latest`: a client's context must not keep entries for ever.
+  void LimitTimes(WallTime latest);
   // Drops the entry; for truncation only.
   void Remove(ActorId actor, std::uint64_t epoch);
 
@@ -61,7 +70,7 @@ class VersionVector {
   // Binary form, part of record, context and messages (docs/disk-format.md).
   std::size_t EncodedBytes() const;
   void Encode(Writer& out) const;
-  // Sets `in` failed unless sorted, unique and within kClockEntriesHardMax.
+  // Sets `in` failed unless sorted, unique, every n >= 1, and within kClockEntriesHardMax.
   static VersionVector Decode(Reader& in);
 
  private:

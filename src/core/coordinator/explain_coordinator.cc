@@ -1,0 +1,79 @@
+#include "core/coordinator/explain_coordinator.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace gyre {
+
+ExplainCoordinator::ExplainCoordinator(ShardState& shard, const Origin& origin,
+                                       ExplainRequest request, ReplicaPlan plan)
+    : RequestMachine(shard, origin), request_(std::move(request)), plan_(std::move(plan)) {}
+
+void ExplainCoordinator::Start(Env& env) {
+  deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
+  SetTimer(deadline_);
+  waiting_ = plan_.owners;
+  for (const NodeId node : plan_.owners) outcome_.copies.push_back({node, std::nullopt, {}});
+  for (const NodeId node : plan_.owners) {
+    if (node == shard().self) {
+      shard().replica.Get(request_.key, Ticket::Local(id()), env);
+    } else if (shard().Reachable(node)) {
+      env.out.emplace_back(
+          SendEffect{node, std::nullopt, ReplicaGet{id(), plan_.epoch, request_.key}});
+    } else {
+      Take(node, Fail(ErrorCode::kUnavailable, "not reachable from here"), env);
+    }
+  }
+}
+
+void ExplainCoordinator::Take(NodeId from, Result<Bytes> record, Env& env) {
+  const auto place = std::find(waiting_.begin(), waiting_.end(), from);
+  if (place == waiting_.end()) return;
+  waiting_.erase(place);
+  for (ExplainOutcome::Copy& copy : outcome_.copies) {
+    if (copy.node != from) continue;
+    if (!record) {
+      copy.error = record.error();
+    } else if (!record->empty()) {
+      Result<Record> decoded = Record::Decode(*record);
+      if (decoded) {
+        copy.record = std::move(*decoded);
+      } else {
+        copy.error = decoded.error();
+      }
+    }
+  }
+  if (!waiting_.empty()) return;
+  Answer(std::move(outcome_), env);
+  Finish();
+}
+
+void ExplainCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
+  auto* get = std::get_if<ReplicaGetReply>(&reply);
+  if (get == nullptr) return;
+  if (get->error) {
+    Take(from, Fail(*get->error, std::string(ErrorCodeName(*get->error))), env);
+  } else {
+    Take(from, std::move(get->record), env);
+  }
+}
+
+void ExplainCoordinator::OnLocal(LocalOutcome& outcome, Env& env) {
+  if (auto* get = std::get_if<LocalGetDone>(&outcome.what)) {
+    Take(shard().self, std::move(get->record), env);
+  }
+}
+
+void ExplainCoordinator::OnPeerDown(NodeId peer, Env& env) {
+  Take(peer, Fail(ErrorCode::kUnavailable, "not reachable from here"), env);
+}
+
+void ExplainCoordinator::OnTimer(Env& env) {
+  if (env.now.instant < deadline_) return;
+  const NodeList silent = waiting_;
+  for (const NodeId node : silent) {
+    Take(node, Fail(ErrorCode::kUnavailable, "did not answer in time"), env);
+  }
+}
+
+}  // namespace gyre

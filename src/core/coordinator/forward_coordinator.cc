@@ -1,0 +1,109 @@
+#include "core/coordinator/forward_coordinator.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace gyre {
+
+ForwardCoordinator::ForwardCoordinator(ShardState& shard, const Origin& origin, Request request,
+                                       NodeList candidates, RingEpoch epoch)
+    : RequestMachine(shard, origin),
+      request_(std::move(request)),
+      candidates_(std::move(candidates)),
+      epoch_(epoch),
+      last_error_{ErrorCode::kUnavailable, "no owner of the key could be reached"} {
+  GYRE_CHECK(!origin.peer && !candidates_.empty());
+}
+
+void ForwardCoordinator::Start(Env& env) {
+  ++shard().counters.forwards;
+  const RequestOptions& options = std::visit(
+      [](const auto& request) -> const RequestOptions& { return request.options; }, request_);
+  deadline_ = env.now.instant + TimeoutOf(options, shard().config);
+  AskNext(env);
+}
+
+void ForwardCoordinator::AskNext(Env& env) {
+  while (!candidates_.empty() && !shard().Reachable(candidates_.front())) {
+    candidates_.erase(candidates_.begin());
+  }
+  if (candidates_.empty()) {
+    Answer(Fail(std::move(last_error_)), env);
+    return Finish();
+  }
+  const Duration left = deadline_ - env.now.instant;
+  // A get may be asked twice, so that one silent owner does not use up all the time.
+  const auto tries = is_put() ? 1 : static_cast<std::int64_t>(candidates_.size());
+  const Duration share{std::max<std::int64_t>(left.us / tries, 1)};
+  try_deadline_ = env.now.instant + share;
+  SetTimer(try_deadline_);
+  asked_ = candidates_.front();
+  candidates_.erase(candidates_.begin());
+  // The owner gives up first, so that its answer is still awaited here.
+  const Duration given{std::max<std::int64_t>(share.us * 9 / 10, 1)};
+  Message message;
+  if (auto* get = std::get_if<GetRequest>(&request_)) {
+    get->options.timeout = given;
+    message = ForwardGet{id(), epoch_, *get};
+  } else {
+    auto& put = std::get<PutRequest>(request_);
+    put.options.timeout = given;
+    message = ForwardPut{id(), epoch_, put};
+  }
+  env.out.emplace_back(SendEffect{asked_, std::nullopt, std::move(message)});
+}
+
+void ForwardCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
+  if (from != asked_) return;
+  if (auto* get = std::get_if<ForwardGetReply>(&reply)) {
+    if (get->error) return OnSurelyNot(std::move(*get->error), env);
+    GetOutcome outcome;
+    if (!get->record.empty()) {
+      Result<Record> record = Record::Decode(get->record);
+      if (!record) return OnSurelyNot(record.error(), env);
+      outcome.record = std::move(*record);
+    }
+    Answer(std::move(outcome), env);
+    Finish();
+  } else if (auto* put = std::get_if<ForwardPutReply>(&reply)) {
+    if (put->error && put->error->code == ErrorCode::kOutcomeUnknown) {
+      Answer(Fail(std::move(*put->error)), env);
+      Finish();
+    } else if (put->error) {
+      OnSurelyNot(std::move(*put->error), env);
+    } else {
+      Answer(std::move(put->outcome), env);
+      Finish();
+    }
+  }
+}
+
+void ForwardCoordinator::OnSurelyNot(Error error, Env& env) {
+  const bool callers_fault = error.code == ErrorCode::kInvalidArgument;
+  last_error_ = std::move(error);
+  if (callers_fault) candidates_.clear();
+  AskNext(env);
+}
+
+void ForwardCoordinator::GiveUp(Env& env) {
+  if (is_put()) {
+    Answer(Fail(ErrorCode::kOutcomeUnknown,
+                "the owner that coordinates this write did not answer; it may be applied"),
+           env);
+    return Finish();
+  }
+  last_error_ = {ErrorCode::kUnavailable, "no owner answered in time"};
+  AskNext(env);
+}
+
+void ForwardCoordinator::OnLocal(LocalOutcome& /*outcome*/, Env& /*env*/) {}
+
+void ForwardCoordinator::OnPeerDown(NodeId peer, Env& env) {
+  if (peer == asked_) GiveUp(env);
+}
+
+void ForwardCoordinator::OnTimer(Env& env) {
+  if (env.now.instant >= try_deadline_) GiveUp(env);
+}
+
+}  // namespace gyre

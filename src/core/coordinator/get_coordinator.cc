@@ -1,0 +1,191 @@
+#include "core/coordinator/get_coordinator.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace gyre {
+namespace {
+
+bool Contains(const NodeList& nodes, NodeId node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+void Erase(NodeList& nodes, NodeId node) {
+  nodes.erase(std::remove(nodes.begin(), nodes.end(), node), nodes.end());
+}
+
+}  // namespace
+
+void SendReadRepairs(const NodeList& stale, const RowKey& key, RingEpoch epoch, const Bytes& record,
+                     ShardState& shard, Env& env) {
+  for (const NodeId node : stale) {
+    ++shard.counters.read_repairs;
+    if (node == shard.self) {
+      shard.replica.Merge(key, record, /*repair=*/true, Ticket::Nobody(), env);
+    } else {
+      env.out.emplace_back(SendEffect{
+          node, std::nullopt, ReplicaPut{RequestId{}, epoch, key, record, /*repair=*/true}});
+    }
+  }
+}
+
+GetCoordinator::GetCoordinator(ShardState& shard, const Origin& origin, GetRequest request,
+                               ReplicaPlan plan)
+    : RequestMachine(shard, origin),
+      request_(std::move(request)),
+      plan_(std::move(plan)),
+      reads_(plan_.reachable, plan_.read_needed) {}
+
+void GetCoordinator::Start(Env& env) {
+  GYRE_CHECK(state_ == State::kIdle);
+  state_ = State::kWaitingForQuorum;
+  deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
+  SetTimer(deadline_);
+  for (const NodeId node : plan_.reachable) {
+    if (node == shard().self) {
+      shard().replica.Get(request_.key, Ticket::Local(id()), env);
+    } else {
+      env.out.emplace_back(
+          SendEffect{node, std::nullopt, ReplicaGet{id(), plan_.epoch, request_.key}});
+    }
+  }
+}
+
+void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
+  if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
+    if (get->error) {
+      reads_.AddFailure(from, *get->error == ErrorCode::kCorruption);
+    } else {
+      reads_.AddReply(from, std::move(get->record));
+    }
+    OnProgress(env);
+  } else if (auto* put = std::get_if<ReplicaPutReply>(&reply)) {
+    OnWrittenBack(from, !put->error, env);
+  }
+}
+
+void GetCoordinator::OnLocal(LocalOutcome& outcome, Env& env) {
+  if (auto* get = std::get_if<LocalGetDone>(&outcome.what)) {
+    if (get->record) {
+      reads_.AddReply(shard().self, std::move(*get->record));
+    } else {
+      reads_.AddFailure(shard().self, get->record.error().code == ErrorCode::kCorruption);
+    }
+    OnProgress(env);
+  } else if (auto* durable = std::get_if<LocalDurable>(&outcome.what)) {
+    OnWrittenBack(shard().self, durable->status.has_value(), env);
+  }
+}
+
+void GetCoordinator::OnPeerDown(NodeId peer, Env& env) {
+  reads_.AddFailure(peer, /*corrupt=*/false);
+  OnWrittenBack(peer, false, env);
+  if (!finished()) OnProgress(env);
+}
+
+void GetCoordinator::OnProgress(Env& env) {
+  if (state_ == State::kWaitingForQuorum) {
+    switch (reads_.standing()) {
+      case Standing::kPending:
+        return;
+      case Standing::kImpossible:
+        state_ = State::kDone;
+        Answer(Fail(ErrorCode::kUnavailable, "too few owners could read their copy"), env);
+        return Finish();
+      case Standing::kReached:
+        break;
+    }
+    const auto copies = static_cast<int>(plan_.owners.size());
+    if (!reads_.agree() && 2 * plan_.read_needed > copies) return BeginWriteBack(env);
+    answer_ = reads_.joined();
+    AnswerNow(env);
+  }
+  if (state_ == State::kWaitingForStragglers && reads_.all_answered()) RepairAndFinish(env);
+}
+
+void GetCoordinator::BeginWriteBack(Env& env) {
+  state_ = State::kWaitingForWriteBack;
+  ++shard().counters.reads_blocked_on_repair;
+  answer_ = reads_.joined();
+  answer_bytes_ = answer_.Encode();
+  // Local merges may answer within Merge only through env.local, never into this machine.
+  for (const ReadSet::Copy& copy : reads_.copies()) {
+    if (copy.state != ReadSet::State::kReplied) continue;
+    if (copy.record == answer_bytes_) {
+      holders_.push_back(copy.node);
+      continue;
+    }
+    writing_back_.push_back(copy.node);
+    ++shard().counters.read_repairs;
+    if (copy.node == shard().self) {
+      shard().replica.Merge(request_.key, answer_bytes_, /*repair=*/true, Ticket::Local(id()), env);
+    } else {
+      env.out.emplace_back(
+          SendEffect{copy.node, std::nullopt,
+                     ReplicaPut{id(), plan_.epoch, request_.key, answer_bytes_, /*repair=*/true}});
+    }
+  }
+  OnWrittenBack(NodeId{}, false, env);  // perhaps enough hold it already
+}
+
+void GetCoordinator::OnWrittenBack(NodeId node, bool ok, Env& env) {
+  if (Contains(writing_back_, node)) {
+    Erase(writing_back_, node);
+    if (ok) holders_.push_back(node);
+  }
+  if (state_ != State::kWaitingForWriteBack) return;
+  const std::size_t enough = plan_.owners.size() - static_cast<std::size_t>(plan_.read_needed) + 1;
+  if (holders_.size() >= enough) {
+    AnswerNow(env);
+    if (reads_.all_answered()) RepairAndFinish(env);
+  }
+}
+
+void GetCoordinator::AnswerNow(Env& env) {
+  state_ = State::kWaitingForStragglers;
+  if (reads_.all_answered()) {
+    Answer(GetOutcome{std::move(answer_)}, env);
+  } else {
+    Answer(GetOutcome{answer_}, env);
+    straggler_deadline_ = env.now.instant + shard().config.straggler_timeout;
+    SetTimer(straggler_deadline_);
+  }
+}
+
+void GetCoordinator::RepairAndFinish(Env& env) {
+  state_ = State::kDone;
+  Finish();
+  if (reads_.agree()) {
+    bool corrupt = false;
+    for (const ReadSet::Copy& copy : reads_.copies()) corrupt = corrupt || copy.corrupt;
+    if (!corrupt) return;
+  }
+  const Bytes joined = reads_.JoinedBytes();
+  if (joined.empty()) return;
+  NodeList stale;
+  for (const ReadSet::Copy& copy : reads_.copies()) {
+    const bool replied = copy.state == ReadSet::State::kReplied;
+    if (!replied && !copy.corrupt) continue;
+    if (replied && copy.record == joined) continue;
+    // Written back already, or on its way, and nothing more came since.
+    const bool given = Contains(holders_, copy.node) || Contains(writing_back_, copy.node);
+    if (given && joined == answer_bytes_) continue;
+    stale.push_back(copy.node);
+  }
+  SendReadRepairs(stale, request_.key, plan_.epoch, joined, shard(), env);
+}
+
+void GetCoordinator::OnTimer(Env& env) {
+  if (state_ == State::kWaitingForStragglers && env.now.instant >= straggler_deadline_) {
+    return RepairAndFinish(env);
+  }
+  if (answered() || env.now.instant < deadline_) return;
+  const bool disagree = state_ == State::kWaitingForWriteBack;
+  Answer(Fail(ErrorCode::kUnavailable,
+              disagree ? "the owners' copies differ and could not be brought together in time"
+                       : "too few owners answered in time"),
+         env);
+  RepairAndFinish(env);
+}
+
+}  // namespace gyre

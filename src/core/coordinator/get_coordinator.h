@@ -1,0 +1,57 @@
+// One client get (paper 4.5): answers at R replies, then repairs stale owners (paper 5).
+//
+//   kIdle -Start-> kWaitingForQuorum -R agree, or 2R <= N-> kWaitingForStragglers
+//   kWaitingForQuorum -R differ-> kWaitingForWriteBack -held by N-R+1-> kWaitingForStragglers
+//   kWaitingForStragglers -all answered, or straggler_timeout-> kDone (stale owners are sent the
+//   join) any -request timeout-> kDone
+//
+// The write-back is what makes reads monotonic: replies that differ mean that some write is not at
+// its quorum yet; a client must not see it now and miss it in its next read. It runs only when
+// replies differ and 2R > N, where the promise can be kept.
+#pragma once
+
+#include "core/coordinator/read_set.h"
+#include "core/coordinator/replica_plan.h"
+#include "core/coordinator/request_machine.h"
+
+namespace gyre {
+
+class GetCoordinator : public RequestMachine {
+ public:
+  // REQUIRES: plan.reachable.size() >= plan.read_needed.
+  GetCoordinator(ShardState& shard, const Origin& origin, GetRequest request, ReplicaPlan plan);
+
+  void Start(Env& env) override;
+  void OnReply(NodeId from, Message& reply, Env& env) override;
+  void OnLocal(LocalOutcome& outcome, Env& env) override;
+  void OnPeerDown(NodeId peer, Env& env) override;
+  void OnTimer(Env& env) override;
+  Kind kind() const override { return Kind::kGet; }
+
+ private:
+  enum class State { kIdle, kWaitingForQuorum, kWaitingForWriteBack, kWaitingForStragglers, kDone };
+
+  void OnProgress(Env& env);
+  void BeginWriteBack(Env& env);
+  void OnWrittenBack(NodeId node, bool ok, Env& env);
+  void AnswerNow(Env& env);
+  void RepairAndFinish(Env& env);
+
+  GetRequest request_;
+  ReplicaPlan plan_;
+  ReadSet reads_;
+  State state_ = State::kIdle;
+  Instant deadline_;
+  Instant straggler_deadline_;
+  // While and after writing back: what is being answered, and who holds at least that.
+  Record answer_;
+  Bytes answer_bytes_;
+  NodeList holders_;
+  NodeList writing_back_;
+};
+
+// Sends `record` to every node of `stale`, without waiting for an answer.
+void SendReadRepairs(const NodeList& stale, const RowKey& key, RingEpoch epoch, const Bytes& record,
+                     ShardState& shard, Env& env);
+
+}  // namespace gyre

@@ -1,0 +1,67 @@
+#include "core/coordinator/read_set.h"
+
+#include <utility>
+
+#include "core/causality/merge.h"
+
+namespace gyre {
+
+ReadSet::ReadSet(const NodeList& asked, int needed)
+    : tally_(static_cast<int>(asked.size()), needed) {
+  copies_.reserve(asked.size());
+  for (const NodeId node : asked) {
+    copies_.emplace_back();
+    copies_.back().node = node;
+  }
+}
+
+ReadSet::Copy* ReadSet::FindWaiting(NodeId node) {
+  for (Copy& copy : copies_) {
+    if (copy.node == node) return copy.state == State::kWaiting ? &copy : nullptr;
+  }
+  return nullptr;
+}
+
+void ReadSet::AddReply(NodeId node, Bytes record) {
+  Copy* copy = FindWaiting(node);
+  if (copy == nullptr) return;
+  bool first = true;
+  bool known = record.empty();  // adds nothing to the join
+  bool same_as_all = true;
+  for (const Copy& other : copies_) {
+    if (other.state != State::kReplied) continue;
+    first = false;
+    const bool same = other.record == record;
+    known = known || same;
+    same_as_all = same_as_all && same;
+  }
+  if (!known) {
+    Result<Record> decoded = Record::Decode(record);
+    if (!decoded) return AddFailure(node, /*corrupt=*/true);
+    joined_ = joined_.empty() ? std::move(*decoded) : Join(joined_, *decoded);
+  }
+  agree_ = agree_ && (first || same_as_all);
+  copy->state = State::kReplied;
+  copy->record = std::move(record);
+  tally_.AddOk();
+}
+
+void ReadSet::AddFailure(NodeId node, bool corrupt) {
+  Copy* copy = FindWaiting(node);
+  if (copy == nullptr) return;
+  copy->state = State::kFailed;
+  copy->corrupt = corrupt;
+  tally_.AddFailed();
+}
+
+Bytes ReadSet::JoinedBytes() const {
+  if (joined_.empty()) return {};
+  if (agree_) {
+    for (const Copy& copy : copies_) {
+      if (copy.state == State::kReplied) return copy.record;
+    }
+  }
+  return joined_.Encode();
+}
+
+}  // namespace gyre

@@ -1,0 +1,51 @@
+// The copies of one key that a read has collected, one place per owner asked: whether they agree,
+// what their join is, who is stale. Pure; shared by the machines that read. Paper 4.5, 5 (repair).
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+
+#include "base/bytes.h"
+#include "core/causality/record.h"
+#include "core/coordinator/replica_plan.h"
+#include "core/quorum/tally.h"
+
+namespace gyre {
+
+class ReadSet {
+ public:
+  enum class State : std::uint8_t { kWaiting, kReplied, kFailed };
+  struct Copy {
+    NodeId node;
+    State state = State::kWaiting;
+    bool corrupt = false;  // kFailed: it has a row and cannot read it
+    Bytes record;          // kReplied: encoded; empty: none there
+  };
+  using Copies = boost::container::small_vector<Copy, 4>;
+
+  ReadSet(const NodeList& asked, int needed);
+
+  // A copy that does not decode counts as corrupt. No effect if this node was not asked or has
+  // answered before (a doubled message). Cost: a decode for each copy unlike the ones before.
+  void AddReply(NodeId node, Bytes record);
+  void AddFailure(NodeId node, bool corrupt);
+
+  Standing standing() const { return tally_.standing(); }
+  bool all_answered() const { return tally_.all_answered(); }
+  int needed() const { return tally_.needed(); }
+  const Copies& copies() const { return copies_; }
+  // Did all that replied give the same bytes?
+  bool agree() const { return agree_; }
+  // The join of all that replied, and its bytes (empty: nobody has a row).
+  const Record& joined() const { return joined_; }
+  Bytes JoinedBytes() const;
+
+ private:
+  Copy* FindWaiting(NodeId node);
+
+  Copies copies_;
+  Tally tally_;
+  Record joined_;
+  bool agree_ = true;
+};
+
+}  // namespace gyre

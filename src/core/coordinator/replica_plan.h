@@ -1,0 +1,38 @@
+// Whom a request will ask, decided before any I/O and stamped with the ring's epoch.
+// Paper 4.3, 4.5.
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "core/cluster_view.h"
+#include "core/coordinator/request_machine.h"
+#include "core/key.h"
+#include "core/quorum/quorum_spec.h"
+
+namespace gyre {
+
+using NodeList = boost::container::small_vector<NodeId, 4>;
+
+struct ReplicaPlan {
+  RingEpoch epoch;
+  NodeList owners;     // the N (or fewer, in a small cluster) owners, in the order of the ring
+  NodeList reachable;  // those of them that can be asked now
+  bool self_is_owner = false;
+  int read_needed = 1;
+  int write_needed = 1;
+};
+
+// Errors: kInvalidArgument: no such keyspace, or R or W more than can exist.
+Result<ReplicaPlan> MakePlan(const ShardState& shard, const RowKey& key,
+                             const RequestOptions& options);
+
+// "2 of 3 owners reachable, 3 needed".
+std::string QuorumShortfall(const ReplicaPlan& plan, int needed);
+
+// How long a request may take.
+Duration TimeoutOf(const RequestOptions& options, const CoreConfig& config);
+
+}  // namespace gyre

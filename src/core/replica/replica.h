@@ -1,0 +1,155 @@
+// Serves reads and writes of this shard's rows, for coordinators of this shard and for peers.
+// Paper 4.5 (what a replica does), 4.4 (merging). Called by the shard only.
+//
+// Invariants, per key:
+// - Changes are applied one after the other, each to the result of the one before: a row is read
+//   from storage at most once for all that wait for it, and never written from a stale read.
+// - A get sees only what is as durable as configured: it waits for the writes that were in flight
+//   when it came, and no longer. What a client has read does not vanish in a crash.
+// - An acknowledgement means durable, also for a merge that changed nothing.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "base/prng.h"
+#include "base/result.h"
+#include "core/causality/merge.h"
+#include "core/config.h"
+#include "core/counters.h"
+#include "core/effects.h"
+#include "core/key.h"
+#include "core/slot_map.h"
+
+namespace gyre {
+
+// Whom an outcome is for.
+struct Ticket {
+  enum class Kind : std::uint8_t { kNobody, kLocal, kPeer };
+  Kind kind = Kind::kNobody;
+  RequestId request;   // of the coordinator here, or of the peer
+  NodeId peer;         // kPeer
+  ShardId peer_shard;  // kPeer
+
+  static Ticket Nobody() { return {}; }
+  static Ticket Local(RequestId request) { return {Kind::kLocal, request, {}, {}}; }
+  static Ticket Peer(NodeId peer, ShardId shard, RequestId request) {
+    return {Kind::kPeer, request, peer, shard};
+  }
+};
+
+// Outcomes for coordinators of this shard; those for peers leave as messages.
+struct LocalGetDone {
+  Result<Bytes> record;  // encoded; empty: none
+};
+struct LocalApplied {
+  Bytes record;           // what now goes to the other owners; empty if unchanged
+  VersionVector context;  // of the record after the mutation
+  bool changed = false;
+  std::optional<Sibling> before;  // newest live sibling the mutation saw
+};
+// The change is durable, or failed; for a mutation it follows LocalApplied. A failure before
+// LocalApplied means that nothing was changed.
+struct LocalDurable {
+  Status status;
+};
+struct LocalOutcome {
+  RequestId request;
+  std::variant<LocalGetDone, LocalApplied, LocalDurable> what;
+};
+
+// What handlers of the core may use during one event.
+struct Env {
+  Now now;
+  Effects& out;
+  std::vector<LocalOutcome>& local;  // drained by the shard before it returns
+};
+
+class Replica {
+ public:
+  Replica(NodeId self, const CoreConfig& config, DotSource dots, Prng& prng,
+          ShardCounters& counters);
+
+  void Get(const RowKey& key, const Ticket& ticket, Env& env);
+  // Joins an encoded record into the row. `repair` may also replace a row that is damaged.
+  void Merge(const RowKey& key, Bytes record, bool repair, const Ticket& ticket, Env& env);
+  // Coordinates one write: joins `seen` (what a read brought; may be empty), then applies
+  // `mutation` under a fresh dot.
+  void Mutate(const RowKey& key, Mutation mutation, Record seen, const Ticket& ticket, Env& env);
+
+  void OnReadDone(RequestId op, Result<std::optional<Row>> row, Env& env);
+  void OnWriteDone(RequestId op, const Status& status, Env& env);
+
+  // False for storage_retry_after after a failed write: such a node takes no part in writes.
+  bool Writable(Instant now) const { return now >= unwritable_until_; }
+  const DotSource& dots() const { return dots_; }
+  // Storage operations that are not answered yet.
+  std::size_t operations_in_flight() const { return operations_.size(); }
+
+ private:
+  struct MergeChange {
+    Bytes record;
+    bool repair;
+  };
+  struct MutateChange {
+    Mutation mutation;
+    Record seen;
+  };
+  struct Change {
+    Ticket ticket;
+    std::variant<MergeChange, MutateChange> what;
+  };
+  // A row that was handed to storage and is not durable yet.
+  struct InFlightWrite {
+    RequestId op;
+    Row row;
+    std::vector<Ticket> changes;  // acknowledged when durable
+    std::vector<Ticket> gets;     // answered with `row` when durable
+  };
+  struct KeyState {
+    bool loading = false;         // a read for `waiting` is out
+    std::vector<Change> waiting;  // until the row is here
+    std::deque<InFlightWrite> writes;
+  };
+  using KeyTable = std::unordered_map<RowKey, KeyState, RowKeyHash>;
+  // An operation that storage will answer.
+  struct Operation {
+    enum class Kind : std::uint8_t { kGet, kLoad, kWrite } kind = Kind::kGet;
+    RowKey key;
+    Ticket ticket;  // kGet
+  };
+
+  void Submit(const RowKey& key, Change change, Env& env);
+  // Applies one change to `row`, the present state of the key (nullopt: absent), and replaces it.
+  void ApplyChange(const RowKey& key, KeyState& state, std::optional<Row>& row, Change& change,
+                   Env& env);
+  void ApplyMerge(const RowKey& key, KeyState& state, std::optional<Row>& row,
+                  const MergeChange& merge, const Ticket& ticket, Env& env);
+  void ApplyMutation(const RowKey& key, KeyState& state, std::optional<Row>& row,
+                     const MutateChange& mutate, const Ticket& ticket, Env& env);
+  void StartWrite(const RowKey& key, KeyState& state, std::optional<Row>& row, Row next,
+                  const Ticket& ticket, Env& env);
+  // Nothing had to be written: durable once what is in flight is.
+  void AckUnchanged(KeyState& state, const Ticket& ticket, Env& env);
+  void LoadFailed(KeyState& state, const Error& error, const RowKey& key, Env& env);
+
+  void AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env);
+  void AnswerChange(const Ticket& ticket, const Status& status, Env& env);
+  ApplyLimits limits() const;
+
+  NodeId self_;
+  const CoreConfig& config_;
+  DotSource dots_;
+  HybridClock clock_;
+  Prng& prng_;
+  ShardCounters& counters_;
+  SlotMap<Operation> operations_;
+  KeyTable keys_;
+  Instant unwritable_until_{INT64_MIN};
+};
+
+}  // namespace gyre
