@@ -1,0 +1,199 @@
+// What a coordinator makes of its record when a client changes the key. Declared in merge.h.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/causality/merge.h"
+
+namespace gyre {
+namespace {
+
+// The state of one Apply. Nothing of `dots` is touched before every check has passed.
+class Application {
+ public:
+  Application(const Record& before, const std::optional<OwnWrites>& own, DotSource& dots,
+              HybridClock& clock, WallTime now, const ApplyLimits& limits)
+      : before_(before), own_(own), dots_(dots), clock_(clock), now_(now), limits_(limits) {}
+
+  Result<Applied> operator()(const WriteValue& write) {
+    if (write.value.size() > kValueBytesHardMax) {
+      return Fail(ErrorCode::kInvalidArgument, "the value is larger than a record can hold");
+    }
+    Sibling sibling;
+    sibling.expiry = write.expiry;
+    if (write.keep_expiry) {
+      const Sibling* newest = before_.NewestLive(now_);
+      sibling.expiry = newest == nullptr ? kNeverExpires : newest->expiry;
+    }
+    if (sibling.expiry.ms > kWallTimeMsMax) return ExpiryOutOfRange();
+    sibling.type = ValueType::kBytes;
+    sibling.checksum = write.checksum;
+    sibling.value = write.value;
+    return Put(write.context, std::move(sibling));
+  }
+
+  Result<Applied> operator()(const DeleteValue& deletion) {
+    const bool pointless = deletion.context.has_value()
+                               ? before_.clock.empty() && deletion.context->empty()
+                               : !before_.AnyLiveAt(now_);
+    if (pointless) return Unchanged();
+    return Put(deletion.context, Tombstone());
+  }
+
+  Result<Applied> operator()(const SetExpiry& change) {
+    if (change.expiry.ms > kWallTimeMsMax) return ExpiryOutOfRange();
+    Record::Siblings rewritten;
+    Record after;
+    after.clock = before_.clock;
+    bool any_holds = false;
+    bool any_expires = false;
+    for (const Sibling& sibling : before_.siblings) {
+      if (sibling.type == ValueType::kTombstone) {
+        after.siblings.push_back(sibling);
+      } else if (sibling.LiveAt(now_)) {
+        Sibling anew = sibling;
+        if (Holds(change, sibling.expiry)) {
+          any_holds = true;
+          anew.expiry = change.expiry;
+        }
+        if (anew.LiveAt(now_)) {
+          rewritten.push_back(std::move(anew));
+        } else {
+          any_expires = true;
+        }
+      }
+    }
+    if (!any_holds) return Unchanged();
+    std::stable_sort(rewritten.begin(), rewritten.end(),
+                     [](const Sibling& a, const Sibling& b) { return a.time < b.time; });
+    if (any_expires) rewritten.push_back(Tombstone());
+    return Finish(std::move(after), std::move(rewritten));
+  }
+
+ private:
+  static Sibling Tombstone() {
+    Sibling tombstone;
+    tombstone.type = ValueType::kTombstone;
+    return tombstone;
+  }
+  static tl::unexpected<Error> ExpiryOutOfRange() {
+    return Fail(ErrorCode::kInvalidArgument, "the expiry lies too far in the future");
+  }
+
+  // Redis counts "no expiry" as endless in GT and LT. Taking no expiry from a value that has none
+  // changes nothing under any condition.
+  static bool Holds(const SetExpiry& change, WallTime current) {
+    const auto end = [](WallTime expiry) {
+      return expiry == kNeverExpires ? INT64_MAX : expiry.ms;
+    };
+    if (change.expiry == kNeverExpires && current == kNeverExpires) return false;
+    switch (change.condition) {
+      case SetExpiry::Condition::kAlways:
+        return true;
+      case SetExpiry::Condition::kIfNone:
+        return current == kNeverExpires;
+      case SetExpiry::Condition::kIfAny:
+        return current != kNeverExpires;
+      case SetExpiry::Condition::kIfLater:
+        return end(change.expiry) > end(current);
+      case SetExpiry::Condition::kIfEarlier:
+        return end(change.expiry) < end(current);
+    }
+    return false;
+  }
+
+  Applied Unchanged() const { return {before_, own_.value_or(OwnWrites{}), /*changed=*/false}; }
+
+  // Only this shard gives its actor's dots, so it knows which it cannot have given. What the record
+  // itself claims already passes: a key must stay writable once a forgery got in elsewhere.
+  Status CheckContext(const VersionVector& context) const {
+    for (const VersionVector::Entry& entry : context.entries()) {
+      if (entry.actor != dots_.actor() || before_.clock.Covers(entry.dot())) continue;
+      const bool this_row =
+          own_.has_value() && own_->actor == entry.actor && own_->epoch == entry.epoch;
+      if (entry.epoch >= dots_.next_epoch() || (this_row && entry.n > own_->n)) {
+        return Fail(ErrorCode::kInvalidArgument,
+                    "the context names writes that were never made: pass back exactly what a read "
+                    "or write of this key returned");
+      }
+    }
+    return {};
+  }
+
+  // Adds `sibling` in place of what `context` covers.
+  Result<Applied> Put(const std::optional<VersionVector>& context, Sibling sibling) {
+    Record after;
+    after.clock = before_.clock;
+    if (context.has_value()) {
+      if (Status status = CheckContext(*context); !status.has_value()) return Fail(status.error());
+      VersionVector seen = *context;
+      seen.LimitTimes({now_.ms + limits_.clock_entry_age_safe.ms()});
+      after.clock.Merge(seen);
+      for (const Sibling& known : before_.siblings) {
+        if (!context->Covers(known.dot)) after.siblings.push_back(known);
+      }
+    }
+    const std::size_t count = after.siblings.size() + 1;
+    if (count > limits_.siblings_max && count > before_.siblings.size()) {
+      return Fail(ErrorCode::kOverloaded,
+                  "the key has " + std::to_string(before_.siblings.size()) +
+                      " siblings, the most allowed: read it and write back with the context");
+    }
+    if (sibling.type != ValueType::kTombstone && !sibling.LiveAt(now_)) sibling = Tombstone();
+    Record::Siblings fresh;
+    fresh.push_back(std::move(sibling));
+    return Finish(std::move(after), std::move(fresh));
+  }
+
+  // Gives `fresh` their names and times, in this order, and adds them to `after`.
+  Result<Applied> Finish(Record after, Record::Siblings fresh) {
+    // One more entry and, per sibling, as much metadata as there can be: near enough for a limit.
+    constexpr std::size_t kSiblingBytesMost = 64;
+    if (after.clock.size() + 1 > kClockEntriesHardMax ||
+        after.siblings.size() + fresh.size() > kSiblingsHardMax) {
+      return Fail(ErrorCode::kOverloaded, "the key has more versions than a record can hold");
+    }
+    std::size_t bytes = after.EncodedBytes() + kSiblingBytesMost;
+    for (const Sibling& sibling : fresh) bytes += sibling.value.size() + kSiblingBytesMost;
+    if (bytes > kRecordBytesMax) {
+      return Fail(
+          ErrorCode::kOverloaded,
+          "the siblings of the key together are larger than a record can be: reconcile them");
+    }
+
+    for (const Sibling& known : before_.siblings) clock_.Observe(known.time, now_);
+    Dot dot = dots_.Next(own_, after.clock);
+    for (Sibling& sibling : fresh) {
+      sibling.dot = dot;
+      sibling.time = clock_.Tick(now_);
+      ++dot.n;
+    }
+    --dot.n;
+    after.clock.Add(dot, now_);
+    // All of one counter, rising, and above what this counter named before: one place takes them.
+    auto at = std::find_if(after.siblings.begin(), after.siblings.end(),
+                           [&dot](const Sibling& sibling) { return dot < sibling.dot; });
+    after.siblings.insert(at, std::make_move_iterator(fresh.begin()),
+                          std::make_move_iterator(fresh.end()));
+    Applied applied{std::move(after), {dot.actor, dot.epoch, dot.n}, /*changed=*/true};
+    applied.entries_truncated = Truncate(applied.record, dot, now_, limits_);
+    return applied;
+  }
+
+  const Record& before_;
+  const std::optional<OwnWrites>& own_;
+  DotSource& dots_;
+  HybridClock& clock_;
+  const WallTime now_;
+  const ApplyLimits& limits_;
+};
+
+}  // namespace
+
+Result<Applied> Apply(const Mutation& mutation, const Record& before,
+                      const std::optional<OwnWrites>& own, DotSource& dots, HybridClock& clock,
+                      WallTime now, const ApplyLimits& limits) {
+  return std::visit(Application(before, own, dots, clock, now, limits), mutation);
+}
+
+}  // namespace gyre
