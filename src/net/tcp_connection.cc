@@ -1,0 +1,356 @@
+#include "net/tcp_connection.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+#include "net/tcp_listener.h"
+
+namespace gyre {
+
+TcpConnection::TcpConnection(EpollReactor& reactor, UniqueFd fd, State state,
+                             const SocketAddress& peer, const ConnectionLimits& limits,
+                             TcpListener* listener)
+    : reactor_(reactor),
+      fd_(std::move(fd)),
+      state_(state),
+      last_activity_(reactor.now().instant),
+      limits_(limits),
+      listener_(listener),
+      peer_(peer) {
+  ++reactor_.mutable_stats().connections;
+  if (!fd_.valid()) return;  // a dial that failed at once; Fail follows
+  interest_ = state_ == State::kConnecting ? EPOLLOUT : EPOLLIN;
+  if (!reactor_.Watch(fd_.get(), interest_, this)) fd_.Reset();
+  if (limits_.idle_timeout > Duration{}) reactor_.WatchIdle(limits_.idle_timeout);
+}
+
+TcpConnection::~TcpConnection() {
+  if (state_ != State::kClosed) --reactor_.mutable_stats().connections;
+}
+
+void TcpConnection::SetHandler(std::unique_ptr<ConnectionHandler> handler) {
+  GYRE_CHECK(handler != nullptr && handler_ == nullptr);
+  handler_ = std::move(handler);
+  if (!out_.empty()) ScheduleFlush();
+}
+
+std::string_view TcpConnection::peer_address() const {
+  if (peer_text_.empty()) peer_text_ = peer_.ToString();
+  return peer_text_;
+}
+
+// Input.
+
+void TcpConnection::OnReady(std::uint32_t events) {
+  if (state_ == State::kClosed) return;  // closed earlier in this turn
+  if (state_ == State::kConnecting) return OnConnected();
+  if ((events & EPOLLOUT) != 0 && write_blocked_) {
+    write_blocked_ = false;
+    RunFlush();
+    if (state_ == State::kClosed) return;
+  }
+  if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) == 0) return;
+  if (reading()) return Read();
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) return OnReadError();  // broken both ways
+  UpdateInterest();  // switched off only now that input came: most pauses end before any does
+}
+
+void TcpConnection::OnConnected() {
+  const int error = TakeSocketError(fd_.get());
+  if (error != 0) return Fail(ErrnoText(error));
+  state_ = State::kOpen;
+  last_activity_ = reactor_.now().instant;
+  UpdateInterest();
+  ScheduleFlush();
+}
+
+void TcpConnection::Read() {
+  if (state_ != State::kOpen) return Discard();
+  char* const buffer = reactor_.read_buffer();
+  ssize_t received;
+  ++reactor_.mutable_stats().reads;
+  if (in_.empty()) {
+    received = recv(fd_.get(), buffer, EpollReactor::kReadBufferBytes, 0);
+  } else {
+    // Straight behind what is there; what does not fit makes the buffer grow, by what has come.
+    iovec parts[2] = {{in_.spare(), in_.spare_bytes()}, {buffer, EpollReactor::kReadBufferBytes}};
+    received = readv(fd_.get(), parts, 2);
+  }
+  if (received < 0) {
+    if (errno == EAGAIN || errno == EINTR) return;  // level-triggered: it will be said again
+    return Fail(ErrnoText(errno));
+  }
+  if (received == 0) {
+    eof_ = true;
+    return ScheduleFlush();  // output first, then CloseIfFinished
+  }
+  last_activity_ = reactor_.now().instant;
+  const auto bytes = static_cast<std::size_t>(received);
+  reactor_.mutable_stats().bytes_in += bytes;
+  if (in_.empty()) return Present({buffer, bytes}, /*buffered=*/false);
+  const std::size_t direct = std::min(bytes, in_.spare_bytes());
+  in_.Commit(direct);
+  in_.Append(std::string_view(buffer, bytes - direct));
+  Present(in_.view(), /*buffered=*/true);
+}
+
+void TcpConnection::OnReadError() {
+  const int error = TakeSocketError(fd_.get());
+  Fail(error == 0 ? "closed by peer" : ErrnoText(error));
+}
+
+void TcpConnection::Discard() {
+  const ssize_t received =
+      recv(fd_.get(), reactor_.read_buffer(), EpollReactor::kReadBufferBytes, 0);
+  if (received < 0) {
+    if (errno != EAGAIN && errno != EINTR) Fail(ErrnoText(errno));
+    return;
+  }
+  if (received == 0) {
+    eof_ = true;
+    UpdateInterest();
+    return CloseIfFinished();
+  }
+  discarded_ += static_cast<std::size_t>(received);
+  if (discarded_ > kDrainBytesMax) Fail("peer goes on sending after the end");
+}
+
+void TcpConnection::Present(std::string_view bytes, bool buffered) {
+  const std::size_t used = handler_->OnBytes(bytes);
+  GYRE_CHECK(used <= bytes.size());
+  if (state_ != State::kOpen) return in_.Clear(0);  // closing: what is left is not wanted
+  if (buffered) {
+    in_.Consume(used);
+    if (in_.empty()) in_.Clear(kKeptInputBytes);
+  } else {
+    in_.Append(bytes.substr(used));
+  }
+  if (in_.size() > limits_.input_bytes_max) {
+    ++reactor_.mutable_stats().inputs_cut;
+    return Fail("too much input that makes no complete request");
+  }
+  if (out_.empty()) return;
+  ScheduleFlush();
+  AfterOutputChange();
+}
+
+void TcpConnection::SetReceived(std::string_view bytes) {
+  in_.Append(bytes);
+  ScheduleResume();
+}
+
+void TcpConnection::ResumeReading() {
+  if (!paused_) return;
+  paused_ = false;
+  ScheduleResume();
+}
+
+void TcpConnection::RunResume() {
+  resume_scheduled_ = false;
+  if (state_ != State::kOpen || release_done_ || paused_ || output_paused_) return;
+  if (!in_.empty()) Present(in_.view(), /*buffered=*/true);
+  if (state_ == State::kOpen) UpdateInterest();
+  if (eof_) ScheduleFlush();
+}
+
+// Output.
+
+void TcpConnection::ScheduleFlush() {
+  if (flush_scheduled_) return;
+  flush_scheduled_ = true;
+  reactor_.NeedFlush(this);
+}
+
+void TcpConnection::RunFlush() {
+  if (state_ == State::kConnecting) return;
+  if (state_ == State::kDraining || state_ == State::kClosed) return out_.Clear();
+  if (!out_.empty() && !write_blocked_) Write();
+  if (state_ == State::kClosed) return;
+  AfterOutputChange();
+  if (out_.size() > limits_.output_bytes_max) {
+    ++reactor_.mutable_stats().slow_readers_cut;
+    return Fail("does not read its answers");
+  }
+  CloseIfFinished();
+  if (state_ != State::kClosed && (write_blocked_ || eof_ || (interest_ & EPOLLOUT) != 0)) {
+    UpdateInterest();
+  }
+}
+
+void TcpConnection::Write() {
+  for (int round = 0; round < kWritesPerFlushMax && !out_.empty(); ++round) {
+    std::array<std::string_view, kPiecesMax> pieces;
+    const std::size_t count = out_.Peek(pieces.data(), pieces.size());
+    std::size_t wanted = 0;
+    ssize_t sent;
+    if (count == 1) {
+      wanted = pieces[0].size();
+      sent = send(fd_.get(), pieces[0].data(), wanted, MSG_NOSIGNAL);
+    } else {
+      std::array<iovec, kPiecesMax> parts;
+      for (std::size_t i = 0; i < count; ++i) {
+        parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+        wanted += pieces[i].size();
+      }
+      msghdr message{};
+      message.msg_iov = parts.data();
+      message.msg_iovlen = count;
+      sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    }
+    ++reactor_.mutable_stats().writes;
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) break;
+      return Fail(ErrnoText(errno));
+    }
+    out_.Consume(static_cast<std::size_t>(sent));
+    reactor_.mutable_stats().bytes_out += static_cast<std::size_t>(sent);
+    last_activity_ = reactor_.now().instant;
+    if (static_cast<std::size_t>(sent) < wanted) break;
+  }
+  // Also when there is more than a fair share of one turn: it goes on in the next.
+  write_blocked_ = !out_.empty();
+}
+
+void TcpConnection::AfterOutputChange() {
+  if (state_ != State::kOpen) return;
+  if (!output_paused_) {
+    if (!OutputFull()) return;
+    output_paused_ = true;
+    ++reactor_.mutable_stats().reading_paused;
+  } else if (out_.size() <= limits_.output_bytes_pause / 2) {
+    output_paused_ = false;
+    ScheduleResume();
+  }
+}
+
+// Closing.
+
+void TcpConnection::CloseAfterFlush() {
+  if (state_ == State::kConnecting) return Fail("given up before it was connected");
+  if (state_ != State::kOpen) return;
+  state_ = State::kClosing;
+  paused_ = output_paused_ = false;
+  last_activity_ = reactor_.now().instant;
+  reactor_.Linger(this);
+  ScheduleFlush();
+}
+
+// The peer's end (eof_) closes our side too, once its requests are answered.
+void TcpConnection::CloseIfFinished() {
+  if (state_ == State::kOpen && eof_) {
+    const bool input_waits = !in_.empty() && (paused_ || output_paused_ || resume_scheduled_);
+    if (input_waits || handler_->pending() > 0) return reactor_.Linger(this);
+    if (out_.empty()) return Fail("");
+    return CloseAfterFlush();
+  }
+  if (state_ == State::kDraining && eof_) return Fail("");
+  if (state_ != State::kClosing || !out_.empty()) return;
+  if (eof_) return Fail("");
+  if (shutdown(fd_.get(), SHUT_WR) != 0) return Fail(ErrnoText(errno));
+  state_ = State::kDraining;
+  last_activity_ = reactor_.now().instant;
+  UpdateInterest();
+  ScheduleClose();
+}
+
+void TcpConnection::Fail(std::string_view reason) {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  close_reason_ = reason;
+  fd_.Reset();  // leaves the epoll set with it
+  out_.Clear();
+  --reactor_.mutable_stats().connections;
+  if (listener_ != nullptr) std::exchange(listener_, nullptr)->OnConnectionGone();
+  ScheduleClose();
+}
+
+void TcpConnection::Release(std::function<void(ReleasedSocket)> done) {
+  GYRE_CHECK(out_.empty());
+  if (state_ != State::kOpen) return;
+  release_done_ = std::move(done);
+  ScheduleClose();
+}
+
+void TcpConnection::RunClosing() {
+  close_scheduled_ = false;
+  if (release_done_ && state_ == State::kOpen) {
+    reactor_.Unwatch(fd_.get());
+    ReleasedSocket released{std::move(fd_), std::string(in_.view())};
+    Fail("");
+    handler_.reset();
+    closed_told_ = true;
+    const std::function<void(ReleasedSocket)> done = std::move(release_done_);
+    return done(std::move(released));
+  }
+  if (state_ != State::kDraining && state_ != State::kClosed) return;
+  if (!closed_told_) {
+    closed_told_ = true;
+    in_.Clear(0);
+    handler_->OnClosed();
+  }
+  if (handler_ == nullptr) return;
+  if (handler_->pending() == 0) {
+    handler_.reset();
+  } else {
+    reactor_.Linger(this);
+  }
+}
+
+bool TcpConnection::RunLinger(Instant now) {
+  if (closed_told_ && handler_ != nullptr && handler_->pending() == 0) handler_.reset();
+  const Duration quiet = now - last_activity_;
+  switch (state_) {
+    case State::kConnecting:
+      return false;
+    case State::kOpen:
+      CloseIfFinished();
+      break;
+    case State::kClosing:
+      if (quiet > kClosingTimeout) Fail("does not read its last answers");
+      break;
+    case State::kDraining:
+      if (quiet > kDrainTimeout) Fail("");
+      break;
+    case State::kClosed:
+      break;
+  }
+  return !done();
+}
+
+void TcpConnection::CloseIfIdle(Instant now) {
+  if (state_ != State::kOpen || limits_.idle_timeout <= Duration{} || handler_->pending() > 0)
+    return;
+  if (now - last_activity_ < limits_.idle_timeout) return;
+  ++reactor_.mutable_stats().idle_cut;
+  Fail("idle");
+}
+
+void TcpConnection::UpdateInterest() {
+  if (!fd_.valid()) return;
+  const std::uint32_t wanted = (reading() ? EPOLLIN : 0u) | (write_blocked_ ? EPOLLOUT : 0u);
+  if (wanted == interest_) return;
+  interest_ = wanted;
+  reactor_.ChangeWatch(fd_.get(), wanted, this);
+}
+
+void TcpConnection::ScheduleResume() {
+  if (resume_scheduled_) return;
+  resume_scheduled_ = true;
+  reactor_.NeedResume(this);
+}
+
+void TcpConnection::ScheduleClose() {
+  if (close_scheduled_) return;
+  close_scheduled_ = true;
+  reactor_.NeedClose(this);
+}
+
+}  // namespace gyre
