@@ -1,0 +1,277 @@
+#include "server/admin_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/base64.h"
+#include "server/config.h"
+#include "server/version.h"
+
+namespace gyre {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kFallbacksShown = 16;
+
+// Any bytes may come (a key, a peer's sentence): what is not UTF-8 is replaced, never thrown.
+std::string Dump(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string NameOf(const ClusterView& view, NodeId id) {
+  const Member* member = view.ring.FindMember(id);
+  return member != nullptr ? member->name : fmt::format("node-{:06x}", id.value);
+}
+
+Json KeyspaceObject(const KeyspaceConfig& keyspace, std::size_t nodes) {
+  const int copies = std::min(keyspace.replicas, static_cast<int>(nodes));
+  Json json = {{"name", keyspace.name},
+               {"n", keyspace.replicas},
+               {"r", keyspace.read_quorum.ToString()},
+               {"w", keyspace.write_quorum.ToString()},
+               {"copies", copies}};
+  const Result<int> r = keyspace.read_quorum.Resolve(keyspace.replicas, copies);
+  const Result<int> w = keyspace.write_quorum.Resolve(keyspace.replicas, copies);
+  if (r) json["replies_needed"] = *r;
+  if (w) json["acknowledgements_needed"] = *w;
+  json["default_ttl_ms"] = keyspace.default_ttl.ms();
+  json["promise"] = QuorumPromise(keyspace, nodes);
+  return json;
+}
+
+Json KeyspacesArray(const ClusterView& view) {
+  Json json = Json::array();
+  for (const auto& [id, keyspace] : view.keyspaces) {
+    json.push_back(KeyspaceObject(keyspace, view.ring.members().size()));
+  }
+  return json;
+}
+
+Json PeersArray(const NodeStats& stats) {
+  Json json = Json::array();
+  for (const PeerStats& peer : stats.peers) {
+    json.push_back({{"name", peer.name},
+                    {"address", peer.address},
+                    {"up", peer.up},
+                    {"queued_bytes", peer.queued_bytes},
+                    {"reconnects", peer.reconnects},
+                    {"frames_sent", peer.frames_sent},
+                    {"frames_received", peer.frames_received},
+                    {"frames_dropped", peer.frames_dropped},
+                    {"problem", peer.last_problem}});
+  }
+  return json;
+}
+
+Json CountersObject(const NodeStats& stats) {
+  const ShardCounters& core = stats.core;
+  return {{"gets", core.gets},
+          {"puts", core.puts},
+          {"scans", core.scans},
+          {"forwards", core.forwards},
+          {"replica_gets", core.replica_gets},
+          {"replica_puts", core.replica_puts},
+          {"replica_scans", core.replica_scans},
+          {"read_repairs", core.read_repairs},
+          {"reads_blocked_on_repair", core.reads_blocked_on_repair},
+          {"unavailable", core.unavailable},
+          {"outcome_unknown", core.outcome_unknown},
+          {"overloaded", core.overloaded},
+          {"siblings_created", core.siblings_created},
+          {"clock_entries_truncated", core.clock_entries_truncated},
+          {"corrupt_rows", core.corrupt_rows},
+          {"corrupt_messages", core.corrupt_messages},
+          {"wrong_epoch", core.wrong_epoch},
+          {"storage_errors", core.storage_errors},
+          {"actors_retired", core.actors_retired},
+          {"requests_in_flight", stats.requests_in_flight},
+          {"commands", stats.commands_total},
+          {"protocol_errors", stats.protocol_errors},
+          {"resp_connections", stats.resp_connections},
+          {"http_connections", stats.http_connections},
+          {"connections_accepted", stats.connections_total},
+          {"connections_refused", stats.connections_refused}};
+}
+
+Json LatencyObject(const NodeStats& stats) {
+  Json json = Json::object();
+  for (std::size_t i = 0; i < kOperationCount; ++i) {
+    const LatencyHistogram& histogram = stats.latency[i];
+    if (histogram.count() == 0) continue;
+    json[OperationName(static_cast<Operation>(i))] = {{"count", histogram.count()},
+                                                      {"p50_us", histogram.QuantileUs(0.5)},
+                                                      {"p99_us", histogram.QuantileUs(0.99)},
+                                                      {"p999_us", histogram.QuantileUs(0.999)}};
+  }
+  return json;
+}
+
+Json EngineObject(const ServerConfig& config, const EngineStats& engine) {
+  return {{"kind", config.engine == EngineKind::kMemory ? "memory" : "rocksdb"},
+          {"durability", config.durability == Durability::kSync ? "sync" : "interval"},
+          {"writable", engine.writable},
+          {"problem", engine.problem},
+          {"rows", engine.rows},
+          {"bytes", engine.bytes},
+          {"cache_hits", engine.cache_hits},
+          {"cache_misses", engine.cache_misses},
+          {"cache_bytes", engine.cache_bytes},
+          {"commits", engine.commits},
+          {"commit_rows", engine.commit_rows},
+          {"commit_us_total", engine.commit_us_total},
+          {"read_errors", engine.read_errors},
+          {"write_errors", engine.write_errors},
+          {"corruptions", engine.corruptions}};
+}
+
+// The paper's notation: [name, n]; an actor is shown as its node's name.
+Json ClockArray(const ClusterView& view, const VersionVector& clock) {
+  Json json = Json::array();
+  for (const VersionVector::Entry& entry : clock.entries()) {
+    json.push_back({{"node", NameOf(view, NodeOf(entry.actor))},
+                    {"n", entry.n},
+                    {"actor", fmt::format("{:016x}", entry.actor.value)},
+                    {"epoch", entry.epoch},
+                    {"time_ms", entry.time.ms}});
+  }
+  return json;
+}
+
+Json SiblingObject(const ClusterView& view, const Sibling& sibling, WallTime now) {
+  Json json = {{"dot",
+                {{"node", NameOf(view, NodeOf(sibling.dot.actor))},
+                 {"n", sibling.dot.n},
+                 {"actor", fmt::format("{:016x}", sibling.dot.actor.value)},
+                 {"epoch", sibling.dot.epoch}}},
+               {"state", sibling.type == ValueType::kTombstone ? "deleted"
+                         : sibling.LiveAt(now)                 ? "live"
+                                                               : "expired"},
+               {"time_ms", sibling.time.wall().ms}};
+  if (sibling.type == ValueType::kTombstone) return json;
+  if (sibling.expiry != kNeverExpires) json["expires_ms"] = sibling.expiry.ms;
+  json["bytes"] = sibling.value.size();
+  json["checksum"] = fmt::format("{:016x}", sibling.checksum);
+  json["value_base64"] = Base64Encode(sibling.value.view());
+  return json;
+}
+
+Json NamesOf(const ClusterView& view, const std::vector<NodeId>& nodes) {
+  Json json = Json::array();
+  for (const NodeId node : nodes) json.push_back(NameOf(view, node));
+  return json;
+}
+
+}  // namespace
+
+std::string QuorumPromise(const KeyspaceConfig& keyspace, std::size_t nodes) {
+  const int copies = std::min(keyspace.replicas, static_cast<int>(nodes));
+  const Result<int> r = keyspace.read_quorum.Resolve(keyspace.replicas, copies);
+  const Result<int> w = keyspace.write_quorum.Resolve(keyspace.replicas, copies);
+  if (!r || !w) return "cannot be reached";
+  return *r + *w > copies ? "read your writes while no owner is down" : "may read stale";
+}
+
+std::string NotReadyReason(const Backend& backend) {
+  const NodeStats stats = backend.Stats();
+  if (stats.engine.writable) return {};
+  return "The storage takes no writes: " +
+         (stats.engine.problem.empty() ? std::string("no reason is known") : stats.engine.problem);
+}
+
+std::string StatusJson(const Backend& backend) {
+  const ServerConfig& config = backend.config();
+  const ClusterView& view = *backend.view();
+  const NodeStats stats = backend.Stats();
+  const auto up = std::count_if(stats.peers.begin(), stats.peers.end(),
+                                [](const PeerStats& peer) { return peer.up; });
+  const std::string not_ready = NotReadyReason(backend);
+  const Json json = {{"node", config.node_name},
+                     {"version", kGyreVersion},
+                     {"cluster", config.cluster_id},
+                     {"ready", not_ready.empty()},
+                     {"problem", not_ready},
+                     {"uptime_ms", stats.uptime.ms()},
+                     {"shards", stats.shard_count},
+                     {"nodes", view.ring.members().size()},
+                     {"peers_up", up},
+                     {"peers_down", static_cast<std::int64_t>(stats.peers.size()) - up},
+                     {"peers", PeersArray(stats)},
+                     {"ring_epoch", view.ring.epoch().value},
+                     {"keyspaces", KeyspacesArray(view)},
+                     {"warnings", ConfigWarnings(config)},
+                     {"engine", EngineObject(config, stats.engine)},
+                     {"counters", CountersObject(stats)},
+                     {"latency", LatencyObject(stats)}};
+  return Dump(json);
+}
+
+std::string RingJson(const ClusterView& view) {
+  const Ring& ring = view.ring;
+  std::uint64_t weight_total = 0;
+  std::map<NodeId, std::uint64_t> partitions;
+  for (const Member& member : ring.members()) weight_total += member.weight;
+  for (const NodeId owner : ring.owners()) ++partitions[owner];
+  Json members = Json::array();
+  for (const Member& member : ring.members()) {
+    const double fair = static_cast<double>(ring.partition_count()) * member.weight /
+                        static_cast<double>(weight_total);
+    members.push_back({{"name", member.name},
+                       {"id", fmt::format("{:06x}", member.id.value)},
+                       {"weight", member.weight},
+                       {"zone", member.zone},
+                       {"region", member.region},
+                       {"partitions", partitions[member.id]},
+                       {"fair_share", fair},
+                       {"share", static_cast<double>(partitions[member.id]) /
+                                     static_cast<double>(ring.partition_count())}});
+  }
+  return Dump({{"epoch", ring.epoch().value},
+               {"partitioner", std::string(PartitionerName(ring.partitioner()))},
+               {"partition_count", ring.partition_count()},
+               {"members", std::move(members)},
+               {"owners", NamesOf(view, ring.owners())}});
+}
+
+std::string KeyspacesJson(const ClusterView& view) {
+  return Dump({{"keyspaces", KeyspacesArray(view)}});
+}
+
+std::string ExplainJson(const ClusterView& view, std::string_view keyspace, const RowKey& key,
+                        const ExplainOutcome& outcome, WallTime now) {
+  const KeyspaceConfig* config = view.FindKeyspace(key.keyspace);
+  const PartitionId partition = view.ring.PartitionOf(key.token);
+  const PreferenceList list = view.ring.PreferenceListOf(
+      partition, config != nullptr ? config->replicas : 1, kFallbacksShown);
+  Json copies = Json::array();
+  for (const ExplainOutcome::Copy& copy : outcome.copies) {
+    Json json = {{"node", NameOf(view, copy.node)}};
+    if (copy.error) {
+      json["error"] = {{"code", std::string(ErrorCodeName(copy.error->code))},
+                       {"message", copy.error->message}};
+    } else {
+      json["clock"] = ClockArray(view, copy.record.clock);
+      json["context"] = EncodeContext(copy.record.clock);
+      Json siblings = Json::array();
+      for (const Sibling& sibling : copy.record.siblings) {
+        siblings.push_back(SiblingObject(view, sibling, now));
+      }
+      json["siblings"] = std::move(siblings);
+    }
+    copies.push_back(std::move(json));
+  }
+  return Dump({{"keyspace", std::string(keyspace)},
+               {"key", key.key.ToString()},
+               {"key_base64", Base64Encode(key.key.view())},
+               {"partitioner", std::string(PartitionerName(view.ring.partitioner()))},
+               {"token", fmt::format("{:016x}{:016x}", key.token.high, key.token.low)},
+               {"partition", partition.value},
+               {"owners", NamesOf(view, list.owners)},
+               {"fallbacks", NamesOf(view, list.fallbacks)},
+               {"copies", std::move(copies)}});
+}
+
+}  // namespace gyre

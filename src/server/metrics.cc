@@ -1,0 +1,189 @@
+#include "server/metrics.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+namespace gyre {
+namespace {
+
+// Bounds of the exported histograms: powers of two from 64 us to 16.8 s. At these the finer
+// histogram inside can be cut exactly.
+constexpr int kFirstBoundBits = 6;
+constexpr int kLastBoundBits = 24;
+
+class Page {
+ public:
+  void Family(std::string_view name, std::string_view type, std::string_view help) {
+    fmt::format_to(Out(), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+  }
+  template <typename Value>
+  void Sample(std::string_view name, std::string_view labels, Value value) {
+    if (labels.empty()) {
+      fmt::format_to(Out(), "{} {}\n", name, value);
+    } else {
+      fmt::format_to(Out(), "{}{{{}}} {}\n", name, labels, value);
+    }
+  }
+  template <typename Value>
+  void Counter(std::string_view name, std::string_view help, Value value) {
+    Family(name, "counter", help);
+    Sample(name, "", value);
+  }
+  template <typename Value>
+  void Gauge(std::string_view name, std::string_view help, Value value) {
+    Family(name, "gauge", help);
+    Sample(name, "", value);
+  }
+  std::string Take() { return std::move(text_); }
+
+ private:
+  std::back_insert_iterator<std::string> Out() { return std::back_inserter(text_); }
+  std::string text_;
+};
+
+// A label's value: backslash, quote and line feed are escaped.
+std::string Label(std::string_view name, std::string_view value) {
+  std::string text(name);
+  text += "=\"";
+  for (const char c : value) {
+    if (c == '\\' || c == '"') text += '\\';
+    text += c == '\n' ? std::string("\\n") : std::string(1, c);
+  }
+  return text + "\"";
+}
+
+double Seconds(std::uint64_t us) { return static_cast<double>(us) / 1e6; }
+
+void AddLatency(Page& page, const NodeStats& stats) {
+  constexpr std::string_view kName = "gyre_operation_duration_seconds";
+  page.Family(kName, "histogram",
+              "Time from a client's request to its answer, on the node that was asked.");
+  for (std::size_t i = 0; i < kOperationCount; ++i) {
+    const LatencyHistogram& histogram = stats.latency[i];
+    const std::string operation = Label("operation", OperationName(static_cast<Operation>(i)));
+    std::uint64_t below = 0;
+    std::size_t bucket = 0;
+    for (int bits = kFirstBoundBits; bits <= kLastBoundBits; ++bits) {
+      const std::uint64_t bound_us = std::uint64_t{1} << bits;
+      while (bucket < LatencyHistogram::kBuckets &&
+             LatencyHistogram::UpperBound(bucket) < bound_us) {
+        below += histogram.bucket_count(bucket++);
+      }
+      page.Sample(fmt::format("{}_bucket", kName),
+                  operation + "," + Label("le", fmt::format("{}", Seconds(bound_us))), below);
+    }
+    page.Sample(fmt::format("{}_bucket", kName), operation + "," + Label("le", "+Inf"),
+                histogram.count());
+    page.Sample(fmt::format("{}_sum", kName), operation, Seconds(histogram.sum_us()));
+    page.Sample(fmt::format("{}_count", kName), operation, histogram.count());
+  }
+}
+
+void AddCore(Page& page, const ShardCounters& core) {
+  page.Family("gyre_requests_total", "counter", "Client requests taken by this node.");
+  page.Sample("gyre_requests_total", Label("operation", "get"), core.gets);
+  page.Sample("gyre_requests_total", Label("operation", "put"), core.puts);
+  page.Sample("gyre_requests_total", Label("operation", "scan"), core.scans);
+  page.Counter("gyre_requests_forwarded_total",
+               "Client requests handed to an owner, as this node is none.", core.forwards);
+  page.Family("gyre_request_failures_total", "counter",
+              "Client requests that failed; unavailable and overloaded were surely not applied.");
+  page.Sample("gyre_request_failures_total", Label("reason", "unavailable"), core.unavailable);
+  page.Sample("gyre_request_failures_total", Label("reason", "outcome_unknown"),
+              core.outcome_unknown);
+  page.Sample("gyre_request_failures_total", Label("reason", "overloaded"), core.overloaded);
+  page.Family("gyre_replica_requests_total", "counter", "Requests from other nodes.");
+  page.Sample("gyre_replica_requests_total", Label("operation", "get"), core.replica_gets);
+  page.Sample("gyre_replica_requests_total", Label("operation", "put"), core.replica_puts);
+  page.Sample("gyre_replica_requests_total", Label("operation", "scan"), core.replica_scans);
+  page.Counter("gyre_read_repairs_total", "Records sent to owners that were stale.",
+               core.read_repairs);
+  page.Counter("gyre_reads_blocked_on_repair_total", "Gets that waited for a write-back.",
+               core.reads_blocked_on_repair);
+  page.Counter("gyre_siblings_created_total", "Puts that left more than one live sibling.",
+               core.siblings_created);
+  page.Counter("gyre_clock_entries_truncated_total", "Version vector entries dropped by age.",
+               core.clock_entries_truncated);
+  page.Counter("gyre_corrupt_rows_total", "Stored rows that failed their checksum.",
+               core.corrupt_rows);
+  page.Counter("gyre_corrupt_messages_total", "Peer messages that failed their checks.",
+               core.corrupt_messages);
+  page.Counter("gyre_wrong_epoch_total", "Peer messages planned with another ring.",
+               core.wrong_epoch);
+  page.Counter("gyre_storage_errors_total", "Reads and writes that the engine refused.",
+               core.storage_errors);
+  page.Counter("gyre_actors_retired_total", "Actors given up because a counter might repeat.",
+               core.actors_retired);
+}
+
+void AddEngine(Page& page, const EngineStats& engine) {
+  page.Gauge("gyre_storage_rows", "Rows at rest, approximately.", engine.rows);
+  page.Gauge("gyre_storage_bytes", "Bytes of rows at rest, approximately.", engine.bytes);
+  page.Gauge("gyre_storage_writable", "1 if the engine takes writes, else 0.",
+             engine.writable ? 1 : 0);
+  page.Counter("gyre_cache_hits_total", "Reads answered by the cache of hot rows.",
+               engine.cache_hits);
+  page.Counter("gyre_cache_misses_total", "Reads that went past the cache of hot rows.",
+               engine.cache_misses);
+  page.Gauge("gyre_cache_bytes", "Bytes held by the cache of hot rows.", engine.cache_bytes);
+  page.Counter("gyre_commits_total", "Group commits.", engine.commits);
+  page.Counter("gyre_commit_rows_total", "Writes in group commits.", engine.commit_rows);
+  page.Counter("gyre_commit_duration_seconds_total", "Time in write and sync.",
+               Seconds(engine.commit_us_total));
+  page.Counter("gyre_storage_read_errors_total", "Reads that failed.", engine.read_errors);
+  page.Counter("gyre_storage_write_errors_total", "Writes that failed.", engine.write_errors);
+  page.Counter("gyre_storage_corruptions_total", "Damage found by the engine.", engine.corruptions);
+}
+
+void AddPeers(Page& page, const std::vector<PeerStats>& peers) {
+  if (peers.empty()) return;
+  const auto family = [&](std::string_view name, std::string_view type, std::string_view help,
+                          auto value) {
+    page.Family(name, type, help);
+    for (const PeerStats& peer : peers) page.Sample(name, Label("peer", peer.name), value(peer));
+  };
+  family("gyre_peer_up", "gauge", "1 if all links to the peer are up, else 0.",
+         [](const PeerStats& p) { return p.up ? 1 : 0; });
+  family("gyre_peer_queue_bytes", "gauge", "Bytes waiting for the peer.",
+         [](const PeerStats& p) { return p.queued_bytes; });
+  family("gyre_peer_reconnects_total", "counter", "Times a link to the peer was made again.",
+         [](const PeerStats& p) { return p.reconnects; });
+  family("gyre_peer_frames_sent_total", "counter", "Messages sent to the peer.",
+         [](const PeerStats& p) { return p.frames_sent; });
+  family("gyre_peer_frames_received_total", "counter", "Messages received from the peer.",
+         [](const PeerStats& p) { return p.frames_received; });
+  family("gyre_peer_frames_dropped_total", "counter",
+         "Messages not sent, as the link was down or full.",
+         [](const PeerStats& p) { return p.frames_dropped; });
+}
+
+}  // namespace
+
+std::string MetricsText(const NodeStats& stats, std::string_view node_name) {
+  Page page;
+  page.Family("gyre_node_info", "gauge", "Always 1; the node's name is the label.");
+  page.Sample("gyre_node_info", Label("node", node_name), 1);
+  page.Gauge("gyre_uptime_seconds", "Time since the node started.",
+             Seconds(static_cast<std::uint64_t>(stats.uptime.us < 0 ? 0 : stats.uptime.us)));
+  page.Gauge("gyre_shards", "Shards, each a thread.", stats.shard_count);
+  AddLatency(page, stats);
+  page.Gauge("gyre_requests_in_flight", "Client requests not yet answered.",
+             stats.requests_in_flight);
+  AddCore(page, stats.core);
+  page.Family("gyre_connections", "gauge", "Clients connected now.");
+  page.Sample("gyre_connections", Label("protocol", "resp"), stats.resp_connections);
+  page.Sample("gyre_connections", Label("protocol", "http"), stats.http_connections);
+  page.Counter("gyre_connections_accepted_total", "Clients that connected.",
+               stats.connections_total);
+  page.Counter("gyre_connections_refused_total", "Clients turned away by a limit.",
+               stats.connections_refused);
+  page.Counter("gyre_protocol_errors_total", "Requests that were no RESP or HTTP.",
+               stats.protocol_errors);
+  page.Counter("gyre_commands_total", "RESP commands and HTTP requests.", stats.commands_total);
+  AddEngine(page, stats.engine);
+  AddPeers(page, stats.peers);
+  return page.Take();
+}
+
+}  // namespace gyre
