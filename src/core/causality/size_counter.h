@@ -19,6 +19,8 @@ class SizeCounter {
   void Varint(std::uint64_t value) { size_ += VarintBytes(value); }
   void Raw(std::string_view bytes) { size_ += bytes.size(); }
   void Sized(std::string_view bytes) { size_ += SizedBytes(bytes.size()); }
+  // Bytes that something else will write.
+  void Skip(std::size_t bytes) { size_ += bytes; }
   std::size_t size() const { return size_; }
 
  private:

@@ -1,0 +1,224 @@
+#include "server/shard_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace gyre {
+namespace {
+
+constexpr Duration kPublishInterval = Duration::Millis(100);
+
+}  // namespace
+
+Result<std::unique_ptr<ShardLoop>> ShardLoop::Create(Options options) {
+  Result<std::unique_ptr<Reactor>> reactor = MakeEpollReactor({options.log});
+  if (!reactor) return Fail(reactor.error());
+  return std::unique_ptr<ShardLoop>(new ShardLoop(std::move(options), std::move(*reactor)));
+}
+
+ShardLoop::ShardLoop(Options options, std::unique_ptr<Reactor> reactor)
+    : options_(std::move(options)),
+      view_(options_.view),
+      shard_count_(options_.shard.shard_count),
+      index_(options_.shard.shard),
+      reactor_(std::move(reactor)),
+      session_(options_.engine->OpenSession([this] {
+        reactor_->Post([this] {
+          PollStorage();
+          Carry();
+        });
+      })),
+      shard_(options_.shard, view_) {
+  reactor_->SetWakeHandler([this](Now now) {
+    shard_.OnTick(now, effects_);
+    Carry();
+  });
+  reactor_->AddTurnEndHook([this](Now /*now*/) { OnTurnEnd(); });
+}
+
+ShardLoop::~ShardLoop() = default;
+
+void ShardLoop::Run() {
+  PublishStats();
+  reactor_->Run();
+  session_->Flush();
+}
+
+// ---- requests ----------------------------------------------------------------------------------
+
+void ShardLoop::Submit(ClientRequest request, ResultSink* sink, std::uint64_t tag) {
+  const ClientId client = clients_.Add({sink, tag, index_, {}});
+  const ShardId owner = ShardOfRequest(request, view_->ring, shard_count_);
+  if (owner == index_) {
+    shard_.OnClientRequest(client, std::move(request), now(), effects_);
+    return Carry();
+  }
+  ShardLoop* other = siblings_[owner.value];
+  other->reactor_->Post([other, request = std::move(request), from = index_, client]() mutable {
+    other->TakeRequest(std::move(request), from, client);
+  });
+}
+
+// From another shard.
+void ShardLoop::TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client) {
+  const ClientId client = clients_.Add({nullptr, 0, from_shard, from_client});
+  shard_.OnClientRequest(client, std::move(request), now(), effects_);
+  Carry();
+}
+
+void ShardLoop::Reply(ReplyEffect& reply) {
+  const PendingClient client = clients_.Take(reply.client);
+  if (client.sink != nullptr) return client.sink->OnResult(client.tag, std::move(reply.result));
+  ShardLoop* asker = siblings_[client.from_shard.value];
+  asker->reactor_->Post(
+      [asker, id = client.from_client, result = std::move(reply.result)]() mutable {
+        asker->TakeResult(id, std::move(result));
+      });
+}
+
+// Of a request that another shard carried out.
+void ShardLoop::TakeResult(ClientId client, ClientResult result) {
+  const PendingClient pending = clients_.Take(client);
+  pending.sink->OnResult(pending.tag, std::move(result));
+}
+
+// ---- effects -----------------------------------------------------------------------------------
+
+void ShardLoop::Carry() {
+  if (busy_) return;  // the loop below, further up, will see what was added
+  busy_ = true;
+  while (!effects_.empty()) {
+    carrying_.swap(effects_);
+    for (Effect& effect : carrying_) CarryOut(effect);
+    carrying_.clear();
+    PollStorage();
+  }
+  busy_ = false;
+}
+
+void ShardLoop::CarryOut(Effect& effect) {
+  switch (effect.index()) {
+    case 0:
+      return Send(std::get<SendEffect>(effect));
+    case 1: {
+      auto& read = std::get<ReadEffect>(effect);
+      auto row = session_->Read(read.id, read.key);
+      if (row) shard_.OnReadDone(read.id, std::move(*row), now(), effects_);
+      return;
+    }
+    case 2: {
+      auto& write = std::get<WriteEffect>(effect);
+      return session_->Write({write.id, std::move(write.key), std::move(write.row)});
+    }
+    case 3:
+      return Scan(std::get<ScanEffect>(effect));
+    default:
+      return Reply(std::get<ReplyEffect>(effect));
+  }
+}
+
+void ShardLoop::PollStorage() {
+  session_->Poll(completions_);
+  for (Completion& completion : completions_) OnCompletion(completion);
+  completions_.clear();
+}
+
+void ShardLoop::OnCompletion(Completion& completion) {
+  if (auto* write = std::get_if<WriteDone>(&completion)) {
+    shard_.OnWriteDone(write->id, std::move(write->status), now(), effects_);
+  } else if (auto* read = std::get_if<ReadDone>(&completion)) {
+    shard_.OnReadDone(read->id, std::move(read->row), now(), effects_);
+  } else {
+    auto& scan = std::get<ScanDone>(completion);
+    const auto job = scans_.find(scan.id);
+    GYRE_CHECK(job != scans_.end());
+    auto outcome = job->second.OnPage(std::move(scan.page), now().wall);
+    if (!outcome) return session_->Scan(scan.id, job->second.range());
+    scans_.erase(job);
+    shard_.OnScanDone(scan.id, std::move(*outcome), now(), effects_);
+  }
+}
+
+void ShardLoop::Scan(ScanEffect& scan) {
+  const auto job =
+      scans_.emplace(scan.id, ScanJob(scan.request, view_->ring, options_.config->core)).first;
+  session_->Scan(scan.id, job->second.range());
+}
+
+// ---- peers -------------------------------------------------------------------------------------
+
+void ShardLoop::Send(SendEffect& send) {
+  Envelope envelope{index_, send.to_shard, std::move(send.message)};
+  const auto linked = linked_.find(send.to);
+  if (linked == linked_.end() || linked->second.empty()) return;  // as if lost on the way
+  const std::vector<ShardId>& shards = linked->second;
+  if (std::find(shards.begin(), shards.end(), index_) != shards.end()) {
+    links_->Send(send.to, envelope);
+    return;
+  }
+  ShardLoop* other = siblings_[shards[index_.value % shards.size()].value];
+  other->reactor_->Post([other, to = send.to, envelope = std::move(envelope)]() mutable {
+    other->links_->Send(to, envelope);
+  });
+}
+
+void ShardLoop::OnFrame(NodeId from, Envelope envelope) {
+  const ShardId shard = ShardOfMessage(envelope, view_->ring, shard_count_);
+  if (shard == index_) return TakeMessage(from, std::move(envelope));
+  ShardLoop* other = siblings_[shard.value];
+  other->reactor_->Post([other, from, envelope = std::move(envelope)]() mutable {
+    other->TakeMessage(from, std::move(envelope));
+  });
+}
+
+void ShardLoop::TakeMessage(NodeId from, Envelope envelope) {
+  shard_.OnMessage(from, envelope.from_shard, std::move(envelope.message), now(), effects_);
+  Carry();
+}
+
+void ShardLoop::TellSiblings(NodeId peer, bool up) {
+  for (ShardLoop* sibling : siblings_) {
+    if (sibling == this) {
+      OnLink(peer, index_, up);
+    } else {
+      sibling->reactor_->Post(
+          [sibling, peer, shard = index_, up] { sibling->OnLink(peer, shard, up); });
+    }
+  }
+}
+
+void ShardLoop::OnLink(NodeId peer, ShardId shard, bool up) {
+  std::vector<ShardId>& shards = linked_[peer];
+  const bool was_up = !shards.empty();
+  shards.erase(std::remove(shards.begin(), shards.end(), shard), shards.end());
+  if (up) shards.insert(std::lower_bound(shards.begin(), shards.end(), shard), shard);
+  if (was_up == !shards.empty()) return;
+  if (was_up) {
+    shard_.OnPeerDown(peer, now(), effects_);
+  } else {
+    shard_.OnPeerUp(peer, now(), effects_);
+  }
+  Carry();
+}
+
+// ---- turns -------------------------------------------------------------------------------------
+
+void ShardLoop::OnTurnEnd() {
+  session_->Flush();
+  PollStorage();
+  Carry();
+  session_->Flush();
+  reactor_->SetWake(shard_.NextWake());
+}
+
+void ShardLoop::PublishStats() {
+  NodeStats stats = stats_;
+  stats.core = shard_.counters();
+  stats.requests_in_flight = shard_.requests_in_flight();
+  stats.connections_refused = reactor_->stats().refused;
+  stats.connections_total = reactor_->stats().accepted;
+  options_.board->Publish(index_, stats);
+  reactor_->AddTimer(now().instant + kPublishInterval, [this] { PublishStats(); });
+}
+
+}  // namespace gyre

@@ -1,0 +1,109 @@
+// One shard's thread: its event loop, its core, its storage session, its links and its clients. It
+// carries out the core's effects and hands it events; it is the Backend of its own front ends.
+// Nothing here is shared: shards talk to each other by posting to each other's loops, as nodes do
+// by messages.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/log.h"
+#include "core/node.h"
+#include "core/shard.h"
+#include "net/peer_links.h"
+#include "net/reactor.h"
+#include "server/backend.h"
+#include "server/client_table.h"
+#include "server/config.h"
+#include "server/scan_job.h"
+#include "server/stats_board.h"
+#include "storage/engine.h"
+
+namespace gyre {
+
+class ShardLoop : public Backend {
+ public:
+  struct Options {
+    const ServerConfig* config = nullptr;
+    ClusterViewPtr view;
+    ShardOptions shard;
+    Engine* engine = nullptr;
+    StatsBoard* board = nullptr;
+    Log* log = nullptr;
+  };
+
+  // Errors: kIoError (no event loop).
+  static Result<std::unique_ptr<ShardLoop>> Create(Options options);
+  ~ShardLoop() override;
+
+  // All shards of the node, in order, this one included; before Run. They outlive each other's
+  // threads.
+  void SetSiblings(std::vector<ShardLoop*> siblings) { siblings_ = std::move(siblings); }
+  Reactor& reactor() { return *reactor_; }
+  PeerLinks& links() { return *links_; }
+  const Shard& shard() const { return shard_; }
+
+  // Blocks until Stop(); then flushes what storage was asked for.
+  void Run();
+  // From any thread.
+  void Stop() { reactor_->Stop(); }
+
+  // Backend, for this shard's front ends.
+  const ClusterViewPtr& view() const override { return view_; }
+  const ServerConfig& config() const override { return *options_.config; }
+  Now now() const override { return reactor_->now(); }
+  void Submit(ClientRequest request, ResultSink* sink, std::uint64_t tag) override;
+  NodeStats Stats() const override { return options_.board->Total(); }
+  void RecordLatency(Operation operation, Duration elapsed) override {
+    stats_.latency[static_cast<std::size_t>(operation)].Record(elapsed);
+  }
+  // Counters that the front ends keep up themselves.
+  NodeStats& own_stats() { return stats_; }
+
+ private:
+  ShardLoop(Options options, std::unique_ptr<Reactor> reactor);
+
+  // Carries out effects until there are none; events that follow are handed in at once.
+  void Carry();
+  void CarryOut(Effect& effect);
+  void PollStorage();
+  void OnCompletion(Completion& completion);
+  void Send(SendEffect& send);
+  void Reply(ReplyEffect& reply);
+  void Scan(ScanEffect& scan);
+
+  void OnFrame(NodeId from, Envelope envelope);
+  void TakeMessage(NodeId from, Envelope envelope);
+  void TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client);
+  void TakeResult(ClientId client, ClientResult result);
+  // A link of `shard` (perhaps this one's own) to `peer` came up or went down.
+  void OnLink(NodeId peer, ShardId shard, bool up);
+  void TellSiblings(NodeId peer, bool up);
+  void OnTurnEnd();
+  void PublishStats();
+
+  const Options options_;
+  const ClusterViewPtr view_;
+  const std::uint16_t shard_count_;
+  const ShardId index_;
+  std::unique_ptr<Reactor> reactor_;
+  std::unique_ptr<EngineSession> session_;
+  Shard shard_;
+  std::unique_ptr<PeerLinks> links_;
+  std::vector<ShardLoop*> siblings_;
+  ClientTable clients_;
+  std::map<RequestId, ScanJob> scans_;
+  // Which shards of this node have a usable link to a peer: a peer with fewer shards than this node
+  // has links to some of them only.
+  std::map<NodeId, std::vector<ShardId>> linked_;
+  Effects effects_;
+  Effects carrying_;
+  std::vector<Completion> completions_;
+  bool busy_ = false;  // Carry is running, further up the stack
+  NodeStats stats_;
+};
+
+}  // namespace gyre
