@@ -277,11 +277,4 @@ HttpRequest HttpParser::TakeRequest() {
 }
 
 const HttpFailure& HttpParser::failure() const { return impl_->failure; }
-bool HttpParser::in_body() const { return impl_->in_body; }
-
-std::uint64_t HttpParser::body_bytes_left() const {
-  if (!impl_->gatherer->is_header_done()) return 0;
-  return impl_->gatherer->content_length_remaining().value_or(0);
-}
-
 }  // namespace gyre

@@ -76,10 +76,6 @@ class HttpParser {
   // REQUIRES: the last Feed gave kDone. The parser is ready for the next request.
   HttpRequest TakeRequest();
   const HttpFailure& failure() const;
-  // The header of the present request is parsed, its body is not complete.
-  bool in_body() const;
-  // Of the present body, how much is announced and has not come; 0 if unknown (chunked).
-  std::uint64_t body_bytes_left() const;
 
  private:
   struct Impl;
