@@ -1,5 +1,5 @@
-// Messages as frames, and the handshake that opens a link. docs/wire-format.md has every byte; the
-// golden files under tests/golden hold them fixed.
+// Messages as frames, and the handshake that opens a link. docs/wire-format.md has every byte;
+// message_golden_test.cc holds them fixed.
 //
 // Frame: u32 body length (little endian), u32 CRC32C of the body, then the body:
 //   u8 message type, u16 sender's shard, u16 receiving shard (0xFFFF on requests: the receiver routes
