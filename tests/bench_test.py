@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Goal: the load generator tells the truth: it counts what a cluster did, sees failed and wrong
+answers, and holds its rate."""
+
+import json
+import signal
+import subprocess
+import time
+import unittest
+
+from cluster import HOST, Cluster, binary, free_ports
+from resp import Resp
+
+
+def bench(cluster_or_port, *options, code=0):
+    ports = ([cluster_or_port] if isinstance(cluster_or_port, int)
+             else [node.resp_port for node in cluster_or_port])
+    result = subprocess.run(
+        [binary(), "bench", "--server", ",".join(f"{HOST}:{port}" for port in ports), "--json",
+         "--keys", "2000", "--warmup", "0.1", "--duration", "0.6", *options],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
+    return json.loads(result.stdout) if result.stdout else None
+
+
+class BenchTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = cls.enterClassContext(Cluster(3, engine="memory"))
+
+    def test_mixed_load_over_all_nodes(self):
+        for pipeline in ("1", "16"):
+            report = bench(self.cluster, "--pipeline", pipeline)
+            self.assertEqual(report["errors"], {})
+            self.assertEqual(report["misses"], 0)
+            self.assertEqual(report["gets"] + report["sets"], report["operations"])
+            self.assertGreater(report["operations"], 500)
+            self.assertAlmostEqual(report["gets"] / report["operations"], 0.5, delta=0.1)
+            latency = report["latency"]
+            self.assertLessEqual(latency["p50_us"], latency["p99_us"])
+            self.assertLessEqual(latency["p999_us"], latency["max_us"])
+
+    def test_open_loop_holds_its_rate(self):
+        report = bench(self.cluster, "--rate", "1000", "--duration", "1")
+        self.assertEqual(report["errors"], {})
+        self.assertAlmostEqual(report["operations"], 1000, delta=2)
+
+    def test_a_stalled_server_costs_every_request_that_was_due(self):
+        with Cluster(1, engine="memory") as alone:
+            node = alone[0]
+            bench(node.resp_port, "--duration", "0.1")
+            stop_at, stall = 0.4, 0.5
+            run = subprocess.Popen(
+                [binary(), "bench", "--server", f"{HOST}:{node.resp_port}", "--json", "--no-load",
+                 "--keys", "2000", "--warmup", "0", "--duration", "2", "--rate", "1000",
+                 "--connections", "5"],
+                stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            time.sleep(stop_at)
+            node.process.send_signal(signal.SIGSTOP)
+            time.sleep(stall)
+            node.process.send_signal(signal.SIGCONT)
+            output, _ = run.communicate(timeout=60)
+            report = json.loads(output)
+            # A quarter of all requests were due in the stall and waited for half of it on average;
+            # a closed loop would have shown five slow ones of two thousand.
+            self.assertEqual(report["operations"], 2000)
+            self.assertGreater(report["latency"]["p99_us"], 350_000)
+            self.assertGreater(report["latency"]["mean_us"], 30_000)
+
+    def test_wrong_values_and_missing_keys_are_seen(self):
+        with Resp(self.cluster[0].resp_port) as resp:
+            for i in range(50):
+                resp.command("SET", f"key:{i:012d}", "something else")
+        report = bench(self.cluster, "--no-load", "--keys", "50", "--gets", "1", code=1)
+        self.assertGreater(report["errors"]["wrong_value"], 0)
+        self.assertEqual(report["operations"], 0)
+        with Resp(self.cluster[0].resp_port) as resp:
+            for i in range(50):
+                resp.command("DEL", f"key:{i:012d}")
+        report = bench(self.cluster, "--no-load", "--keys", "50", "--gets", "1")
+        self.assertEqual(report["misses"], report["gets"])
+
+    def test_nobody_there(self):
+        report = bench(free_ports(1)[0], "--timeout", "0.5", code=1)
+        self.assertIsNone(report)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
