@@ -1,0 +1,228 @@
+#include "storage/commit_thread.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace gyre {
+namespace {
+
+// Past this a group is cut: one write must not hold up the acknowledgements of thousands.
+constexpr std::size_t kGroupBytesMax = 16 << 20;
+
+bool MeansDiskFull(const rocksdb::Status& status) {
+  return status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit;
+}
+
+}  // namespace
+
+CommitThread::CommitThread(const EngineOptions& options, RocksDatabase& database, Ballast ballast)
+    : options_(options), database_(database), ballast_(std::move(ballast)) {
+  recovery_due_ = Clock::now();
+  thread_ = std::thread([this] { Run(); });
+}
+
+void CommitThread::Submit(std::unique_ptr<WriteJob> job) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    wake = queue_.empty();  // else the thread has been woken for what is there, or is busy
+    queue_.push_back(std::move(job));
+  }
+  if (wake) queue_ready_.notify_one();
+}
+
+Status CommitThread::Stop() {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stopping_ = true;
+  }
+  queue_ready_.notify_one();
+  if (thread_.joinable()) thread_.join();
+  const std::lock_guard lock(state_mutex_);
+  if (state_ == State::kWritable || state_ == State::kNearlyFull) return {};
+  return Fail(ErrorCode::kIoError, problem_);
+}
+
+void CommitThread::Run() {
+  Jobs jobs;
+  while (WaitForWork(jobs)) {
+    CommitAll(jobs);
+    jobs.clear();
+    SyncIfDue(/*now=*/false);
+    if (Clock::now() >= recovery_due_) TryToRecover();
+  }
+  SyncIfDue(/*now=*/true);
+}
+
+// Takes what is queued; returns with nothing when something else is due. False: stopped and
+// drained.
+bool CommitThread::WaitForWork(Jobs& jobs) {
+  const Clock::time_point wake_at = NextWake();
+  std::unique_lock lock(queue_mutex_);
+  const auto ready = [this] { return stopping_ || !queue_.empty(); };
+  if (wake_at == Clock::time_point::max()) {
+    queue_ready_.wait(lock, ready);
+  } else {
+    queue_ready_.wait_until(lock, wake_at, ready);
+  }
+  jobs.swap(queue_);
+  return !jobs.empty() || !stopping_;
+}
+
+CommitThread::Clock::time_point CommitThread::NextWake() const {
+  Clock::time_point at = Clock::time_point::max();
+  if (unsynced_ && state_ == State::kWritable) at = sync_due_;
+  const bool needs_ballast = options_.ballast_bytes > 0 && !ballast_.present();
+  if (state_ == State::kNearlyFull || state_ == State::kFull ||
+      (needs_ballast && state_ == State::kWritable)) {
+    at = std::min(at, recovery_due_);
+  }
+  return at;
+}
+
+void CommitThread::CommitAll(Jobs& jobs) {
+  std::size_t begin = 0;
+  while (begin < jobs.size()) {
+    std::size_t bytes = 0;
+    std::size_t end = begin;
+    do {
+      bytes += jobs[end++]->bytes;
+    } while (end < jobs.size() && bytes + jobs[end]->bytes <= kGroupBytesMax);
+    CommitGroup(jobs, begin, end);
+    begin = end;
+  }
+}
+
+void CommitThread::CommitGroup(Jobs& jobs, std::size_t begin, std::size_t end) {
+  if (state_ == State::kWritable && !SpaceAboveFloor()) {
+    Enter(State::kNearlyFull, "less free disk space than the floor of " +
+                                  std::to_string(options_.free_space_floor_bytes) + " bytes");
+    recovery_due_ = Clock::now() + std::chrono::microseconds(options_.recovery_interval.us);
+  }
+  batch_.Clear();
+  std::uint64_t rows = 0;
+  for (std::size_t i = begin; i < end; ++i) {
+    WriteJob& job = *jobs[i];
+    if (state_ != State::kWritable) {
+      const bool full = state_ == State::kNearlyFull;
+      FailJob(std::move(jobs[i]),
+              {full ? ErrorCode::kOverloaded : ErrorCode::kUnavailable, "storage: " + problem_});
+    } else if (job.failures_seen != job.link->failures.load(std::memory_order_relaxed)) {
+      FailJob(std::move(jobs[i]),
+              {ErrorCode::kUnavailable, "storage: an earlier write of this shard failed"});
+    } else {
+      for (const WriteRequest& write : job.writes) RocksDatabase::AddToBatch(write, batch_);
+      rows += job.writes.size();
+    }
+  }
+  if (rows == 0) return;
+
+  const Clock::time_point start = Clock::now();
+  const rocksdb::Status status =
+      database_.Write(batch_, /*sync=*/options_.durability == Durability::kSync);
+  const Clock::time_point done = Clock::now();
+  commit_us_total_.fetch_add(
+      static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::microseconds>(done - start).count()),
+      std::memory_order_relaxed);
+  if (status.ok()) {
+    commits_.fetch_add(1, std::memory_order_relaxed);
+    commit_rows_.fetch_add(rows, std::memory_order_relaxed);
+    if (options_.durability == Durability::kInterval && !unsynced_) {
+      unsynced_ = true;
+      sync_due_ = done + std::chrono::microseconds(options_.sync_interval.us);
+    }
+  } else {
+    OnFailure(status);
+  }
+  for (std::size_t i = begin; i < end; ++i) {
+    if (jobs[i] == nullptr) continue;
+    if (status.ok()) {
+      HandBack(std::move(jobs[i]));
+    } else {
+      FailJob(std::move(jobs[i]), {ErrorCode::kIoError, "storage: " + problem_});
+    }
+  }
+}
+
+// Later batches that the session asked for before it hears of this fail too.
+void CommitThread::FailJob(std::unique_ptr<WriteJob> job, Error error) {
+  job->status = Fail(std::move(error));
+  job->link->failures.fetch_add(1, std::memory_order_relaxed);
+  HandBack(std::move(job));
+}
+
+void CommitThread::SyncIfDue(bool now) {
+  if (!unsynced_ || state_ == State::kFailed) return;
+  if (!now && Clock::now() < sync_due_) return;
+  const rocksdb::Status status = database_.SyncWal();
+  unsynced_ = false;
+  if (!status.ok()) OnFailure(status);
+}
+
+void CommitThread::OnFailure(const rocksdb::Status& status) {
+  write_errors_.fetch_add(1, std::memory_order_relaxed);
+  if (MeansDiskFull(status)) {
+    ballast_.Release();
+    recovery_due_ = Clock::now() + std::chrono::microseconds(options_.recovery_interval.us);
+    Enter(State::kFull, "the disk is full: " + status.ToString());
+  } else {
+    Enter(State::kFailed, "a write failed, and nothing is written until the node is restarted: " +
+                              status.ToString());
+  }
+}
+
+bool CommitThread::SpaceAboveFloor() {
+  if (options_.free_space_floor_bytes == 0) return true;
+  const Result<std::uint64_t> free = FreeSpaceBytes(options_.path);
+  return !free || *free >= options_.free_space_floor_bytes;  // a real fault shows in the write
+}
+
+void CommitThread::TryToRecover() {
+  recovery_due_ = Clock::now() + std::chrono::microseconds(options_.recovery_interval.us);
+  if (state_ == State::kFailed) return;
+  if (state_ == State::kNearlyFull && SpaceAboveFloor()) Enter(State::kWritable, "");
+  if (state_ == State::kFull && SpaceAboveFloor()) {
+    // Busy: RocksDB's own recovery is at it; ask again later.
+    rocksdb::Status status = database_.Resume();
+    if (status.ok()) status = database_.Probe();
+    if (status.ok()) {
+      Enter(State::kWritable, "");
+    } else if (!MeansDiskFull(status) && !status.IsBusy() && !status.IsShutdownInProgress()) {
+      OnFailure(status);
+    }
+  }
+  if (state_ == State::kWritable && options_.ballast_bytes > 0 && !ballast_.present()) {
+    const Result<std::uint64_t> free = FreeSpaceBytes(options_.path);
+    if (free && *free >= options_.free_space_floor_bytes + options_.ballast_bytes) {
+      (void)ballast_.Create();  // not there: tried again at the next turn
+    }
+  }
+}
+
+void CommitThread::Enter(State state, std::string problem) {
+  {
+    const std::lock_guard lock(state_mutex_);
+    state_ = state;
+    problem_ = std::move(problem);
+  }
+  if (options_.log == nullptr) return;
+  if (state == State::kWritable) {
+    options_.log->Write(LogLevel::kInfo, "storage_writable", "Writes are taken again", {});
+  } else {
+    options_.log->Write(LogLevel::kError, "storage_not_writable", problem_,
+                        {{"path", options_.path}});
+  }
+}
+
+void CommitThread::AddStats(EngineStats& stats) const {
+  stats.commits += commits_.load(std::memory_order_relaxed);
+  stats.commit_rows += commit_rows_.load(std::memory_order_relaxed);
+  stats.commit_us_total += commit_us_total_.load(std::memory_order_relaxed);
+  stats.write_errors += write_errors_.load(std::memory_order_relaxed);
+  const std::lock_guard lock(state_mutex_);
+  stats.writable = state_ == State::kWritable;
+  if (!stats.writable) stats.problem = problem_;
+}
+
+}  // namespace gyre

@@ -1,0 +1,85 @@
+// The one thread that writes to the database: all sessions' batches that wait become one WriteBatch
+// and, with kSync, one fsync. While it works, the next group gathers; so the more is asked, the
+// more each fsync carries. It also owns what follows a failed write:
+//
+//   kWritable --free space below the floor--> kNearlyFull --space is back--> kWritable
+//   kWritable --"no space" from the disk--> kFull: gives the ballast back; --resumed, floor and a
+//       synced probe fine--> kWritable
+//   kWritable --any other failure--> kFailed, until the database is opened again: after a failed
+//       fsync nobody knows what the disk holds, and the next fsync may say "fine" of lost pages.
+//
+// While not kWritable every write fails untried. Reads go on.
+#pragma once
+
+#include <rocksdb/write_batch.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/disk_space.h"
+#include "storage/engine_options.h"
+#include "storage/jobs.h"
+#include "storage/rocks_database.h"
+
+namespace gyre {
+
+class CommitThread {
+ public:
+  // `database` must outlive the thread.
+  CommitThread(const EngineOptions& options, RocksDatabase& database, Ballast ballast);
+  ~CommitThread() { Stop(); }
+
+  // Any thread. Wakes the commit thread only if it sleeps. Batches of one session commit in the
+  // order submitted.
+  void Submit(std::unique_ptr<WriteJob> job);
+  // Commits what was submitted, syncs, ends the thread. REQUIRES: no Submit after it.
+  // Errors: what keeps the engine from writing.
+  Status Stop();
+
+  void AddStats(EngineStats& stats) const;
+
+ private:
+  enum class State { kWritable, kNearlyFull, kFull, kFailed };
+  using Clock = std::chrono::steady_clock;
+  using Jobs = std::vector<std::unique_ptr<WriteJob>>;
+
+  void Run();
+  bool WaitForWork(Jobs& jobs);
+  Clock::time_point NextWake() const;
+  void CommitAll(Jobs& jobs);
+  void CommitGroup(Jobs& jobs, std::size_t begin, std::size_t end);
+  void SyncIfDue(bool now);
+  void TryToRecover();
+  bool SpaceAboveFloor();
+  void OnFailure(const rocksdb::Status& status);
+  void Enter(State state, std::string problem);
+  static void FailJob(std::unique_ptr<WriteJob> job, Error error);
+
+  const EngineOptions options_;
+  RocksDatabase& database_;
+  Ballast ballast_;
+
+  // Of the commit thread alone.
+  rocksdb::WriteBatch batch_;
+  bool unsynced_ = false;
+  Clock::time_point sync_due_;
+  Clock::time_point recovery_due_;
+
+  std::mutex queue_mutex_;
+  std::condition_variable queue_ready_;
+  Jobs queue_;
+  bool stopping_ = false;
+
+  mutable std::mutex state_mutex_;
+  State state_ = State::kWritable;  // written by the commit thread only
+  std::string problem_;
+
+  std::atomic<std::uint64_t> commits_{0}, commit_rows_{0}, commit_us_total_{0}, write_errors_{0};
+  std::thread thread_;
+};
+
+}  // namespace gyre

@@ -1,0 +1,70 @@
+// RocksDB as Gyre opens and asks it: the only file pair that knows its options, its errors and how
+// a row lies in it. Any thread; reads and one writer at a time.
+//
+// Each of these closes a trap, with a test in rocks_traps_test.cc: an own Logger (its LOG file
+// meeting a full disk aborts the process), WAL recovery that refuses damage in mid-log, iterator
+// status after every scan, no retry after a failed fsync.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "storage/engine_options.h"
+
+namespace gyre {
+
+class RocksDatabase {
+ public:
+  // Opens or creates `options.path`/db. A damaged one is renamed to `options.path`/quarantine-N,
+  // the lowest N that is free, and an empty one created. Errors: kIoError.
+  static Result<std::unique_ptr<RocksDatabase>> Open(const EngineOptions& options);
+  ~RocksDatabase();
+  RocksDatabase(const RocksDatabase&) = delete;
+  RocksDatabase& operator=(const RocksDatabase&) = delete;
+
+  // From memory and block cache only; the outer nullopt: the answer needs the disk.
+  std::optional<Result<std::optional<Row>>> GetCached(const RowKey& key);
+  // Errors: kCorruption, kUnsupported, kIoError.
+  Result<std::optional<Row>> Get(const RowKey& key);
+  // Errors: as Get; a page is never silently short.
+  Result<ScanPage> Scan(const ScanRange& range);
+
+  static void AddToBatch(const WriteRequest& write, rocksdb::WriteBatch& batch);
+  rocksdb::Status Write(rocksdb::WriteBatch& batch, bool sync);
+  rocksdb::Status SyncWal() { return db_->SyncWAL(); }
+  // After a full disk: takes up writing again, if there is room to flush.
+  rocksdb::Status Resume() { return db_->Resume(); }
+  // A synced write of no meaning: does the disk take writes?
+  rocksdb::Status Probe();
+
+  Result<std::optional<std::string>> GetMeta(const std::string& name);
+  rocksdb::Status PutMeta(const std::string& name, const std::string& value);
+
+  // Fills rows, bytes, read_errors, corruptions and quarantines.
+  void AddStats(EngineStats& stats) const;
+  // What was found damaged at Open; empty if nothing.
+  const std::string& quarantine_problem() const { return quarantine_problem_; }
+  Status Close();
+
+ private:
+  RocksDatabase() = default;
+  rocksdb::Status OpenOnce(const EngineOptions& options, const std::string& path);
+  Result<Row> Decode(std::string_view stored_key, std::string_view value);
+  Error ToError(const rocksdb::Status& status);
+
+  std::shared_ptr<rocksdb::Cache> block_cache_;
+  std::unique_ptr<rocksdb::DB> db_;
+  rocksdb::ColumnFamilyHandle* rows_ = nullptr;
+  rocksdb::ColumnFamilyHandle* meta_ = nullptr;
+  std::uint64_t quarantines_ = 0;
+  std::string quarantine_problem_;
+  std::atomic<std::uint64_t> read_errors_{0}, corruptions_{0};
+};
+
+}  // namespace gyre

@@ -1,0 +1,102 @@
+#include "storage/row_cache.h"
+
+namespace gyre {
+namespace {
+
+// A larger share of the cache than this is not worth one row that was read.
+constexpr std::size_t kReadShareMax = 8;
+
+}  // namespace
+
+RowCache::RowCache(std::size_t bytes_max)
+    : bytes_max_(bytes_max), index_(0, Hash{&slots_}, Equal{&slots_}) {}
+
+std::size_t RowCache::Charge(const RowKey& key, const Row& row) {
+  constexpr std::size_t kIndexBytes = 16;  // a slot number at the usual load, and a free-list entry
+  constexpr std::size_t kBlockBytes = 2 * 16;
+  return sizeof(Slot) + kIndexBytes + kBlockBytes + key.key.size() + row.record.size();
+}
+
+const Row* RowCache::Find(const RowKey& key) {
+  const auto it = index_.find(key);
+  if (it == index_.end()) return nullptr;
+  Slot& slot = slots_[*it];
+  slot.referenced = true;
+  return &slot.row;
+}
+
+void RowCache::PutRead(const RowKey& key, const Row& row) {
+  if (Charge(key, row) > bytes_max_ / kReadShareMax || index_.contains(key)) return;
+  RowKey own_key = key;
+  own_key.key = key.key.Compact();
+  Insert(own_key, row, /*write_number=*/0);
+  Trim();
+}
+
+void RowCache::PutWrite(const RowKey& key, const Row& row, std::uint64_t number) {
+  GYRE_DCHECK(number > committed_);
+  pending_bytes_ += Charge(key, row);
+  if (const auto it = index_.find(key); it != index_.end()) {
+    Slot& slot = slots_[*it];
+    bytes_ += row.record.size();
+    bytes_ -= slot.row.record.size();
+    slot.row = row;
+    slot.write_number = number;
+    slot.referenced = true;
+  } else {
+    Insert(key, row, number);
+  }
+  Trim();
+}
+
+void RowCache::SetCommitted(std::uint64_t number, std::size_t bytes) {
+  GYRE_CHECK(number >= committed_ && bytes <= pending_bytes_);
+  committed_ = number;
+  pending_bytes_ -= bytes;
+  Trim();
+}
+
+void RowCache::DropWritesAfter(std::uint64_t number) {
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].in_use && slots_[i].write_number > number) Remove(i);
+  }
+}
+
+void RowCache::Insert(const RowKey& key, const Row& row, std::uint64_t write_number) {
+  std::uint32_t at;
+  if (free_.empty()) {
+    at = static_cast<std::uint32_t>(slots_.size());
+    slots_.emplace_back();
+  } else {
+    at = free_.back();
+    free_.pop_back();
+  }
+  slots_[at] = Slot{key, row, write_number, /*in_use=*/true, /*referenced=*/false};
+  bytes_ += Charge(key, row);
+  index_.insert(at);
+}
+
+void RowCache::Remove(std::uint32_t at) {
+  index_.erase(at);
+  bytes_ -= Charge(slots_[at].key, slots_[at].row);
+  slots_[at] = Slot{};
+  free_.push_back(at);
+}
+
+// The loop ends: while it runs, some row is not pinned, and the second pass of the hand takes it.
+void RowCache::Trim() {
+  while (bytes_ > bytes_max_ + pending_bytes_) {
+    if (hand_ >= slots_.size()) hand_ = 0;
+    Slot& slot = slots_[hand_];
+    if (slot.in_use && !Pinned(slot)) {
+      if (slot.referenced) {
+        slot.referenced = false;
+      } else {
+        Remove(hand_);
+      }
+    }
+    ++hand_;
+  }
+}
+
+}  // namespace gyre

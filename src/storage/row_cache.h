@@ -1,0 +1,85 @@
+// One session's hot rows, in front of RocksDB; also where its uncommitted writes are read from.
+// One thread, no lock. Eviction is CLOCK: a hit costs one bit, not a list update.
+//
+// A write pins its row until it is committed: writes are numbered in the order asked, they commit
+// in that order, and a row is pinned while its number is above `committed`. So nothing is looked up
+// when a commit completes. Invariant: after each call bytes() is at most bytes_max +
+// pending_bytes().
+#pragma once
+
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <cstdint>
+#include <vector>
+
+#include "core/key.h"
+#include "storage/engine.h"
+
+namespace gyre {
+
+class RowCache {
+ public:
+  explicit RowCache(std::size_t bytes_max);
+  RowCache(const RowCache&) = delete;
+  RowCache& operator=(const RowCache&) = delete;
+
+  // Null: not here. Valid until the next call that is not const.
+  const Row* Find(const RowKey& key);
+  // A row read from disk. Ignored if the key is here already (what is here is newer) or the row is
+  // a large part of the cache.
+  void PutRead(const RowKey& key, const Row& row);
+  // A write, the `number`th of the session. REQUIRES: key and record own their blocks (Compact).
+  void PutWrite(const RowKey& key, const Row& row, std::uint64_t number);
+  // All writes up to `number` are over; `bytes` is the sum of Charge over those since the last
+  // call.
+  void SetCommitted(std::uint64_t number, std::size_t bytes);
+  // Forgets every row written after `number`, as those writes failed.
+  // Cost: O(rows); failures are rare.
+  void DropWritesAfter(std::uint64_t number);
+
+  // What a row counts for in bytes_max and bytes().
+  static std::size_t Charge(const RowKey& key, const Row& row);
+  std::size_t bytes() const { return bytes_; }
+  // Sum of Charge over the writes that are not committed.
+  std::size_t pending_bytes() const { return pending_bytes_; }
+
+ private:
+  struct Slot {
+    RowKey key;
+    Row row;
+    std::uint64_t write_number = 0;  // 0: read
+    bool in_use = false;
+    bool referenced = false;
+  };
+  struct Hash {
+    using is_transparent = void;
+    const std::vector<Slot>* slots;
+    std::size_t operator()(const RowKey& key) const { return RowKeyHash()(key); }
+    std::size_t operator()(std::uint32_t slot) const { return RowKeyHash()((*slots)[slot].key); }
+  };
+  struct Equal {
+    using is_transparent = void;
+    const std::vector<Slot>* slots;
+    bool operator()(std::uint32_t a, std::uint32_t b) const { return a == b; }
+    bool operator()(const RowKey& key, std::uint32_t slot) const {
+      return (*slots)[slot].key == key;
+    }
+    bool operator()(std::uint32_t slot, const RowKey& key) const { return (*this)(key, slot); }
+  };
+
+  bool Pinned(const Slot& slot) const { return slot.write_number > committed_; }
+  void Insert(const RowKey& key, const Row& row, std::uint64_t write_number);
+  void Remove(std::uint32_t slot);
+  void Trim();
+
+  const std::size_t bytes_max_;
+  std::uint64_t committed_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t pending_bytes_ = 0;
+
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t hand_ = 0;
+  boost::unordered_flat_set<std::uint32_t, Hash, Equal> index_;
+};
+
+}  // namespace gyre
