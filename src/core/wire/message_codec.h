@@ -2,8 +2,9 @@
 // message_golden_test.cc holds them fixed.
 //
 // Frame: u32 body length (little endian), u32 CRC32C of the body, then the body:
-//   u8 message type, u16 sender's shard, u16 receiving shard (0xFFFF on requests: the receiver routes
-//   them by p mod T from their token or partition; replies carry the shard that asked), fields.
+//   u8 message type, u16 sender's shard, u16 receiving shard (0xFFFF on requests: the receiver
+//   routes them by p mod T from their token or partition; replies carry the shard that asked),
+//   fields.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +27,8 @@ inline constexpr std::size_t kFrameBodyBytesMax = kRecordBytesMax + 1024 * 1024;
 
 // A message with the shard that sent it and, for a reply, the shard that asked.
 struct Envelope {
-  ShardId from_shard;                 // the sender's shard: a reply is addressed to it
-  std::optional<ShardId> to_shard;    // set on replies; requests are routed by their key
+  ShardId from_shard;               // the sender's shard: a reply is addressed to it
+  std::optional<ShardId> to_shard;  // set on replies; requests are routed by their key
   Message message;
 };
 
@@ -52,11 +53,11 @@ Result<Envelope> DecodeFrameBody(const FrameHeader& header, const Bytes& body);
 struct Handshake {
   std::uint16_t version_min = kProtocolVersionMin;
   std::uint16_t version_max = kProtocolVersion;
-  std::string cluster;     // cluster id: strangers are refused
-  std::string node;        // the sender's name
+  std::string cluster;  // cluster id: strangers are refused
+  std::string node;     // the sender's name
   NodeId node_id;
   std::uint16_t shard_count = 1;
-  std::uint16_t link_index = 0;  // the dialer's shard; the acceptor attaches to index mod its T
+  std::uint16_t link_index = 0;   // the dialer's shard; the acceptor attaches to index mod its T
   std::uint64_t ring_digest = 0;  // of members, weights and Q: static lists that differ are refused
 };
 inline constexpr std::size_t kHandshakeBytesMax = 512;

@@ -90,9 +90,9 @@ struct ReplicaScanReply {
   ScanOutcome outcome;
 };
 
-using Message = std::variant<ReplicaGet, ReplicaGetReply, ReplicaPut, ReplicaPutReply, ForwardGet,
-                             ForwardGetReply, ForwardPut, ForwardPutReply, ReplicaScan,
-                             ReplicaScanReply>;
+using Message =
+    std::variant<ReplicaGet, ReplicaGetReply, ReplicaPut, ReplicaPutReply, ForwardGet,
+                 ForwardGetReply, ForwardPut, ForwardPutReply, ReplicaScan, ReplicaScanReply>;
 
 constexpr MessageType TypeOf(const Message& message) {
   return static_cast<MessageType>(message.index() + 1);

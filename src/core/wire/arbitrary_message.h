@@ -1,0 +1,135 @@
+// Random messages for property tests; see causality/arbitrary.h.
+#pragma once
+
+#include <string>
+
+#include "core/causality/arbitrary.h"
+#include "core/wire/message_codec.h"
+
+namespace gyre {
+
+inline bool AnyBool() { return *rc::gen::arbitrary<bool>(); }
+inline std::uint64_t Any64() { return *rc::gen::arbitrary<std::uint64_t>(); }
+
+inline Bytes AnyKeyBytes() { return Bytes(*rc::gen::nonEmpty<std::string>()); }
+
+inline RowKey AnyRowKey() {
+  return {KeyspaceId(*rc::gen::arbitrary<std::uint32_t>()), {Any64(), Any64()}, AnyKeyBytes()};
+}
+
+inline std::optional<QuorumSpec> AnyQuorum() {
+  switch (*rc::gen::inRange(0, 5)) {
+    case 0:
+      return QuorumSpec::One();
+    case 1:
+      return QuorumSpec::Quorum();
+    case 2:
+      return QuorumSpec::All();
+    case 3:
+      return QuorumSpec::Number(static_cast<std::uint8_t>(*rc::gen::inRange(1, 17)));
+    default:
+      return std::nullopt;
+  }
+}
+
+inline RequestOptions AnyOptions() {
+  return {AnyQuorum(), AnyQuorum(), Duration::Micros(*rc::gen::inRange(0, 1'000'000'000))};
+}
+
+inline std::optional<VersionVector> AnyContext() {
+  if (AnyBool()) return std::nullopt;
+  return AnyWildRecord().clock;
+}
+
+inline WallTime AnyExpiry() { return {*rc::gen::inRange<std::int64_t>(0, kWallTimeMsMax)}; }
+
+inline Mutation AnyMutation() {
+  switch (*rc::gen::inRange(0, 3)) {
+    case 0: {
+      const auto value = *rc::gen::arbitrary<std::string>();
+      return WriteValue{AnyContext(), Bytes(value), Xxh3_64(value), AnyExpiry(), AnyBool()};
+    }
+    case 1:
+      return DeleteValue{AnyContext()};
+    default:
+      return SetExpiry{AnyExpiry(), static_cast<SetExpiry::Condition>(*rc::gen::inRange(0, 5))};
+  }
+}
+
+inline ErrorCode AnyErrorCode() { return static_cast<ErrorCode>(*rc::gen::inRange(1, 10)); }
+inline std::optional<ErrorCode> MaybeErrorCode() {
+  if (AnyBool()) return std::nullopt;
+  return AnyErrorCode();
+}
+inline std::optional<Error> MaybeError() {
+  if (AnyBool()) return std::nullopt;
+  return Error{AnyErrorCode(), *rc::gen::arbitrary<std::string>()};
+}
+
+// Of the type with this place in Message.
+inline Message AnyMessage(int index) {
+  const RequestId id(Any64());
+  const RingEpoch epoch(Any64());
+  switch (index) {
+    case 0:
+      return ReplicaGet{id, epoch, AnyRowKey()};
+    case 1: {
+      ReplicaGetReply reply{id, MaybeErrorCode(), {}};
+      if (!reply.error && AnyBool()) reply.record = AnyRecord().Encode();
+      return reply;
+    }
+    case 2:
+      return ReplicaPut{id, epoch, AnyRowKey(), AnyWildRecord().Encode(), AnyBool()};
+    case 3:
+      return ReplicaPutReply{id, MaybeErrorCode()};
+    case 4:
+      return ForwardGet{id, epoch, {AnyRowKey(), AnyOptions()}};
+    case 5: {
+      ForwardGetReply reply{id, MaybeError(), {}};
+      if (!reply.error && AnyBool()) reply.record = AnyRecord().Encode();
+      return reply;
+    }
+    case 6:
+      return ForwardPut{id, epoch, {AnyRowKey(), AnyMutation(), AnyBool(), AnyOptions()}};
+    case 7: {
+      ForwardPutReply reply{id, MaybeError(), {}};
+      if (reply.error) return reply;
+      const Record record = AnyWildRecord();
+      reply.outcome = {record.clock, AnyBool(), std::nullopt};
+      if (!record.siblings.empty()) reply.outcome.before = record.siblings[0];
+      return reply;
+    }
+    case 8: {
+      ScanRequest request;
+      request.keyspace = KeyspaceId(*rc::gen::arbitrary<std::uint32_t>());
+      request.partition = PartitionId(*rc::gen::inRange(0u, 65'536u));
+      if (AnyBool()) request.after = AnyRowKey();
+      request.limit = *rc::gen::arbitrary<std::uint32_t>();
+      request.count_only = AnyBool();
+      request.options = AnyOptions();
+      return ReplicaScan{id, epoch, request};
+    }
+    default: {
+      ReplicaScanReply reply{id, MaybeError(), {}};
+      if (reply.error) return reply;
+      const int count = *rc::gen::inRange(0, 4);
+      for (int i = 0; i < count; ++i) {
+        reply.outcome.keys.push_back(
+            {AnyKeyBytes(), AnyBool() ? ValueType::kBytes : ValueType::kTombstone});
+      }
+      if (AnyBool()) reply.outcome.next = AnyRowKey();
+      reply.outcome.live_count = Any64();
+      return reply;
+    }
+  }
+}
+
+inline constexpr int kMessageTypes = static_cast<int>(std::variant_size_v<Message>);
+
+inline Envelope AnyEnvelope(int index) {
+  Envelope envelope{ShardId(*rc::gen::arbitrary<std::uint16_t>()), std::nullopt, AnyMessage(index)};
+  if (index % 2 == 1) envelope.to_shard = ShardId(*rc::gen::inRange<std::uint16_t>(0, 0xFFFF));
+  return envelope;
+}
+
+}  // namespace gyre
