@@ -89,7 +89,7 @@ Connection& EpollReactor::Dial(const SocketAddress& address, const ConnectionLim
 Connection& EpollReactor::Adopt(ReleasedSocket socket, const ConnectionLimits& limits,
                                 ConnectionFactory factory) {
   GYRE_CHECK(socket.fd.valid());
-  const SocketAddress peer = PeerAddress(socket.fd.get());
+  const SocketAddress peer = RemoteAddress(socket.fd.get());
   auto connection = std::make_unique<TcpConnection>(
       *this, std::move(socket.fd), TcpConnection::State::kOpen, peer, limits, /*listener=*/nullptr);
   std::unique_ptr<ConnectionHandler> handler = factory(*connection);

@@ -73,7 +73,7 @@ SocketAddress LocalAddress(int fd) {
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), size);
 }
 
-SocketAddress PeerAddress(int fd) {
+SocketAddress RemoteAddress(int fd) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};

@@ -41,6 +41,6 @@ Result<UniqueFd> DialSocket(const SocketAddress& address);
 // Takes and clears the socket's pending error, 0 if none.
 int TakeSocketError(int fd);
 SocketAddress LocalAddress(int fd);
-SocketAddress PeerAddress(int fd);
+SocketAddress RemoteAddress(int fd);
 
 }  // namespace gyre

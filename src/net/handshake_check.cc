@@ -1,0 +1,32 @@
+#include "net/handshake_check.h"
+
+namespace gyre {
+namespace {
+
+std::string Versions(const Handshake& handshake) {
+  return std::to_string(handshake.version_min) + " to " + std::to_string(handshake.version_max);
+}
+
+}  // namespace
+
+// The first difference that an operator should repair comes first: in another cluster, nothing
+// else about the node matters.
+std::optional<std::string> ObjectionTo(const Handshake& theirs, const Handshake& ours) {
+  if (theirs.cluster != ours.cluster) {
+    return "it belongs to cluster '" + theirs.cluster + "', this node to '" + ours.cluster + "'";
+  }
+  if (theirs.version_min > ours.version_max || theirs.version_max < ours.version_min) {
+    return "it speaks protocol versions " + Versions(theirs) + ", this node " + Versions(ours);
+  }
+  if (theirs.node_id == ours.node_id) {
+    return "it claims to be this node ('" + theirs.node + "'): names must differ";
+  }
+  if (theirs.shard_count == 0) return "it says that it has no shards";
+  if (theirs.ring_digest != ours.ring_digest) {
+    return "its list of members, their weights or the number of partitions differs from this "
+           "node's: compare the configurations";
+  }
+  return std::nullopt;
+}
+
+}  // namespace gyre

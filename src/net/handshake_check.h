@@ -1,0 +1,15 @@
+// Whether two nodes may talk at all. Pure; both sides of a link ask it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/wire/message_codec.h"
+
+namespace gyre {
+
+// What speaks against a link with the sender of `theirs`, as a sentence for the operator of this
+// node; nullopt if nothing does. Whether the sender is a known member is not asked here.
+std::optional<std::string> ObjectionTo(const Handshake& theirs, const Handshake& ours);
+
+}  // namespace gyre

@@ -1,0 +1,84 @@
+#include "net/peer_link.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "net/peer_links.h"
+
+namespace gyre {
+
+PeerLink::PeerLink(PeerLinks& links, Connection& its_connection, bool was_dialed, Instant now)
+    : connection(its_connection),
+      dialed(was_dialed),
+      started(now),
+      last_heard(now),
+      last_sent(now),
+      links_(&links) {}
+
+std::size_t PeerLink::OnBytes(std::string_view bytes) {
+  if (links_ == nullptr) return bytes.size();
+  last_heard = links_->now();
+  std::size_t used = 0;
+  if (state == State::kHandshake) used = ReadHandshake(bytes);
+  if (state == State::kUp) used += ReadFrames(bytes.substr(used));
+  return used;
+}
+
+void PeerLink::OnClosed() {
+  if (links_ != nullptr) links_->OnLinkClosed(*this);
+}
+
+std::size_t PeerLink::ReadHandshake(std::string_view bytes) {
+  std::size_t used = 0;
+  const Result<std::optional<Handshake>> handshake = DecodeHandshake(bytes, used);
+  if (!handshake) {
+    links_->OnBadHandshake(*this, handshake.error().message);
+    return bytes.size();
+  }
+  if (!*handshake) return 0;
+  links_->OnHandshake(*this, **handshake);
+  return used;
+}
+
+std::size_t PeerLink::ReadFrames(std::string_view bytes) {
+  FrameReader reader(bytes);
+  while (state == State::kUp) {
+    const Result<std::optional<Frame>> frame = reader.Next();
+    if (!frame) {
+      links_->OnBadFrame(*this, frame.error().message);
+      return bytes.size();
+    }
+    if (!frame->has_value()) break;
+    if (IsKeepalive(**frame)) continue;
+    Result<Envelope> envelope = DecodeFrameBody((*frame)->header, (*frame)->body);
+    if (envelope) {
+      links_->OnFrame(*this, std::move(*envelope));
+    } else if (envelope.error().code == ErrorCode::kUnsupported) {
+      links_->OnUnknownFrame(*this);
+    } else {
+      links_->OnBadFrame(*this, envelope.error().message);
+      return bytes.size();
+    }
+  }
+  return reader.used();
+}
+
+void PeerLink::Send(const Envelope& envelope, Instant now) {
+  GYRE_CHECK(state == State::kUp);
+  const std::size_t size = FrameBytes(envelope);
+  if (size < kOwnBlockBytesMin) {
+    EncodeFrame(envelope, connection.out().Grow(size));
+  } else {
+    connection.out().Append(EncodeFrame(envelope));
+  }
+  last_sent = now;
+  connection.ScheduleFlush();
+}
+
+void PeerLink::SendRaw(std::string_view bytes, Instant now) {
+  connection.out().Append(bytes);
+  last_sent = now;
+  connection.ScheduleFlush();
+}
+
+}  // namespace gyre

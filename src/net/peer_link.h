@@ -1,0 +1,63 @@
+// One connection between a shard of this node and a shard of another: handshake, then frames.
+// Private to src/net; PeerLinks decides who may connect and what a closed link means.
+//
+//   kHandshake -PeerLinks::OnHandshake accepts-> kUp
+//   kHandshake -accepted for another shard, or refused-> kLeaving
+//   any -closed, bad frame, silence-> gone
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "core/wire/message_codec.h"
+#include "net/connection.h"
+#include "net/frame_reader.h"
+
+namespace gyre {
+
+class PeerLinks;
+struct Peer;
+
+class PeerLink final : public ConnectionHandler {
+ public:
+  enum class State : unsigned char { kHandshake, kUp, kLeaving };
+
+  PeerLink(PeerLinks& links, Connection& connection, bool dialed, Instant now);
+
+  std::size_t OnBytes(std::string_view bytes) override;
+  void OnClosed() override;
+  std::size_t pending() const override { return 0; }
+
+  // Appends the frame to this turn's write. REQUIRES: up.
+  void Send(const Envelope& envelope, Instant now);
+  void SendRaw(std::string_view bytes, Instant now);
+  std::size_t queued_bytes() const { return connection.out().size(); }
+
+  // The owner is going away.
+  void Orphan() { links_ = nullptr; }
+
+  Connection& connection;
+  const bool dialed;
+  State state = State::kHandshake;
+  Peer* peer = nullptr;     // once known: at once if dialed, else with the handshake
+  std::uint16_t index = 0;  // of the link, same on both sides; valid with `peer`
+  bool congested = false;   // past the high mark, not yet under the low one
+  Instant started;
+  Instant last_heard, last_sent;
+  std::string problem;  // why we close it
+
+ private:
+  // A larger frame gets a block of its own instead of a copy within the buffer, which would move it
+  // each time that it grows.
+  static constexpr std::size_t kOwnBlockBytesMin = 256 * 1024;
+
+  std::size_t ReadHandshake(std::string_view bytes);
+  std::size_t ReadFrames(std::string_view bytes);
+
+  PeerLinks* links_;
+};
+
+}  // namespace gyre

@@ -1,0 +1,473 @@
+#include "net/peer_links.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "net/frame_reader.h"
+#include "net/handshake_check.h"
+#include "net/peer_link.h"
+
+namespace gyre {
+namespace {
+
+constexpr Duration kStrangerLineInterval = Duration::Seconds(1);
+
+}  // namespace
+
+PeerLinks::PeerLinks(Reactor& reactor, PeerLinksOwner& owner, Log& log, PeerLinksOptions options)
+    : reactor_(reactor),
+      owner_(owner),
+      log_(log),
+      options_(std::move(options)),
+      keepalive_(KeepaliveFrame(options_.shard)),
+      tick_interval_{std::max<std::int64_t>(1, options_.ping_interval.us / 2)},
+      prng_(options_.seed),
+      resolver_(reactor),
+      last_tick_(reactor.now().instant),
+      alive_(std::make_shared<bool>(true)) {
+  GYRE_CHECK(options_.shard_count > 0 && options_.shard.value < options_.shard_count);
+  for (const PeerAddress& config : options_.peers) {
+    GYRE_CHECK(config.id != options_.self);
+    Peer peer;
+    peer.config = config;
+    peer.we_dial = options_.self < config.id;
+    peers_.push_back(std::move(peer));
+  }
+  std::sort(peers_.begin(), peers_.end(),
+            [](const Peer& a, const Peer& b) { return a.config.id < b.config.id; });
+  for (std::size_t i = 1; i < peers_.size(); ++i) {
+    GYRE_CHECK(peers_[i - 1].config.id != peers_[i].config.id);
+  }
+  reactor_.AddTurnEndHook([this, alive = std::weak_ptr<bool>(alive_)](Now) {
+    if (alive.expired() || congested_count_ == 0) return;
+    for (PeerLink* link : links_) {
+      if (HasDrained(*link)) return UpdatePeersSoon();
+    }
+  });
+}
+
+PeerLinks::~PeerLinks() {
+  reactor_.CancelTimer(tick_timer_);
+  for (Peer& peer : peers_) {
+    for (LinkSlot& slot : peer.slots) reactor_.CancelTimer(slot.redial_timer);
+  }
+  for (PeerLink* link : links_) {
+    link->Orphan();
+    reactor_.Abort(link->connection, "this node is stopping");
+  }
+}
+
+Result<SocketAddress> PeerLinks::Listen(const SocketAddress& address, bool reuse_port) {
+  ListenOptions listen;
+  listen.address = address;
+  listen.reuse_port = reuse_port;
+  listen.connections_max = options_.connections_max;
+  listen.limits = LimitsOfLinks();
+  return reactor_.Listen(listen, AcceptFactory());
+}
+
+void PeerLinks::Start() {
+  for (Peer& peer : peers_) {
+    if (peer.we_dial) DialMissing(peer);
+  }
+  Tick();
+}
+
+Peer* PeerLinks::Find(NodeId id) {
+  const auto found =
+      std::lower_bound(peers_.begin(), peers_.end(), id,
+                       [](const Peer& peer, NodeId wanted) { return peer.config.id < wanted; });
+  return found != peers_.end() && found->config.id == id ? &*found : nullptr;
+}
+
+LinkSlot& PeerLinks::SlotOf(Peer& peer, std::uint16_t index) {
+  for (LinkSlot& slot : peer.slots) {
+    if (slot.index == index) return slot;
+  }
+  peer.slots.push_back(
+      {.index = index, .backoff = Backoff(options_.reconnect_first, options_.reconnect_last)});
+  return peer.slots.back();
+}
+
+Handshake PeerLinks::OwnHandshake(std::uint16_t index) const {
+  Handshake handshake;
+  handshake.cluster = options_.cluster;
+  handshake.node = options_.self_name;
+  handshake.node_id = options_.self;
+  handshake.shard_count = options_.shard_count;
+  handshake.link_index = index;
+  handshake.ring_digest = options_.ring_digest;
+  return handshake;
+}
+
+// No pausing of input while output waits: two peers that both did so would wait for each other.
+// The queue is bounded in Send instead.
+ConnectionLimits PeerLinks::LimitsOfLinks() const {
+  ConnectionLimits limits;
+  limits.output_bytes_pause = SIZE_MAX;
+  limits.output_bytes_max = SIZE_MAX;
+  limits.input_bytes_max = kFrameHeaderBytes + kFrameBodyBytesMax;
+  return limits;
+}
+
+ConnectionFactory PeerLinks::AcceptFactory() {
+  return [this, alive = std::weak_ptr<bool>(alive_)](
+             Connection& connection) -> std::unique_ptr<ConnectionHandler> {
+    if (alive.expired()) return nullptr;
+    auto link = std::make_unique<PeerLink>(*this, connection, /*dialed=*/false, now());
+    links_.push_back(link.get());
+    return link;
+  };
+}
+
+// Dialing.
+
+void PeerLinks::DialMissing(Peer& peer) {
+  const int count = std::max<int>(options_.shard_count, peer.shard_count);
+  for (int index = options_.shard.value; index < count; index += options_.shard_count) {
+    LinkSlot& slot = SlotOf(peer, static_cast<std::uint16_t>(index));
+    if (slot.link == nullptr && slot.redial_timer == 0 && !slot.resolving) Dial(peer, slot);
+  }
+}
+
+void PeerLinks::Dial(Peer& peer, LinkSlot& slot) {
+  if (const Result<SocketAddress> literal = SocketAddress::Parse(peer.config.address)) {
+    return DialAddress(peer, slot.index, literal);
+  }
+  slot.resolving = true;  // again for each attempt: a node may come back at another address
+  resolver_.Resolve(peer.config.address,
+                    [this, &peer, index = slot.index](const Result<SocketAddress>& address) {
+                      SlotOf(peer, index).resolving = false;
+                      DialAddress(peer, index, address);
+                    });
+}
+
+void PeerLinks::DialAddress(Peer& peer, std::uint16_t index, const Result<SocketAddress>& address) {
+  LinkSlot& slot = SlotOf(peer, index);
+  if (!address) return OnDialFailed(peer, slot, address.error().message);
+  reactor_.Dial(*address, LimitsOfLinks(), [&](Connection& connection) {
+    auto link = std::make_unique<PeerLink>(*this, connection, /*dialed=*/true, now());
+    link->peer = &peer;
+    link->index = index;
+    link->SendRaw(EncodeHandshake(OwnHandshake(index)), now());
+    links_.push_back(link.get());
+    slot.link = link.get();
+    return link;
+  });
+}
+
+void PeerLinks::OnDialFailed(Peer& peer, LinkSlot& slot, const std::string& problem) {
+  NoteProblem(peer, "peer_unreachable", problem);
+  ScheduleDial(peer, slot);
+}
+
+void PeerLinks::ScheduleDial(Peer& peer, LinkSlot& slot) {
+  // The peer may have come back with fewer shards than it had.
+  if (slot.index >= std::max(options_.shard_count, peer.shard_count)) return;
+  slot.redial_timer =
+      reactor_.AddTimer(now() + slot.backoff.Next(prng_), [this, &peer, index = slot.index] {
+        LinkSlot& due = SlotOf(peer, index);
+        due.redial_timer = 0;
+        Dial(peer, due);
+      });
+}
+
+// Handshakes.
+
+void PeerLinks::OnHandshake(PeerLink& link, const Handshake& handshake) {
+  std::optional<std::string> objection = ObjectionTo(handshake, OwnHandshake(link.index));
+  if (!objection) objection = MembershipObjection(link, handshake);
+  Peer* const peer = link.dialed ? link.peer : Find(handshake.node_id);
+  if (objection) return Refuse(link, peer, *objection);
+  if (link.dialed) return Establish(link, *peer, handshake);
+
+  const ShardId target(static_cast<std::uint16_t>(handshake.link_index % options_.shard_count));
+  if (target == options_.shard) return Establish(link, *peer, handshake);
+  link.state = PeerLink::State::kLeaving;
+  Forget(link);
+  link.Orphan();
+  reactor_.Release(link.connection, [this, handshake, target,
+                                     alive = std::weak_ptr<bool>(alive_)](ReleasedSocket socket) {
+    if (!alive.expired()) owner_.HandOver(std::move(socket), handshake, target);
+  });
+}
+
+void PeerLinks::Attach(ReleasedSocket socket, const Handshake& handshake) {
+  PeerLink* attached = nullptr;
+  const ConnectionFactory factory = AcceptFactory();
+  reactor_.Adopt(std::move(socket), LimitsOfLinks(), [&](Connection& connection) {
+    std::unique_ptr<ConnectionHandler> link = factory(connection);
+    attached = static_cast<PeerLink*>(link.get());
+    return link;
+  });
+  OnHandshake(*attached, handshake);
+}
+
+std::optional<std::string> PeerLinks::MembershipObjection(const PeerLink& link,
+                                                          const Handshake& handshake) const {
+  const auto named = std::find_if(peers_.begin(), peers_.end(), [&](const Peer& peer) {
+    return peer.config.id == handshake.node_id;
+  });
+  if (named == peers_.end()) {
+    return "'" + handshake.node + "' is not in this node's list of members";
+  }
+  if (named->config.name != handshake.node) {
+    return "it calls itself '" + handshake.node + "' with the id of '" + named->config.name + "'";
+  }
+  if (link.dialed) {
+    if (&*named != link.peer) {
+      return "at " + link.peer->config.address + " answers '" + handshake.node + "', not '" +
+             link.peer->config.name + "'";
+    }
+    if (handshake.link_index != link.index) return "it answers for another link";
+    return std::nullopt;
+  }
+  if (named->we_dial) return "it dials, where this node has to (the smaller id dials)";
+  if (handshake.link_index >= std::max(handshake.shard_count, options_.shard_count)) {
+    return "it dials link " + std::to_string(handshake.link_index) + ", more than there are";
+  }
+  return std::nullopt;
+}
+
+void PeerLinks::OnBadHandshake(PeerLink& link, const std::string& problem) {
+  if (link.dialed) {
+    Refuse(link, link.peer, "it does not speak this protocol: " + problem);
+    return;
+  }
+  // No answer: whoever this is, it is no node of ours.
+  link.state = PeerLink::State::kLeaving;
+  NoteStranger(link, problem);
+  reactor_.Abort(link.connection, problem);
+}
+
+void PeerLinks::Refuse(PeerLink& link, Peer* peer, const std::string& problem) {
+  // The other side finds the same difference in our handshake, and can name it in its own log.
+  if (!link.dialed) link.SendRaw(EncodeHandshake(OwnHandshake(link.index)), now());
+  link.state = PeerLink::State::kLeaving;
+  link.problem = problem;
+  if (peer != nullptr) {
+    ++peer->stats.refused;
+    NoteProblem(*peer, "peer_refused", problem);
+  } else {
+    NoteStranger(link, problem);
+  }
+  link.connection.CloseAfterFlush();
+}
+
+// The newer handshake wins: a peer that dials a link which we think it has is one that restarted,
+// or has noticed before us that the old one is dead.
+void PeerLinks::Establish(PeerLink& link, Peer& peer, const Handshake& handshake) {
+  LinkSlot& slot = SlotOf(peer, handshake.link_index);
+  if (slot.link != nullptr && slot.link != &link) Replace(peer, slot);
+  slot.link = &link;
+  link.peer = &peer;
+  link.index = handshake.link_index;
+  if (!link.dialed) link.SendRaw(EncodeHandshake(OwnHandshake(link.index)), now());
+  link.state = PeerLink::State::kUp;
+  link.started = link.last_heard = now();
+  peer.shard_count = handshake.shard_count;
+  peer.stats.last_problem.clear();
+  ++peer.stats.connects;
+  if (std::exchange(slot.was_up, true)) ++peer.stats.reconnects;
+  log_.Write(LogLevel::kInfo, "peer_link_up", "a link to a peer is up",
+             {{"peer", peer.config.name},
+              {"address", link.connection.peer_address()},
+              {"link", link.index},
+              {"version", std::min(handshake.version_max, kProtocolVersion)}});
+  UpdatePeer(peer);
+  if (peer.we_dial) DialMissing(peer);
+}
+
+void PeerLinks::Replace(Peer& peer, LinkSlot& slot) {
+  PeerLink& older = *std::exchange(slot.link, nullptr);
+  older.state = PeerLink::State::kLeaving;
+  peer.down_reason = "replaced by a newer link";
+  log_.Write(LogLevel::kInfo, "peer_link_replaced", "a peer dialed a link that it had already",
+             {{"peer", peer.config.name}, {"link", older.index}});
+  reactor_.Abort(older.connection, peer.down_reason);
+  UpdatePeer(peer);  // what was on its way there is lost: the owner hears of it
+}
+
+// Links that are up.
+
+bool PeerLinks::Send(NodeId to, const Envelope& envelope) {
+  Peer* const peer = Find(to);
+  if (peer == nullptr) return false;
+  PeerLink* const link = Pick(*peer, envelope.to_shard);
+  if (link == nullptr) {
+    ++peer->stats.frames_dropped;
+    return false;
+  }
+  link->Send(envelope, now());
+  ++peer->stats.frames_sent;
+  if (link->queued_bytes() > options_.queue_bytes_max) {
+    link->congested = true;
+    ++congested_count_;
+    ++peer->stats.congestions;
+    peer->down_reason = "congested";
+    UpdatePeersSoon();
+  }
+  return true;
+}
+
+// A link that ends at the shard that asked, if there is one; else any.
+PeerLink* PeerLinks::Pick(const Peer& peer, std::optional<ShardId> to_shard) const {
+  PeerLink* any = nullptr;
+  for (const LinkSlot& slot : peer.slots) {
+    PeerLink* const link = slot.link;
+    if (link == nullptr || link->state != PeerLink::State::kUp || link->congested) continue;
+    if (!to_shard || peer.slots.size() == 1) return link;
+    if (link->index % peer.shard_count == to_shard->value % peer.shard_count) return link;
+    if (any == nullptr) any = link;
+  }
+  return any;
+}
+
+void PeerLinks::UpdatePeer(Peer& peer) {
+  const bool up = Pick(peer, std::nullopt) != nullptr;
+  if (up == peer.told_up) return;
+  peer.told_up = up;
+  if (up) {
+    owner_.OnPeerUp(peer.config.id);
+  } else {
+    owner_.OnPeerDown(peer.config.id, peer.down_reason);
+  }
+}
+
+void PeerLinks::UpdatePeersSoon() {
+  if (std::exchange(updating_soon_, true)) return;
+  reactor_.Post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (alive.expired()) return;
+    updating_soon_ = false;
+    EaseCongestion();
+    for (Peer& peer : peers_) UpdatePeer(peer);
+  });
+}
+
+bool PeerLinks::HasDrained(PeerLink& link) const {
+  return link.congested && link.queued_bytes() <= options_.queue_bytes_resume;
+}
+
+void PeerLinks::EaseCongestion() {
+  for (PeerLink* link : links_) {
+    if (!HasDrained(*link)) continue;
+    link->congested = false;
+    --congested_count_;
+  }
+}
+
+void PeerLinks::OnFrame(PeerLink& link, Envelope envelope) {
+  ++link.peer->stats.frames_received;
+  owner_.OnFrame(link.peer->config.id, std::move(envelope));
+}
+
+void PeerLinks::OnUnknownFrame(PeerLink& link) { ++link.peer->stats.frames_unknown; }
+
+void PeerLinks::OnBadFrame(PeerLink& link, const std::string& problem) {
+  ++link.peer->stats.frames_bad;
+  link.problem = "sent a bad frame: " + problem;
+  reactor_.Abort(link.connection, link.problem);
+}
+
+void PeerLinks::OnLinkClosed(PeerLink& link) {
+  const bool was_up = link.state == PeerLink::State::kUp;
+  Forget(link);
+  if (link.peer == nullptr) {
+    if (link.state == PeerLink::State::kHandshake) NoteStranger(link, "closed without a handshake");
+    return;
+  }
+  Peer& peer = *link.peer;
+  LinkSlot& slot = SlotOf(peer, link.index);
+  if (slot.link != &link) return;  // refused, or replaced
+  slot.link = nullptr;
+  std::string problem = link.problem;
+  if (problem.empty()) problem = link.connection.close_reason();
+  if (problem.empty()) {
+    problem = was_up ? "closed by the peer" : "closed by the peer instead of a handshake";
+  }
+  if (was_up) {
+    peer.down_reason = problem;
+    NoteProblem(peer, "peer_link_down", problem);
+    UpdatePeer(peer);
+  } else {
+    NoteProblem(peer, "peer_unreachable", problem);
+  }
+  if (!peer.we_dial) return;
+  // A link that is closed again at once does not earn a quick retry.
+  if (was_up && now() - link.started >= options_.reconnect_last) slot.backoff.Reset();
+  ScheduleDial(peer, slot);
+}
+
+void PeerLinks::Forget(PeerLink& link) {
+  if (std::exchange(link.congested, false)) --congested_count_;
+  const auto found = std::find(links_.begin(), links_.end(), &link);
+  if (found == links_.end()) return;
+  *found = links_.back();
+  links_.pop_back();
+}
+
+// Time.
+
+void PeerLinks::Tick() {
+  const Instant at = now();
+  // If this process itself was stopped, what the peers sent meanwhile may still wait to be read.
+  const bool stalled = at - last_tick_ > tick_interval_ + Duration{options_.link_timeout.us / 2};
+  last_tick_ = at;
+  for (PeerLink* link : links_) TickLink(*link, at, stalled);
+  if (congested_count_ > 0) UpdatePeersSoon();
+  tick_timer_ = reactor_.AddTimer(at + tick_interval_, [this] { Tick(); });
+}
+
+void PeerLinks::TickLink(PeerLink& link, Instant at, bool stalled) {
+  if (link.state == PeerLink::State::kHandshake) {
+    if (at - link.started <= options_.handshake_timeout) return;
+    link.problem = "no handshake in time";
+    return reactor_.Abort(link.connection, link.problem);
+  }
+  if (link.state != PeerLink::State::kUp) return;
+  if (stalled) link.last_heard = at;
+  if (at - link.last_heard > options_.link_timeout) {
+    ++link.peer->stats.silences;
+    link.problem = "silent for " + std::to_string((at - link.last_heard).ms()) + " ms";
+    return reactor_.Abort(link.connection, link.problem);
+  }
+  if (at - link.last_sent >= options_.ping_interval && link.queued_bytes() == 0) {
+    link.SendRaw(keepalive_, at);
+  }
+}
+
+void PeerLinks::NoteProblem(Peer& peer, std::string_view event, const std::string& problem) {
+  if (peer.stats.last_problem == problem) return;
+  peer.stats.last_problem = problem;
+  log_.Write(LogLevel::kWarning, event, problem,
+             {{"peer", peer.config.name}, {"address", peer.config.address}});
+}
+
+void PeerLinks::NoteStranger(const PeerLink& link, const std::string& problem) {
+  ++strangers_refused_;
+  if (now() < next_stranger_line_) return;
+  next_stranger_line_ = now() + kStrangerLineInterval;
+  log_.Write(LogLevel::kWarning, "stranger_refused", problem,
+             {{"address", link.connection.peer_address()}});
+}
+
+std::vector<LinkStats> PeerLinks::Stats() const {
+  std::vector<LinkStats> all;
+  for (const Peer& peer : peers_) {
+    LinkStats stats = peer.stats;
+    stats.id = peer.config.id;
+    stats.name = peer.config.name;
+    stats.address = peer.config.address;
+    stats.up = peer.told_up;
+    for (const LinkSlot& slot : peer.slots) {
+      if (slot.link == nullptr || slot.link->state != PeerLink::State::kUp) continue;
+      ++stats.links;
+      stats.queued_bytes += slot.link->queued_bytes();
+    }
+    all.push_back(std::move(stats));
+  }
+  return all;
+}
+
+}  // namespace gyre

@@ -1,0 +1,206 @@
+// All links of one shard to the other nodes: who dials whom, who may talk, who is heard.
+//
+// Of two nodes the one with the smaller NodeId dials. Links are numbered from 0 to max(T of one, T
+// of the other) - 1, so that each shard of either node has at least one: link i belongs to shard
+// i mod T on each side. A shard dials its own numbers; how many shards the other node has is learnt
+// from its handshake. The side that accepts reads the handshake on whichever shard accepted, and
+// hands the socket over to the shard that the link belongs to.
+//
+// A link that is silent for link_timeout is cut: a stopped process and a swallowed packet look
+// alike, and neither resets the connection. So each side sends a keepalive when it has said
+// nothing for ping_interval. A lost link is dialed again after a backoff.
+//
+// Frames to a peer without a link, or with too much queued, are dropped and counted: for the core
+// that is a lost message. Nothing here waits.
+//
+// On the loop's own thread, all of it. The owner is never called from within Send.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/prng.h"
+#include "base/time.h"
+#include "core/ids.h"
+#include "core/wire/message_codec.h"
+#include "net/backoff.h"
+#include "net/reactor.h"
+#include "net/resolver.h"
+
+namespace gyre {
+
+class PeerLink;
+
+struct PeerAddress {
+  NodeId id;
+  std::string name;
+  std::string address;  // host:port of its peer port
+};
+
+struct PeerLinksOptions {
+  std::string cluster;
+  NodeId self;
+  std::string self_name;
+  ShardId shard;
+  std::uint16_t shard_count = 1;
+  std::uint64_t ring_digest = 0;
+  std::vector<PeerAddress> peers;  // all others, without this node
+  Duration ping_interval = Duration::Millis(500);
+  Duration link_timeout = Duration::Millis(2'000);       // more than twice ping_interval
+  Duration handshake_timeout = Duration::Millis(2'000);  // from dialing or accepting
+  Duration reconnect_first = Duration::Millis(10);
+  Duration reconnect_last = Duration::Millis(1'000);
+  // Past the first the peer is reported down ("congested") until no more than the second is queued.
+  std::size_t queue_bytes_max = 64 * 1024 * 1024;
+  std::size_t queue_bytes_resume = 16 * 1024 * 1024;
+  // Accepted connections of one listener, with and without a handshake.
+  std::size_t connections_max = 4'096;
+  std::uint64_t seed = 0;  // for jitter
+};
+
+class PeerLinksOwner {
+ public:
+  virtual ~PeerLinksOwner() = default;
+  // Slices of the envelope may share a block with other frames (net/frame_reader.h).
+  virtual void OnFrame(NodeId from, Envelope envelope) = 0;
+  // The first link to the peer is up; the last one that could take frames is not any more.
+  // They alternate, beginning with up.
+  virtual void OnPeerUp(NodeId peer) = 0;
+  virtual void OnPeerDown(NodeId peer, std::string_view reason) = 0;
+  // Give both to PeerLinks::Attach of that shard, on its thread.
+  virtual void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) = 0;
+};
+
+// About one peer, from this shard's view.
+struct LinkStats {
+  NodeId id;
+  std::string name;
+  std::string address;
+  bool up = false;
+  std::uint64_t links = 0;         // up now
+  std::uint64_t queued_bytes = 0;  // now
+  std::uint64_t connects = 0;      // links that came up; the first of each counts too
+  std::uint64_t reconnects = 0;    // of them, those that replaced a lost one
+  std::uint64_t frames_sent = 0, frames_received = 0;
+  std::uint64_t frames_dropped = 0;  // no link, or congested
+  std::uint64_t frames_unknown = 0;  // of a type that this version does not know: skipped
+  std::uint64_t frames_bad = 0;      // each closed its link
+  std::uint64_t refused = 0;         // handshakes that did not fit
+  std::uint64_t silences = 0;        // links cut because nothing was heard
+  std::uint64_t congestions = 0;
+  std::string last_problem;  // one sentence, empty if none
+};
+
+// One link number of a peer, on this shard.
+struct LinkSlot {
+  std::uint16_t index = 0;
+  PeerLink* link = nullptr;  // up, or dialed and on its way; owned by its connection
+  Backoff backoff;
+  TimerId redial_timer = 0;
+  bool resolving = false;
+  bool was_up = false;
+};
+
+struct Peer {
+  PeerAddress config;
+  bool we_dial = false;
+  std::uint16_t shard_count = 0;  // 0: not heard from yet
+  std::vector<LinkSlot> slots;    // few: usually one
+  bool told_up = false;           // as the owner knows it
+  std::string down_reason;
+  LinkStats stats;
+};
+
+class PeerLinks {
+ public:
+  // `reactor`, `owner` and `log` must outlive this. REQUIRES: ids of peers differ, and from self.
+  PeerLinks(Reactor& reactor, PeerLinksOwner& owner, Log& log, PeerLinksOptions options);
+  // Closes all links without a word to the owner.
+  ~PeerLinks();
+  PeerLinks(const PeerLinks&) = delete;
+  PeerLinks& operator=(const PeerLinks&) = delete;
+
+  // The address that was bound. One shard may listen for all, or each with `reuse_port`.
+  // Errors: kIoError.
+  Result<SocketAddress> Listen(const SocketAddress& address, bool reuse_port);
+  // Begins to dial.
+  void Start();
+  // Takes over what another shard of this node accepted for this one.
+  void Attach(ReleasedSocket socket, const Handshake& handshake);
+
+  // Into this turn's write to that peer. False: dropped (unknown, down or congested), as if lost.
+  bool Send(NodeId to, const Envelope& envelope);
+
+  std::vector<LinkStats> Stats() const;
+  // Connections refused because of what their handshake said, or that sent none, from nobody known.
+  std::uint64_t strangers_refused() const { return strangers_refused_; }
+
+  // For PeerLink.
+  Instant now() const { return reactor_.now().instant; }
+  void OnHandshake(PeerLink& link, const Handshake& handshake);
+  void OnBadHandshake(PeerLink& link, const std::string& problem);
+  void OnFrame(PeerLink& link, Envelope envelope);
+  void OnUnknownFrame(PeerLink& link);
+  void OnBadFrame(PeerLink& link, const std::string& problem);
+  void OnLinkClosed(PeerLink& link);
+
+ private:
+  Peer* Find(NodeId id);
+  LinkSlot& SlotOf(Peer& peer, std::uint16_t index);
+  Handshake OwnHandshake(std::uint16_t index) const;
+  ConnectionLimits LimitsOfLinks() const;
+  ConnectionFactory AcceptFactory();
+
+  void Dial(Peer& peer, LinkSlot& slot);
+  void DialAddress(Peer& peer, std::uint16_t index, const Result<SocketAddress>& address);
+  void ScheduleDial(Peer& peer, LinkSlot& slot);
+  void OnDialFailed(Peer& peer, LinkSlot& slot, const std::string& problem);
+  void DialMissing(Peer& peer);
+
+  std::optional<std::string> MembershipObjection(const PeerLink& link,
+                                                 const Handshake& handshake) const;
+  void Refuse(PeerLink& link, Peer* peer, const std::string& problem);
+  void Establish(PeerLink& link, Peer& peer, const Handshake& handshake);
+  void Replace(Peer& peer, LinkSlot& slot);
+
+  PeerLink* Pick(const Peer& peer, std::optional<ShardId> to_shard) const;
+  // Tells the owner if the peer's state has changed. Not from within Send.
+  void UpdatePeer(Peer& peer);
+  // UpdatePeer of all, in the next turn.
+  void UpdatePeersSoon();
+  bool HasDrained(PeerLink& link) const;
+  void EaseCongestion();
+
+  void Tick();
+  void TickLink(PeerLink& link, Instant now, bool stalled);
+  // One line each time that the problem changes, not for each attempt.
+  void NoteProblem(Peer& peer, std::string_view event, const std::string& problem);
+  void NoteStranger(const PeerLink& link, const std::string& problem);
+  void Forget(PeerLink& link);
+
+  Reactor& reactor_;
+  PeerLinksOwner& owner_;
+  Log& log_;
+  const PeerLinksOptions options_;
+  const std::string keepalive_;
+  const Duration tick_interval_;
+  Prng prng_;
+  Resolver resolver_;
+  std::vector<Peer> peers_;       // by id; never resized after construction
+  std::vector<PeerLink*> links_;  // all, whatever their state
+  std::size_t congested_count_ = 0;
+  std::uint64_t strangers_refused_ = 0;
+  Instant last_tick_;
+  Instant next_stranger_line_{INT64_MIN};
+  TimerId tick_timer_ = 0;
+  bool updating_soon_ = false;
+  std::shared_ptr<bool> alive_;  // what callbacks that outlive this look at
+};
+
+}  // namespace gyre
