@@ -10,13 +10,14 @@ constexpr Duration kPublishInterval = Duration::Millis(100);
 
 }  // namespace
 
-Result<std::unique_ptr<ShardLoop>> ShardLoop::Create(Options options) {
+Result<std::unique_ptr<ShardLoop>> ShardLoop::Create(Options options, PeerLinksOptions links) {
   Result<std::unique_ptr<Reactor>> reactor = MakeEpollReactor({options.log});
   if (!reactor) return Fail(reactor.error());
-  return std::unique_ptr<ShardLoop>(new ShardLoop(std::move(options), std::move(*reactor)));
+  return std::unique_ptr<ShardLoop>(
+      new ShardLoop(std::move(options), std::move(links), std::move(*reactor)));
 }
 
-ShardLoop::ShardLoop(Options options, std::unique_ptr<Reactor> reactor)
+ShardLoop::ShardLoop(Options options, PeerLinksOptions links, std::unique_ptr<Reactor> reactor)
     : options_(std::move(options)),
       view_(options_.view),
       shard_count_(options_.shard.shard_count),
@@ -28,7 +29,8 @@ ShardLoop::ShardLoop(Options options, std::unique_ptr<Reactor> reactor)
           Carry();
         });
       })),
-      shard_(options_.shard, view_) {
+      shard_(options_.shard, view_),
+      links_(*reactor_, *this, *options_.log, std::move(links)) {
   reactor_->SetWakeHandler([this](Now now) {
     shard_.OnTick(now, effects_);
     Carry();
@@ -148,18 +150,8 @@ void ShardLoop::Scan(ScanEffect& scan) {
 // ---- peers -------------------------------------------------------------------------------------
 
 void ShardLoop::Send(SendEffect& send) {
-  Envelope envelope{index_, send.to_shard, std::move(send.message)};
-  const auto linked = linked_.find(send.to);
-  if (linked == linked_.end() || linked->second.empty()) return;  // as if lost on the way
-  const std::vector<ShardId>& shards = linked->second;
-  if (std::find(shards.begin(), shards.end(), index_) != shards.end()) {
-    links_->Send(send.to, envelope);
-    return;
-  }
-  ShardLoop* other = siblings_[shards[index_.value % shards.size()].value];
-  other->reactor_->Post([other, to = send.to, envelope = std::move(envelope)]() mutable {
-    other->links_->Send(to, envelope);
-  });
+  // False (no link, or too much queued on it) is as if lost on the way: the core's timers know.
+  links_.Send(send.to, Envelope{index_, send.to_shard, std::move(send.message)});
 }
 
 void ShardLoop::OnFrame(NodeId from, Envelope envelope) {
@@ -176,29 +168,23 @@ void ShardLoop::TakeMessage(NodeId from, Envelope envelope) {
   Carry();
 }
 
-void ShardLoop::TellSiblings(NodeId peer, bool up) {
-  for (ShardLoop* sibling : siblings_) {
-    if (sibling == this) {
-      OnLink(peer, index_, up);
-    } else {
-      sibling->reactor_->Post(
-          [sibling, peer, shard = index_, up] { sibling->OnLink(peer, shard, up); });
-    }
-  }
+void ShardLoop::OnPeerUp(NodeId peer) {
+  shard_.OnPeerUp(peer, now(), effects_);
+  Carry();
 }
 
-void ShardLoop::OnLink(NodeId peer, ShardId shard, bool up) {
-  std::vector<ShardId>& shards = linked_[peer];
-  const bool was_up = !shards.empty();
-  shards.erase(std::remove(shards.begin(), shards.end(), shard), shards.end());
-  if (up) shards.insert(std::lower_bound(shards.begin(), shards.end(), shard), shard);
-  if (was_up == !shards.empty()) return;
-  if (was_up) {
-    shard_.OnPeerDown(peer, now(), effects_);
-  } else {
-    shard_.OnPeerUp(peer, now(), effects_);
-  }
+void ShardLoop::OnPeerDown(NodeId peer, std::string_view /*reason*/) {
+  shard_.OnPeerDown(peer, now(), effects_);
   Carry();
+}
+
+void ShardLoop::HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) {
+  ShardLoop* other = siblings_[to.value];
+  // A std::function must be copyable, a socket is not.
+  auto shared = std::make_shared<ReleasedSocket>(std::move(socket));
+  other->reactor_->Post([other, shared, handshake = std::move(handshake)] {
+    other->links_.Attach(std::move(*shared), handshake);
+  });
 }
 
 // ---- turns -------------------------------------------------------------------------------------
@@ -216,7 +202,12 @@ void ShardLoop::PublishStats() {
   stats.core = shard_.counters();
   stats.requests_in_flight = shard_.requests_in_flight();
   stats.connections_refused = reactor_->stats().refused;
-  stats.connections_total = reactor_->stats().accepted;
+  for (const LinkStats& link : links_.Stats()) {
+    stats.peers.push_back({link.id, link.name, link.address, link.up, link.queued_bytes,
+                           link.reconnects, link.frames_sent, link.frames_received,
+                           link.frames_dropped, link.last_problem});
+  }
+  if (stats_hook_) stats_hook_(stats);
   options_.board->Publish(index_, stats);
   reactor_->AddTimer(now().instant + kPublishInterval, [this] { PublishStats(); });
 }

@@ -24,7 +24,7 @@
 
 namespace gyre {
 
-class ShardLoop : public Backend {
+class ShardLoop : public Backend, private PeerLinksOwner {
  public:
   struct Options {
     const ServerConfig* config = nullptr;
@@ -36,17 +36,19 @@ class ShardLoop : public Backend {
   };
 
   // Errors: kIoError (no event loop).
-  static Result<std::unique_ptr<ShardLoop>> Create(Options options);
+  static Result<std::unique_ptr<ShardLoop>> Create(Options options, PeerLinksOptions links);
   ~ShardLoop() override;
 
   // All shards of the node, in order, this one included; before Run. They outlive each other's
   // threads.
   void SetSiblings(std::vector<ShardLoop*> siblings) { siblings_ = std::move(siblings); }
   Reactor& reactor() { return *reactor_; }
-  PeerLinks& links() { return *links_; }
+  PeerLinks& links() { return links_; }
   const Shard& shard() const { return shard_; }
+  // Called on this thread before the numbers are published, to add those of the front ends.
+  void SetStatsHook(std::function<void(NodeStats&)> hook) { stats_hook_ = std::move(hook); }
 
-  // Blocks until Stop(); then flushes what storage was asked for.
+  // Blocks until Stop(); then hands storage what it was asked for.
   void Run();
   // From any thread.
   void Stop() { reactor_->Stop(); }
@@ -60,11 +62,15 @@ class ShardLoop : public Backend {
   void RecordLatency(Operation operation, Duration elapsed) override {
     stats_.latency[static_cast<std::size_t>(operation)].Record(elapsed);
   }
-  // Counters that the front ends keep up themselves.
-  NodeStats& own_stats() { return stats_; }
 
  private:
-  ShardLoop(Options options, std::unique_ptr<Reactor> reactor);
+  ShardLoop(Options options, PeerLinksOptions links, std::unique_ptr<Reactor> reactor);
+
+  // PeerLinksOwner
+  void OnFrame(NodeId from, Envelope envelope) override;
+  void OnPeerUp(NodeId peer) override;
+  void OnPeerDown(NodeId peer, std::string_view reason) override;
+  void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) override;
 
   // Carries out effects until there are none; events that follow are handed in at once.
   void Carry();
@@ -75,13 +81,9 @@ class ShardLoop : public Backend {
   void Reply(ReplyEffect& reply);
   void Scan(ScanEffect& scan);
 
-  void OnFrame(NodeId from, Envelope envelope);
   void TakeMessage(NodeId from, Envelope envelope);
   void TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client);
   void TakeResult(ClientId client, ClientResult result);
-  // A link of `shard` (perhaps this one's own) to `peer` came up or went down.
-  void OnLink(NodeId peer, ShardId shard, bool up);
-  void TellSiblings(NodeId peer, bool up);
   void OnTurnEnd();
   void PublishStats();
 
@@ -92,18 +94,16 @@ class ShardLoop : public Backend {
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<EngineSession> session_;
   Shard shard_;
-  std::unique_ptr<PeerLinks> links_;
+  PeerLinks links_;
   std::vector<ShardLoop*> siblings_;
   ClientTable clients_;
   std::map<RequestId, ScanJob> scans_;
-  // Which shards of this node have a usable link to a peer: a peer with fewer shards than this node
-  // has links to some of them only.
-  std::map<NodeId, std::vector<ShardId>> linked_;
   Effects effects_;
   Effects carrying_;
   std::vector<Completion> completions_;
   bool busy_ = false;  // Carry is running, further up the stack
-  NodeStats stats_;
+  NodeStats stats_;    // what is counted here; the rest is added when published
+  std::function<void(NodeStats&)> stats_hook_;
 };
 
 }  // namespace gyre

@@ -1,0 +1,260 @@
+#include "server/node_server.h"
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "server/admin_json.h"
+#include "server/http/http_session.h"
+#include "server/node_identity.h"
+#include "server/version.h"
+
+namespace gyre {
+namespace {
+
+// Where chance enters: seeds for actors, request ids and jitter.
+std::uint64_t RandomSeed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+Instant SteadyNow() {
+  return {std::chrono::duration_cast<std::chrono::microseconds>(
+              std::chrono::steady_clock::now().time_since_epoch())
+              .count()};
+}
+
+class ServerDocuments final : public AdminDocuments {
+ public:
+  std::string Status(const Backend& backend) const override { return StatusJson(backend); }
+  std::string Ring(const ClusterView& view) const override { return RingJson(view); }
+  std::string Keyspaces(const ClusterView& view) const override { return KeyspacesJson(view); }
+  std::string Explain(const ClusterView& view, std::string_view keyspace, const RowKey& key,
+                      const ExplainOutcome& outcome, WallTime now) const override {
+    return ExplainJson(view, keyspace, key, outcome, now);
+  }
+};
+const ServerDocuments kDocuments;
+
+}  // namespace
+
+NodeServer::NodeServer(const ServerConfig& config, Log& log)
+    : config_(config),
+      log_(log),
+      self_(NodeIdOf(config.node_name)),
+      started_(SteadyNow()),
+      board_(config.shards) {}
+
+NodeServer::~NodeServer() {
+  for (auto& loop : loops_) loop->Stop();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config, Log& log) {
+  const Result<ClusterViewPtr> view = MakeClusterView(config);
+  if (!view) return Fail(view.error());
+  std::unique_ptr<NodeServer> node(new NodeServer(config, log));
+  if (Status ok = node->OpenStorage(); !ok) return Fail(ok.error());
+  const Result<std::vector<ShardActor>> actors = node->TakeActors();
+  if (!actors) return Fail(actors.error());
+  if (Status ok = node->MakeLoops(*view, *actors); !ok) return Fail(ok.error());
+  for (std::size_t shard = 0; shard < node->loops_.size(); ++shard) {
+    if (Status ok = node->Listen(shard); !ok) return Fail(ok.error());
+  }
+  for (auto& loop : node->loops_) {
+    loop->links().Start();
+    node->threads_.emplace_back([&loop = *loop] { loop.Run(); });
+  }
+  return node;
+}
+
+Status NodeServer::OpenStorage() {
+  EngineOptions options;
+  options.session_count = config_.shards;
+  options.log = &log_;
+  options.durability = config_.durability;
+  options.row_cache_bytes = config_.row_cache_bytes;
+  options.block_cache_bytes = config_.block_cache_bytes;
+  if (config_.engine == EngineKind::kMemory) {
+    engine_ = OpenMemoryEngine(options);
+  } else {
+    Result<DataFolder> folder = DataFolder::Open(config_.data_folder);
+    if (!folder) return Fail(folder.error());
+    folder_ = std::make_unique<DataFolder>(std::move(*folder));
+    options.path = folder_->path();
+    Result<std::unique_ptr<Engine>> engine = OpenRocksEngine(options);
+    if (!engine) return Fail(engine.error());
+    engine_ = std::move(*engine);
+  }
+  board_.SetNodePart([this](NodeStats& stats) {
+    stats.engine = engine_->Stats();
+    stats.uptime = SteadyNow() - started_;
+  });
+  return ClaimIdentity(*engine_, config_);
+}
+
+// Who the shards write as: see core/causality/actor.h.
+Result<std::vector<ShardActor>> NodeServer::TakeActors() {
+  Prng prng(RandomSeed());
+  std::optional<CleanStop> stop;
+  std::string fingerprint;
+  if (folder_ != nullptr) {
+    fingerprint = folder_->fingerprint();
+    const auto text = folder_->TakeCleanStop();
+    if (!text) return Fail(text.error());
+    if (*text && engine_->Stats().quarantines == 0) {
+      Result<CleanStop> decoded = DecodeCleanStop(**text);
+      if (decoded) {
+        stop = std::move(*decoded);
+      } else {
+        log_.Write(LogLevel::kWarning, "clean_stop_damaged",
+                   "the note of the last clean stop is damaged; writing as new actors",
+                   {{"problem", decoded.error().message}});
+      }
+    }
+  }
+  return ChooseActors(self_, config_.shards, stop, fingerprint, prng);
+}
+
+PeerLinksOptions NodeServer::LinksOptions(const ClusterView& view, ShardId shard) const {
+  PeerLinksOptions options;
+  options.cluster = config_.cluster_id;
+  options.self = self_;
+  options.self_name = config_.node_name;
+  options.shard = shard;
+  options.shard_count = config_.shards;
+  options.ring_digest = RingDigest(view.ring);
+  options.queue_bytes_max = config_.peer_queue_bytes_max;
+  options.queue_bytes_resume = config_.peer_queue_bytes_max / 4;
+  options.seed = RandomSeed();
+  for (const MemberConfig& member : config_.members) {
+    if (member.name == config_.node_name) continue;
+    options.peers.push_back({NodeIdOf(member.name), member.name, member.address.ToString()});
+  }
+  return options;
+}
+
+Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<ShardActor>& actors) {
+  std::vector<ShardLoop*> siblings;
+  for (std::uint16_t i = 0; i < config_.shards; ++i) {
+    ShardLoop::Options options;
+    options.config = &config_;
+    options.view = view;
+    options.shard = {self_,           ShardId(i),           config_.shards,
+                     actors[i].actor, actors[i].next_epoch, RandomSeed(),
+                     config_.core};
+    options.engine = engine_.get();
+    options.board = &board_;
+    options.log = &log_;
+    auto loop = ShardLoop::Create(std::move(options), LinksOptions(*view, ShardId(i)));
+    if (!loop) return Fail(loop.error());
+    siblings.push_back(loop->get());
+    loops_.push_back(std::move(*loop));
+
+    RespOptions resp;
+    resp.password = config_.password;
+    resp.value_bytes_max = config_.core.value_bytes_max;
+    resp.scan_rows_max = static_cast<std::uint32_t>(config_.core.scan_rows_max);
+    resp.gyre_version = kGyreVersion;
+    resp.node_name = config_.node_name;
+    resp.port = config_.resp_listen.port;
+    resp.client_id_first = i + 1u;
+    resp.client_id_step = config_.shards;
+    resp.seed = RandomSeed();
+    resp_.push_back(std::make_unique<RespService>(*loops_.back(), kDocuments, std::move(resp)));
+    loops_.back()->SetStatsHook([service = resp_.back().get()](NodeStats& stats) {
+      const RespCounters& counters = service->counters();
+      stats.resp_connections = counters.connections;
+      stats.connections_total += counters.connections_total;
+      stats.protocol_errors += counters.protocol_errors;
+      stats.commands_total += counters.commands;
+    });
+  }
+  for (auto& loop : loops_) loop->SetSiblings(siblings);
+  return {};
+}
+
+// Every shard listens on the same ports; the system spreads the connections over them.
+Status NodeServer::Listen(std::size_t shard) {
+  ShardLoop& loop = *loops_[shard];
+  const bool first = shard == 0;
+  const auto bind = [&](const char* what, const HostPort& configured, SocketAddress& bound,
+                        auto listen) -> Status {
+    Result<SocketAddress> address =
+        first ? SocketAddress::Resolve(configured.ToString()) : Result<SocketAddress>(bound);
+    if (!address) return Fail(address.error());
+    Result<SocketAddress> result = listen(*address);
+    if (!result) {
+      return Fail(result.error().code, std::string("cannot listen for ") + what + " on " +
+                                           configured.ToString() + ": " + result.error().message);
+    }
+    bound = *result;
+    return {};
+  };
+
+  ListenOptions options;
+  options.reuse_port = loops_.size() > 1;
+  options.connections_max = std::max<std::size_t>(config_.connections_max / loops_.size(), 1);
+  options.limits.output_bytes_max = config_.output_bytes_max;
+  options.limits.idle_timeout = config_.client_idle_timeout;
+
+  RespService* service = resp_[shard].get();
+  options.refusal = "-ERR max number of clients reached\r\n";
+  Status ok = bind("RESP", config_.resp_listen, resp_address_, [&](const SocketAddress& address) {
+    options.address = address;
+    return loop.reactor().Listen(
+        options, [service](Connection& connection) { return service->NewSession(connection); });
+  });
+  if (!ok) return ok;
+
+  options.refusal =
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  if (options.limits.idle_timeout.us == 0) options.limits.idle_timeout = Duration::Seconds(60);
+  ok = bind("HTTP", config_.http_listen, http_address_, [&](const SocketAddress& address) {
+    options.address = address;
+    return loop.reactor().Listen(options, [&loop](Connection& connection) {
+      return std::make_unique<HttpSession>(connection, loop);
+    });
+  });
+  if (!ok) return ok;
+
+  return bind("peers", config_.peer_listen, peer_address_, [&](const SocketAddress& address) {
+    return loop.links().Listen(address, options.reuse_port);
+  });
+}
+
+Status NodeServer::Stop() {
+  constexpr Duration kDrain = Duration::Seconds(2);
+  for (auto& loop : loops_) {
+    loop->reactor().Post([&loop = *loop] { loop.reactor().StopListening(); });
+  }
+  const Instant deadline = SteadyNow() + kDrain;
+  while (board_.Total().requests_in_flight > 0 && SteadyNow() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  for (auto& loop : loops_) loop->Stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+
+  CleanStop stop;
+  for (const auto& loop : loops_) {
+    stop.shards.push_back({loop->shard().dots().actor(), loop->shard().dots().next_epoch()});
+  }
+  // Sessions and services point into the loops.
+  const EngineStats before = engine_->Stats();
+  board_.SetNodePart({});
+  resp_.clear();
+  for (auto& loop : loops_) loop->SetStatsHook({});
+  loops_.clear();
+  if (Status ok = engine_->Close(); !ok) return ok;
+  if (folder_ == nullptr) return {};
+  if (before.write_errors > 0) {
+    // Some dot may be on a peer and not here: the next start writes as fresh actors.
+    return Fail(ErrorCode::kIoError, "storage failed writes; the next start uses new actors");
+  }
+  stop.fingerprint = folder_->fingerprint();
+  return folder_->WriteCleanStop(EncodeCleanStop(stop));
+}
+
+}  // namespace gyre

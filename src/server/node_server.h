@@ -1,0 +1,63 @@
+// The parts of one node, put together: storage, a loop and its front ends for each shard, threads.
+// Everything here happens at start and stop; requests pass through ShardLoop.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "core/causality/actor.h"
+#include "server/config.h"
+#include "server/resp/resp_service.h"
+#include "server/shard_loop.h"
+#include "server/stats_board.h"
+#include "storage/data_folder.h"
+#include "storage/engine_options.h"
+
+namespace gyre {
+
+class NodeServer {
+ public:
+  // Opens storage, binds all ports and starts the threads: when it returns the node serves.
+  // `config` and `log` must outlive it. Errors: any, with what to do about it.
+  static Result<std::unique_ptr<NodeServer>> Start(const ServerConfig& config, Log& log);
+  ~NodeServer();
+  NodeServer(const NodeServer&) = delete;
+  NodeServer& operator=(const NodeServer&) = delete;
+
+  // Takes no more connections, waits a moment for what is in flight, makes everything durable and
+  // leaves a clean stop behind. Errors: kIoError if not everything could be made durable.
+  Status Stop();
+
+  // As bound, for configs with port 0.
+  const SocketAddress& resp_address() const { return resp_address_; }
+  const SocketAddress& http_address() const { return http_address_; }
+  const SocketAddress& peer_address() const { return peer_address_; }
+  NodeStats Stats() const { return board_.Total(); }
+
+ private:
+  NodeServer(const ServerConfig& config, Log& log);
+  Status OpenStorage();
+  Result<std::vector<ShardActor>> TakeActors();
+  Status MakeLoops(const ClusterViewPtr& view, const std::vector<ShardActor>& actors);
+  PeerLinksOptions LinksOptions(const ClusterView& view, ShardId shard) const;
+  Status Listen(std::size_t shard);
+
+  const ServerConfig& config_;
+  Log& log_;
+  const NodeId self_;
+  const Instant started_;
+  std::unique_ptr<DataFolder> folder_;  // null with the memory engine
+  std::unique_ptr<Engine> engine_;
+  StatsBoard board_;
+  std::vector<std::unique_ptr<ShardLoop>> loops_;
+  std::vector<std::unique_ptr<RespService>> resp_;
+  std::vector<std::thread> threads_;
+  SocketAddress resp_address_, http_address_, peer_address_;
+};
+
+}  // namespace gyre
