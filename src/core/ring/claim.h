@@ -2,10 +2,27 @@
 // every node that computes it from the same input gets the same ring.
 // Paper 6.2 (strategy 3); Riak's claim v3 and its binring successor met the same conditions.
 //
-// Holds for the result: each node's count is within one partition of its fair share
-// Q * weight / total weight; any N consecutive partitions (wrapping around) have distinct owners
-// wherever the nodes suffice, then distinct zones, then regions. A join moves partitions only to
-// the joining node, at most ceil(its fair share), and none between others.
+// FoundRing:
+// - Each node's count is its fair share, Q * weight / total weight, rounded down or up. A share
+//   below 1 may be rounded to nothing; such a node is the last fallback of every preference list.
+// - If no node's share exceeds Q/N and there are more than N nodes, the owners of any N consecutive
+//   partitions (wrapping around) are distinct. With exactly N equal nodes so they are but for the
+//   few windows across the ring's end where N does not divide Q: nothing can be done there. A node
+//   heavier than Q/N keeps its share all the same; its extra partitions repeat it in some windows,
+//   which costs nothing but evenness, as preference lists skip nodes already listed.
+// - Zones, then regions, likewise: distinct in every window if no zone's share exceeds floor(Q/N)
+//   and no node forces otherwise; else as few windows fall short as a search of bounded work finds
+//   (RingQuality says how many must).
+// JoinRing:
+// - Partitions move to the joiner only: its fair share, rounded down or up.
+// - Counts stay in the same bounds through any series of joins (claim_counts.h says why), except
+//   where a share lies between floor(Q/N) and Q/N.
+// - What was distinct stays so, unless the joiner's own partitions must be closer than N. While its
+//   share stays below about three quarters of Q/N they need not be; nearer to Q/N the moves
+//   allowed often leave no choice, and balance goes first. Windows that repeated a node, because
+//   there were too few or too uneven nodes, are mended by the next joins.
+// - Zones and regions: best effort after that. A joiner must take from all zones by share, which no
+//   choice can always reconcile with zones that were exactly alternating.
 #pragma once
 
 #include <cstdint>
@@ -31,14 +48,23 @@ Result<Ring> FoundRing(RingEpoch epoch, std::vector<Member> members, const Claim
 // Errors: kInvalidArgument (already a member, as many members as partitions, bad weight).
 Result<Ring> JoinRing(const Ring& ring, const Member& joiner, int replicas);
 
+// Windows of N consecutive partitions (wrapping around) with fewer distinct owners, or zones, or
+// regions, than min(N, as many as there are).
+struct WindowViolations {
+  int found = 0;
+  // No arrangement of the same counts has fewer. A bound from below, not always reached.
+  int least = 0;
+
+  bool operator==(const WindowViolations&) const = default;
+};
+
 // How good a ring is, for operators and tests.
 struct RingQuality {
   double load_over_fair_share_max = 0;  // worst node: partitions / (Q * weight / total weight)
   double fair_share_excess_max = 0;     // worst |partitions - fair share|, in partitions
-  int node_violations =
-      0;  // windows of N consecutive partitions with fewer distinct nodes than min(N, nodes)
-  int zone_violations = 0;    // ... with fewer distinct zones than min(N, zones)
-  int region_violations = 0;  // ... with fewer distinct regions than min(N, regions)
+  WindowViolations nodes;
+  WindowViolations zones;
+  WindowViolations regions;
 };
 RingQuality Assess(const Ring& ring, int replicas);
 
