@@ -49,7 +49,7 @@ TEST(NodeTest, RepliesGoToTheShardTheyName) {
   };
   EXPECT_EQ(shard_of(2), ShardId(2));
   EXPECT_EQ(shard_of(4), ShardId(1));
-  EXPECT_EQ(shard_of(65'534), ShardId(0));
+  EXPECT_EQ(shard_of(65'533), ShardId(1));
 }
 
 }  // namespace
