@@ -117,6 +117,8 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
   bench->add_option("--timeout", options->timeout_seconds, "Seconds to wait for an answer")
       ->capture_default_str();
   bench->add_option("--seed", options->seed, "Of keys and their order")->capture_default_str();
+  bench->add_flag("!--no-check", options->check_values,
+                  "Take any value for right (a server that keeps nothing)");
   bench->add_flag("--json", *as_json, "Print the report as JSON");
   bench->callback([options, no_load, as_json, &exit_code] {
     options->load = !*no_load;

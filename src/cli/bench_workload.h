@@ -29,6 +29,7 @@ struct BenchOptions {
   int wait_replicas = 0;        // RESP: `WAIT n` behind writes, which count only once it answered
   bool wait_per_batch = false;  // one WAIT for a pipelined batch, not one for each SET
   double timeout_seconds = 5;   // for an answer; past it the connection is closed
+  bool check_values = true;     // an answer that is not the key's value is an error
   std::uint64_t seed = 1;
 };
 
