@@ -89,6 +89,16 @@ std::string Line(const char* format, Values... values) {
   return std::string(buffer, static_cast<std::size_t>(std::clamp(size, 0, 255)));
 }
 
+std::string FoundOfLeast(const WindowViolations& violations) {
+  return std::to_string(violations.found) + "/" + std::to_string(violations.least);
+}
+
+std::string QualityColumns(const RingQuality& quality) {
+  return Line(" %6.4f %6.3f %7s %11s %11s ", quality.load_over_fair_share_max,
+              quality.fair_share_excess_max, FoundOfLeast(quality.nodes).c_str(),
+              FoundOfLeast(quality.zones).c_str(), FoundOfLeast(quality.regions).c_str());
+}
+
 }  // namespace
 
 Result<std::vector<RingReportRow>> AssessRings(const RingReportOptions& options) {
@@ -109,27 +119,24 @@ std::string RenderRingReport(const RingReportOptions& options,
            options.weight_max, static_cast<unsigned long long>(options.weight_seed), options.zones,
            options.regions);
   text +=
-      "                |          founded ring            |     after one more node          |\n";
-  text +=
-      "  nodes      Q  |   load  excess   node  zone  reg. |   load  excess   node  zone  reg. |"
-      "  moved  at most  others\n";
+      "              |                 founded ring                   |"
+      "              after one more node               |\n"
+      " nodes      Q |   load excess    node       zone     region    |"
+      "   load excess    node       zone     region    |  moved at most others\n";
   for (const RingReportRow& row : rows) {
-    text += Line("%7d %6zu  |", row.nodes, row.partitions);
-    for (const RingQuality& quality : {row.founded, row.joined}) {
-      text += Line(" %6.4f  %6.3f %6d %5d %5d |", quality.load_over_fair_share_max,
-                   quality.fair_share_excess_max, quality.node_violations, quality.zone_violations,
-                   quality.region_violations);
-    }
     text +=
-        Line(" %6zu  %7zu  %6zu\n", row.moved, row.joiner_share_ceiling, row.moved_between_others);
+        Line("%6d %6zu |", row.nodes, row.partitions) + QualityColumns(row.founded) + "|" +
+        QualityColumns(row.joined) +
+        Line("| %6zu %7zu %6zu\n", row.moved, row.joiner_share_ceiling, row.moved_between_others);
   }
   text +=
-      "load: the fullest node's partitions over its fair share. excess: the furthest any node is\n"
-      "from its share, in partitions. node, zone, reg.: how many of the Q windows of N "
-      "neighbouring\n"
-      "partitions have fewer distinct ones than could be. moved: by the join; at most: the "
-      "joiner's\n"
-      "fair share, rounded up; others: moved between nodes that were there before.\n";
+      "load: the worst node's partitions over its fair share. excess: the furthest any node is "
+      "from\n"
+      "its share, in partitions. node, zone, region: how many of the Q windows of N neighbouring\n"
+      "partitions have fewer distinct ones than there could be; a/b: a, where at least b must.\n"
+      "moved: by the join; at most: the joiner's fair share, rounded up; others: moved between "
+      "nodes\n"
+      "that were there before.\n";
   return text;
 }
 
