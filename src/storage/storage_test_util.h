@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -42,20 +45,31 @@ class CapturedLog final : public Log {
  public:
   void Write(LogLevel, std::string_view event, std::string_view message,
              std::initializer_list<LogField>) override {
-    const std::lock_guard lock(mutex_);
-    lines_.push_back(std::string(event) + ": " + std::string(message));
-  }
-  bool Has(std::string_view event) const {
-    const std::lock_guard lock(mutex_);
-    for (const std::string& line : lines_) {
-      if (line.starts_with(std::string(event) + ": ")) return true;
+    {
+      const std::lock_guard lock(mutex_);
+      events_.emplace_back(event);
     }
-    return false;
+    written_.notify_all();
+    if (std::getenv("GYRE_TEST_LOG") != nullptr) {
+      std::fprintf(stderr, "%s: %s\n", std::string(event).c_str(), std::string(message).c_str());
+    }
+  }
+  std::size_t Count(std::string_view event) const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(std::count(events_.begin(), events_.end(), event));
+  }
+  // False if it does not come within 30 s.
+  bool WaitForCount(std::string_view event, std::size_t count) const {
+    std::unique_lock lock(mutex_);
+    return written_.wait_for(lock, std::chrono::seconds(30), [&] {
+      return static_cast<std::size_t>(std::count(events_.begin(), events_.end(), event)) >= count;
+    });
   }
 
  private:
   mutable std::mutex mutex_;
-  std::vector<std::string> lines_;
+  mutable std::condition_variable written_;
+  std::vector<std::string> events_;
 };
 
 // Small enough that a test's folder stays small.

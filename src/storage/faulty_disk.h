@@ -1,0 +1,137 @@
+// For tests: a disk under RocksDB whose log syncs can be counted, held and failed, and that knows
+// what a power cut would leave.
+#pragma once
+
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
+#include <condition_variable>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+namespace gyre {
+
+class FaultyDisk {
+ public:
+  FaultyDisk() : env_(rocksdb::NewCompositeEnv(std::make_shared<Files>(*this))) {}
+
+  rocksdb::Env* env() { return env_.get(); }
+  std::uint64_t log_syncs() const {
+    const std::lock_guard lock(mutex_);
+    return log_syncs_;
+  }
+  void FailLogSyncs(bool fail) {
+    const std::lock_guard lock(mutex_);
+    fail_ = fail;
+  }
+  // From now on a sync of the log waits for ReleaseLogSyncs.
+  void HoldLogSyncs() {
+    const std::lock_guard lock(mutex_);
+    hold_ = true;
+  }
+  void ReleaseLogSyncs() {
+    const std::lock_guard lock(mutex_);
+    hold_ = false;
+    changed_.notify_all();
+  }
+  void AwaitHeldSync() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return held_ > 0; });
+  }
+  void AwaitLogSyncs(std::uint64_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return log_syncs_ >= count; });
+  }
+  // Copies `from` as it would be after a power cut now: logs end where they were synced last.
+  void CopyAfterPowerCut(const std::string& from, const std::string& to) {
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+    const std::lock_guard lock(mutex_);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(to)) {
+      if (entry.path().extension() != ".log") continue;
+      const auto it = synced_bytes_.find(entry.path().filename());
+      const std::uintmax_t kept = it == synced_bytes_.end() ? 0 : it->second;
+      if (kept < entry.file_size()) std::filesystem::resize_file(entry.path(), kept);
+    }
+  }
+
+ private:
+  class LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
+   public:
+    LogFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, FaultyDisk& disk, std::string name)
+        : FSWritableFileOwnerWrapper(std::move(file)), disk_(disk), name_(std::move(name)) {}
+
+    using FSWritableFileOwnerWrapper::Append;
+    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* context) override {
+      {
+        const std::lock_guard lock(disk_.mutex_);
+        written_ += data.size();
+      }
+      return FSWritableFileOwnerWrapper::Append(data, options, context);
+    }
+    rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
+                           rocksdb::IODebugContext* context) override {
+      std::uint64_t upto = 0;
+      {
+        std::unique_lock lock(disk_.mutex_);
+        upto = written_;
+        ++disk_.held_;
+        disk_.changed_.notify_all();
+        disk_.changed_.wait(lock, [&] { return !disk_.hold_; });
+        --disk_.held_;
+        ++disk_.log_syncs_;
+        disk_.changed_.notify_all();
+        if (disk_.fail_) return rocksdb::IOStatus::IOError("the sync failed, as the test wants");
+      }
+      const rocksdb::IOStatus status = FSWritableFileOwnerWrapper::Sync(options, context);
+      const std::lock_guard lock(disk_.mutex_);
+      disk_.synced_bytes_[name_] = upto;
+      return status;
+    }
+    rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options,
+                            rocksdb::IODebugContext* context) override {
+      return Sync(options, context);
+    }
+
+   private:
+    FaultyDisk& disk_;
+    const std::string name_;
+    std::uint64_t written_ = 0;
+  };
+
+  class Files final : public rocksdb::FileSystemWrapper {
+   public:
+    explicit Files(FaultyDisk& disk)
+        : FileSystemWrapper(rocksdb::FileSystem::Default()), disk_(disk) {}
+    const char* Name() const override { return "FaultyDisk"; }
+    rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                      rocksdb::IODebugContext* context) override {
+      const rocksdb::IOStatus status =
+          FileSystemWrapper::NewWritableFile(name, options, file, context);
+      const std::filesystem::path path(name);
+      if (status.ok() && path.extension() == ".log") {
+        *file = std::make_unique<LogFile>(std::move(*file), disk_, path.filename());
+      }
+      return status;
+    }
+
+   private:
+    FaultyDisk& disk_;
+  };
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t log_syncs_ = 0;
+  int held_ = 0;
+  bool hold_ = false;
+  bool fail_ = false;
+  std::map<std::string, std::uint64_t> synced_bytes_;
+  std::unique_ptr<rocksdb::Env> env_;
+};
+
+}  // namespace gyre

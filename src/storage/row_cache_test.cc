@@ -1,0 +1,84 @@
+#include "storage/row_cache.h"
+
+#include <gtest/gtest.h>
+
+#include "storage/storage_test_util.h"
+
+namespace gyre {
+namespace {
+
+Row Sized(std::size_t bytes) { return MakeRow(std::string(bytes, 'r')); }
+
+// Goal: the cache keeps its bound, whatever is read.
+TEST(RowCacheTest, ReadsStayWithinTheBound) {
+  RowCache cache(10'000);
+  for (int i = 0; i < 1000; ++i) {
+    cache.PutRead(MakeKey(std::to_string(i)), Sized(static_cast<std::size_t>(i % 300)));
+    ASSERT_LE(cache.bytes(), 10'000u);
+  }
+  EXPECT_GT(cache.bytes(), 8'000u);
+}
+
+// Goal: CLOCK. What is asked for again and again outlives what was read once.
+TEST(RowCacheTest, HotRowsStay) {
+  RowCache cache(10'000);
+  cache.PutRead(MakeKey("hot"), Sized(100));
+  for (int i = 0; i < 1000; ++i) {
+    cache.PutRead(MakeKey(std::to_string(i)), Sized(100));
+    ASSERT_NE(cache.Find(MakeKey("hot")), nullptr) << i;
+  }
+}
+
+// Goal: an uncommitted write is never evicted: it is the only place to read it from.
+TEST(RowCacheTest, UncommittedWritesArePinned) {
+  RowCache cache(5'000);
+  std::size_t bytes = 0;
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    cache.PutWrite(MakeKey(std::to_string(i)), Sized(200), i);
+    bytes += RowCache::Charge(MakeKey(std::to_string(i)), Sized(200));
+  }
+  for (int i = 0; i < 100; ++i) cache.PutRead(MakeKey("r" + std::to_string(i)), Sized(100));
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    ASSERT_NE(cache.Find(MakeKey(std::to_string(i))), nullptr) << i;
+  }
+  EXPECT_EQ(cache.pending_bytes(), bytes);
+  cache.SetCommitted(100, bytes);
+  EXPECT_LE(cache.bytes(), 5'000u);
+  EXPECT_EQ(cache.pending_bytes(), 0u);
+}
+
+// Goal: a row read from disk never replaces a newer one.
+TEST(RowCacheTest, AReadDoesNotReplaceAWrite) {
+  RowCache cache(10'000);
+  cache.PutWrite(MakeKey("k"), MakeRow("new"), 1);
+  cache.PutRead(MakeKey("k"), MakeRow("old"));
+  EXPECT_EQ(*cache.Find(MakeKey("k")), MakeRow("new"));
+}
+
+// Goal: after a failure what was written since is forgotten, and only that.
+TEST(RowCacheTest, FailedWritesAreForgotten) {
+  RowCache cache(10'000);
+  const std::size_t charge = RowCache::Charge(MakeKey("a"), MakeRow("r"));
+  cache.PutWrite(MakeKey("a"), MakeRow("1"), 1);
+  cache.PutWrite(MakeKey("b"), MakeRow("2"), 2);
+  cache.PutWrite(MakeKey("a"), MakeRow("3"), 3);
+  cache.PutRead(MakeKey("c"), MakeRow("r"));
+  cache.DropWritesAfter(2);
+  cache.SetCommitted(3, 3 * charge);
+  EXPECT_EQ(cache.Find(MakeKey("a")), nullptr);
+  EXPECT_NE(cache.Find(MakeKey("b")), nullptr);
+  EXPECT_NE(cache.Find(MakeKey("c")), nullptr);
+  EXPECT_EQ(cache.bytes(), 2 * charge);
+}
+
+// Goal: one huge row that is read does not sweep the cache.
+TEST(RowCacheTest, LargeReadsAreNotKept) {
+  RowCache cache(10'000);
+  cache.PutRead(MakeKey("k"), Sized(100));
+  cache.PutRead(MakeKey("huge"), Sized(9'000));
+  EXPECT_NE(cache.Find(MakeKey("k")), nullptr);
+  EXPECT_EQ(cache.Find(MakeKey("huge")), nullptr);
+}
+
+}  // namespace
+}  // namespace gyre
