@@ -10,7 +10,7 @@ import subprocess
 import unittest
 import urllib.parse
 
-from cluster import HOST, Cluster, binary
+from cluster import Cluster, binary
 from resp import Resp, RespError
 
 MIB = 1024 * 1024
@@ -55,8 +55,8 @@ class ValuesTest(unittest.TestCase):
         return body
 
     def cli(self, node, *arguments, value=None):
-        # argv cannot hold every key: --key-hex does.
-        return subprocess.run([binary(), *arguments, "--server", f"{HOST}:{node.http_port}"],
+        # argv cannot hold every key; as hex it can.
+        return subprocess.run([binary(), *arguments, "--port", str(node.resp_port)],
                               input=value, capture_output=True, timeout=60)
 
     def cli_put(self, node, key, value):
@@ -64,7 +64,7 @@ class ValuesTest(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
 
     def cli_get(self, node, key):
-        result = self.cli(node, "get", "--key-hex", key.hex(), "--raw")
+        result = self.cli(node, "get", "--key-hex", key.hex())
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout
 
@@ -115,7 +115,7 @@ class ValuesTest(unittest.TestCase):
             self.fail("the connection was cut before the answer could be read")
         self.assertEqual(status, 413)
         self.assertRegex(body.decode(), "8388608|8 ?MiB")
-        result = self.cli(node, "put", key.decode(), "--file", "-", value=value)
+        result = self.cli(node, "put", "--key-hex", key.hex(), "--file", "-", value=value)
         self.assertNotEqual(result.returncode, 0)
         self.assertRegex(result.stderr.decode(), "8388608|8 ?MiB")
         self.assertEqual(node.http("GET", http_path(key))[0], 404)
