@@ -1,0 +1,45 @@
+#include "server/resp/resp_service.h"
+
+#include <algorithm>
+
+#include "core/config.h"
+#include "server/resp/resp_session.h"
+
+namespace gyre {
+namespace {
+
+RespLimits LimitsFor(const RespOptions& options) {
+  RespLimits limits;
+  // Room for a key or a context where values are smaller; the commands check what is a value.
+  limits.bulk_bytes_max = std::max({options.value_bytes_max, kKeyBytesMax, 2 * kContextBytesMax});
+  limits.bulk_bytes_hard_max = std::max(kValueBytesHardMax, limits.bulk_bytes_max);
+  limits.command_bytes_max = limits.bulk_bytes_max + kValueBytesHardMax;
+  return limits;
+}
+
+}  // namespace
+
+RespService::RespService(Backend& backend, const AdminDocuments& documents, RespOptions options)
+    : backend_(backend),
+      documents_(documents),
+      options_(std::move(options)),
+      limits_(LimitsFor(options_)),
+      prng_(options_.seed),
+      next_id_(options_.client_id_first) {
+  GYRE_CHECK(options_.in_flight_max > 0 && options_.scan_rows_max > 0);
+}
+
+std::unique_ptr<ConnectionHandler> RespService::NewSession(Connection& connection) {
+  return std::make_unique<RespSession>(*this, connection);
+}
+
+std::uint64_t RespService::Register(RespSession* session) {
+  const std::uint64_t id = next_id_;
+  next_id_ += options_.client_id_step;
+  sessions_.emplace(id, session);
+  ++counters_.connections;
+  ++counters_.connections_total;
+  return id;
+}
+
+}  // namespace gyre

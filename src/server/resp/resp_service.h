@@ -1,0 +1,93 @@
+// What the RESP connections of one shard's thread share: settings, counters, the list of clients.
+// One per thread; everything here is called on that thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/prng.h"
+#include "core/cluster_view.h"
+#include "core/request.h"
+#include "net/connection.h"
+#include "net/resp_parser.h"
+#include "server/backend.h"
+
+namespace gyre {
+
+class RespSession;
+
+struct RespOptions {
+  std::string password;  // empty: none is asked for
+  std::size_t value_bytes_max = 8 * 1024 * 1024;
+  std::uint32_t scan_rows_max = 1'000;
+  std::string gyre_version = "0.1.0";
+  std::string node_name = "n1";
+  std::uint16_t port = 7379;
+  // Client ids of this thread: first, first + step, ... so that threads do not meet.
+  std::uint64_t client_id_first = 1;
+  std::uint64_t client_id_step = 1;
+  // Per connection: past these no further command is read until some are answered.
+  std::size_t in_flight_max = 1'024;
+  std::size_t in_flight_bytes_max = 64 * 1024 * 1024;  // commands, and answers out of order
+  // KEYS answers an error instead of a larger list.
+  std::size_t keys_bytes_max = 64 * 1024 * 1024;
+  std::uint64_t seed = 1;  // RANDOMKEY
+};
+
+// The JSON documents behind KV.STATUS and its kin; made by the server room, which this one must
+// not include.
+class AdminDocuments {
+ public:
+  virtual ~AdminDocuments() = default;
+  virtual std::string Status(const Backend& backend) const = 0;
+  virtual std::string Ring(const ClusterView& view) const = 0;
+  virtual std::string Keyspaces(const ClusterView& view) const = 0;
+  virtual std::string Explain(const ClusterView& view, std::string_view keyspace, const RowKey& key,
+                              const ExplainOutcome& outcome, WallTime now) const = 0;
+};
+
+struct RespCounters {
+  std::uint64_t connections = 0;  // open now
+  std::uint64_t connections_total = 0;
+  std::uint64_t commands = 0;
+  std::uint64_t protocol_errors = 0;
+};
+
+class RespService {
+ public:
+  // `backend` and `documents` must outlive this, and this its sessions.
+  RespService(Backend& backend, const AdminDocuments& documents, RespOptions options);
+
+  std::unique_ptr<ConnectionHandler> NewSession(Connection& connection);
+
+  Backend& backend() { return backend_; }
+  const AdminDocuments& documents() const { return documents_; }
+  const RespOptions& options() const { return options_; }
+  const RespLimits& limits() const { return limits_; }
+  RespCounters& counters() { return counters_; }
+  const RespCounters& counters() const { return counters_; }
+  Prng& prng() { return prng_; }
+  const std::map<std::uint64_t, RespSession*>& sessions() const { return sessions_; }
+
+ private:
+  friend class RespSession;
+  std::uint64_t Register(RespSession* session);
+  void Unregister(std::uint64_t id) {
+    sessions_.erase(id);
+    --counters_.connections;
+  }
+
+  Backend& backend_;
+  const AdminDocuments& documents_;
+  RespOptions options_;
+  RespLimits limits_;
+  RespCounters counters_;
+  Prng prng_;
+  std::uint64_t next_id_;
+  std::map<std::uint64_t, RespSession*> sessions_;  // open ones, by id
+};
+
+}  // namespace gyre

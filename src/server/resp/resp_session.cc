@@ -1,0 +1,478 @@
+#include "server/resp/resp_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/error_map.h"
+#include "server/resp/arguments.h"
+#include "server/resp/commands.h"
+
+namespace gyre {
+namespace {
+
+// Requests of one slot carry its sequence number above their index.
+constexpr int kIndexBits = 20;
+constexpr std::uint64_t kIndexMask = (1u << kIndexBits) - 1;
+// A command with more keys runs alone, so that the table of keys in flight stays small.
+constexpr std::size_t kConcurrentKeysMax = 256;
+constexpr std::size_t kKeptTokensMax = 1024;
+
+// What fits into an error line, as Redis cuts it.
+constexpr std::size_t kQuotedMax = 128;
+
+std::string_view AsCString(std::string_view text) { return text.substr(0, text.find('\0')); }
+
+// SET with GET or KEEPTTL depends on what is there.
+bool ReadsBeforeItSets(const CommandSpec& command, const RespArgs& args) {
+  if (command.handler != SetCommand) return false;
+  for (std::size_t i = 3; i < args.size(); ++i) {
+    if (EqualsWord(args[i], "get") || EqualsWord(args[i], "keepttl")) return true;
+  }
+  return false;
+}
+
+std::string UnknownCommand(const RespArgs& args) {
+  std::string quoted;
+  for (std::size_t i = 1; i < args.size() && quoted.size() < kQuotedMax; ++i) {
+    quoted += '\'';
+    quoted += AsCString(args[i]).substr(0, kQuotedMax - (quoted.size() - 1));
+    quoted += "' ";
+  }
+  return "ERR unknown command '" + std::string(AsCString(args[0]).substr(0, kQuotedMax)) +
+         "', with args beginning with: " + quoted;
+}
+
+std::string UnknownSubcommand(const CommandSpec& container, std::string_view name) {
+  std::string upper(container.name);
+  for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  return "ERR unknown subcommand '" + std::string(AsCString(name).substr(0, kQuotedMax)) +
+         "'. Try " + upper + " HELP.";
+}
+
+}  // namespace
+
+void WriteError(RespWriter& out, const Error& error) {
+  const ErrorMapping& mapping = MappingOf(error.code);
+  std::string text(mapping.resp_prefix);
+  text += ' ';
+  if (error.code == ErrorCode::kOutcomeUnknown) text += "outcome: ";
+  text += error.message.empty() ? mapping.meaning : std::string_view(error.message);
+  out.Error(text);
+}
+
+RespSession::RespSession(RespService& service, Connection& connection)
+    : service_(service),
+      connection_(connection),
+      id_(service.Register(this)),
+      opened_(service.backend().now().instant),
+      last_command_(opened_),
+      parser_(service.limits(), service.options().password.empty()) {
+  state_.authenticated = service.options().password.empty();
+}
+
+RespSession::~RespSession() {
+  GYRE_CHECK(outstanding_ == 0);
+  if (!closed_) service_.Unregister(id_);
+}
+
+// ---- input ------------------------------------------------------------------------------------
+
+std::size_t RespSession::OnBytes(std::string_view bytes) {
+  if (closing_ || closed_) return bytes.size();
+  if (block_ != Block::kNone) {
+    if (StillBlocked()) return 0;
+    block_ = Block::kNone;
+  }
+  in_on_bytes_ = true;
+  std::size_t consumed = 0;
+  Next next = Next::kGoOn;
+  while (next == Next::kGoOn && !closing_) {
+    if (consumed == bytes.size() || connection_.OutputFull()) break;
+    if (OverCapacity()) {
+      Wait(Block::kCapacity);
+      next = Next::kBlocked;
+      break;
+    }
+    std::size_t more = 0;
+    next = ReadOne(bytes.substr(consumed), &more);
+    consumed += more;
+  }
+  in_on_bytes_ = false;
+  if (closed_) return bytes.size();
+  if (closing_) {
+    if (queue_.empty()) connection_.CloseAfterFlush();
+    return bytes.size();
+  }
+  if (next == Next::kBlocked) connection_.PauseReading();
+  return consumed;
+}
+
+RespSession::Next RespSession::ReadOne(std::string_view bytes, std::size_t* consumed) {
+  switch (parser_.Next(bytes, consumed)) {
+    case RespParser::Status::kNeedMore:
+      return Next::kNeedMore;
+    case RespParser::Status::kCommand:
+      command_bytes_ = *consumed;
+      if (Dispatch(parser_.args())) return Next::kGoOn;
+      *consumed -= parser_.Unget();
+      return Next::kBlocked;
+    case RespParser::Status::kTooLarge:
+      AnswerError("ERR " + parser_.error());
+      return Next::kGoOn;
+    case RespParser::Status::kError:
+      ++service_.counters().protocol_errors;
+      AnswerError("ERR " + parser_.error());
+      closing_ = true;
+      return Next::kGoOn;
+    case RespParser::Status::kAttack:
+      ++service_.counters().protocol_errors;
+      closing_ = true;
+      return Next::kGoOn;
+  }
+  return Next::kNeedMore;
+}
+
+// An answer to something that is no command.
+void RespSession::AnswerError(const std::string& text) {
+  command_ = nullptr;
+  silent_ = state_.reply_mode == RespClientState::ReplyMode::kOff;
+  opened_slot_ = false;
+  Reply().Error(text);
+  if (opened_slot_) parked_bytes_ += queue_.At(parked_sequence_).reply.size();
+  discarded_.Clear();
+}
+
+const CommandSpec* RespSession::Look(const RespArgs& args) {
+  const CommandSpec* command = FindCommand(args[0]);
+  if (command == nullptr) {
+    Error(UnknownCommand(args));
+    return nullptr;
+  }
+  if (args.size() > 1 && command->HasSubcommands()) {
+    command = FindSubcommand(*command, args[1]);
+    if (command == nullptr) {
+      Error(UnknownSubcommand(*FindCommand(args[0]), args[1]));
+      return nullptr;
+    }
+  }
+  if (!command->MatchesArity(args.size())) {
+    Error("ERR wrong number of arguments for '" + std::string(command->name) + "' command");
+    return nullptr;
+  }
+  if (!state_.authenticated && (command->flags & CommandSpec::kFlagNoAuth) == 0) {
+    Error("NOAUTH Authentication required.");
+    return nullptr;
+  }
+  return command;
+}
+
+bool RespSession::Dispatch(const RespArgs& args) {
+  using ReplyMode = RespClientState::ReplyMode;
+  silent_ = state_.reply_mode == ReplyMode::kOff || state_.reply_mode == ReplyMode::kSkip;
+  opened_slot_ = false;
+  command_ = Look(args);
+  if (command_ != nullptr && TakeKeys(*command_, args)) {
+    if (!queue_.empty() && MustWait()) return false;
+    if (state_.reply_mode == ReplyMode::kSkip) state_.reply_mode = ReplyMode::kOn;
+    command_->handler(*this, args);
+  } else if (state_.reply_mode == ReplyMode::kSkip) {
+    state_.reply_mode = ReplyMode::kOn;
+  }
+  if (state_.reply_mode == ReplyMode::kSkipNext) state_.reply_mode = ReplyMode::kSkip;
+
+  ++service_.counters().commands;
+  previous_command_ = command_;
+  last_command_ = now().instant;
+  if (opened_slot_) parked_bytes_ += queue_.At(parked_sequence_).reply.size();
+  if (silent_) discarded_.Clear();
+  return true;
+}
+
+bool RespSession::TakeKeys(const CommandSpec& command, const RespArgs& args) {
+  tokens_.clear();
+  if (tokens_.capacity() > kKeptTokensMax) tokens_.shrink_to_fit();
+  access_ = command.access;
+  if (command.first_key == 0) return true;
+  if (access_ == KeyAccess::kSet && ReadsBeforeItSets(command, args)) access_ = KeyAccess::kWrite;
+  const auto first = static_cast<std::size_t>(command.first_key);
+  const std::size_t last = command.last_key < 0
+                               ? args.size() - static_cast<std::size_t>(-command.last_key)
+                               : static_cast<std::size_t>(command.last_key);
+  const Ring& ring = view().ring;
+  for (std::size_t i = first; i <= last; i += static_cast<std::size_t>(command.key_step)) {
+    const std::string_view key = args[i];
+    if (key.empty() || key.size() > kKeyBytesMax) {
+      Error(key.empty() ? "ERR the key is empty: keys have 1 to 65536 bytes"
+                        : "ERR the key is larger than 65536 bytes");
+      return false;
+    }
+    tokens_.push_back(ring.TokenOf(key));
+  }
+  return true;
+}
+
+// ---- order and back-pressure --------------------------------------------------------------------
+
+bool RespSession::RunsAlone() const {
+  return access_ == KeyAccess::kAlone || tokens_.size() > kConcurrentKeysMax;
+}
+
+bool RespSession::MustWait() {
+  if (access_ == KeyAccess::kNone) return false;
+  if (RunsAlone() || alone_ > 0) {
+    Wait(Block::kDrained);
+    return true;
+  }
+  for (const Token& token : tokens_) {
+    const std::uint64_t hash = HashOf(state_.keyspace, token);
+    if (!keys_.Conflicts(hash, access_)) continue;
+    blocked_hash_ = hash;
+    blocked_access_ = access_;
+    Wait(Block::kKey);
+    return true;
+  }
+  return false;
+}
+
+bool RespSession::OverCapacity() const {
+  return queue_.size() >= service_.options().in_flight_max ||
+         (!queue_.empty() &&
+          in_flight_bytes_ + parked_bytes_ > service_.options().in_flight_bytes_max);
+}
+
+bool RespSession::StillBlocked() const {
+  switch (block_) {
+    case Block::kNone:
+      return false;
+    case Block::kKey:
+      return keys_.Conflicts(blocked_hash_, blocked_access_);
+    case Block::kDrained:
+      return !queue_.empty();
+    case Block::kCapacity:
+      // Some way below the limit, so that reading does not stop and go for each command.
+      return queue_.size() > service_.options().in_flight_max / 2 || OverCapacity();
+  }
+  return false;
+}
+
+// ---- answers ------------------------------------------------------------------------------------
+
+ReplySlot& RespSession::Open(std::uint64_t* sequence) {
+  ReplySlot& slot = queue_.Push(sequence);
+  slot.resp3 = state_.resp3;
+  slot.silent = silent_;
+  slot.command = command_;
+  slot.access = access_;
+  return slot;
+}
+
+RespWriter RespSession::Reply() {
+  if (command_ != nullptr) backend().RecordLatency(command_->operation, Duration());
+  if (silent_) return RespWriter(discarded_, state_.resp3);
+  if (queue_.empty()) return RespWriter(connection_.out(), state_.resp3);
+  ReplySlot& slot = Open(&parked_sequence_);
+  slot.done = true;
+  opened_slot_ = true;
+  return RespWriter(slot.reply, state_.resp3);
+}
+
+OutputBuffer& RespSession::TargetOf(std::uint64_t sequence, ReplySlot& slot) {
+  if (slot.silent || closed_) return discarded_;
+  return sequence == queue_.head() ? connection_.out() : slot.reply;
+}
+
+void RespSession::Submit(ClientRequest request, FinishFn finish, std::uint64_t param) {
+  std::uint64_t sequence = 0;
+  ReplySlot& slot = Open(&sequence);
+  slot.finish = finish;
+  slot.param = param;
+  slot.key_hash = HashOf(state_.keyspace, tokens_[0]);
+  slot.started = now().instant;
+  slot.bytes = command_bytes_;
+  in_flight_bytes_ += command_bytes_;
+  ++outstanding_;
+  backend().Submit(std::move(request), this, sequence << kIndexBits);
+  RegisterKeys(sequence);
+}
+
+void RespSession::Start(std::unique_ptr<MultiRequest> request) {
+  std::uint64_t sequence = 0;
+  ReplySlot& slot = Open(&sequence);
+  slot.multi = std::make_unique<ReplySlot::Multi>();
+  slot.multi->request = std::move(request);
+  slot.started = now().instant;
+  slot.bytes = command_bytes_;
+  in_flight_bytes_ += command_bytes_;
+  slot.alone = RunsAlone();
+  if (slot.alone) ++alone_;
+  Pump(sequence);
+  RegisterKeys(sequence);
+}
+
+// After the request was submitted, and only if it is still pending: results that come at once, as
+// they do in memory on one node, never touch the table.
+void RespSession::RegisterKeys(std::uint64_t sequence) {
+  if (!queue_.Contains(sequence)) return;
+  ReplySlot& slot = queue_.At(sequence);
+  if (slot.done || slot.alone || closed_) return;
+  if (slot.multi == nullptr) {
+    keys_.Add(slot.key_hash, slot.access);
+  } else {
+    const std::vector<std::uint64_t>* hashes = slot.multi->request->key_hashes();
+    GYRE_CHECK(hashes != nullptr);
+    for (const std::uint64_t hash : *hashes) keys_.Add(hash, slot.access);
+  }
+  slot.registered = true;
+}
+
+void RespSession::ForgetKeys(ReplySlot& slot) {
+  if (!slot.registered) return;
+  slot.registered = false;
+  if (slot.multi == nullptr) return keys_.Remove(slot.key_hash, slot.access);
+  for (const std::uint64_t hash : *slot.multi->request->key_hashes()) {
+    keys_.Remove(hash, slot.access);
+  }
+}
+
+void RespSession::OnResult(std::uint64_t tag, ClientResult result) {
+  const std::uint64_t sequence = tag >> kIndexBits;
+  ReplySlot& slot = queue_.At(sequence);
+  GYRE_CHECK(outstanding_ > 0 && !slot.done);
+  --outstanding_;
+  if (slot.multi != nullptr) {
+    OnMultiResult(sequence, static_cast<std::uint32_t>(tag & kIndexMask), std::move(result));
+  } else {
+    RespWriter out(TargetOf(sequence, slot), slot.resp3);
+    if (result.has_value()) {
+      slot.finish(FinishContext{*this, slot.param, now()}, *result, out);
+    } else {
+      WriteError(out, result.error());
+    }
+    Complete(sequence);
+  }
+  if (!in_on_bytes_) AfterResult();
+}
+
+void RespSession::OnMultiResult(std::uint64_t sequence, std::uint32_t index, ClientResult result) {
+  ReplySlot::Multi& multi = *queue_.At(sequence).multi;
+  --multi.in_flight;
+  multi.request->OnResult(index, std::move(result), now());
+  Pump(sequence);
+}
+
+void RespSession::Pump(std::uint64_t sequence) {
+  ReplySlot& slot = queue_.At(sequence);
+  ReplySlot::Multi& multi = *slot.multi;
+  if (multi.pumping) return;  // a result that came at once: the loop below goes on
+  multi.pumping = true;
+  while (!closed_ && multi.in_flight < multi.request->window()) {
+    std::optional<ClientRequest> request = multi.request->Next(now());
+    if (!request.has_value()) break;
+    ++multi.in_flight;
+    ++outstanding_;
+    backend().Submit(std::move(*request), this,
+                     (sequence << kIndexBits) | (multi.next_index++ & kIndexMask));
+  }
+  multi.pumping = false;
+  if (multi.in_flight > 0) return;
+  if (!closed_) {
+    RespWriter out(TargetOf(sequence, slot), slot.resp3);
+    multi.request->WriteReply(out);
+  }
+  Complete(sequence);
+}
+
+void RespSession::Complete(std::uint64_t sequence) {
+  ReplySlot& slot = queue_.At(sequence);
+  ForgetKeys(slot);
+  slot.done = true;
+  if (slot.alone) --alone_;
+  in_flight_bytes_ -= slot.bytes;
+  slot.bytes = 0;
+  parked_bytes_ += slot.reply.size();
+  backend().RecordLatency(slot.command->operation, now().instant - slot.started);
+  if (!discarded_.empty()) discarded_.Clear();
+  while (!queue_.empty() && queue_.At(queue_.head()).done) {
+    ReplySlot& oldest = queue_.At(queue_.head());
+    if (!oldest.reply.empty()) {
+      parked_bytes_ -= oldest.reply.size();
+      if (closed_) {
+        oldest.reply.Clear();
+      } else {
+        connection_.out().Append(std::move(oldest.reply));
+      }
+    }
+    queue_.Pop();
+  }
+}
+
+void RespSession::AfterResult() {
+  if (closed_) return;
+  connection_.ScheduleFlush();
+  if (closing_) {
+    if (queue_.empty()) connection_.CloseAfterFlush();
+    return;
+  }
+  if (block_ == Block::kNone || StillBlocked()) return;
+  block_ = Block::kNone;
+  connection_.ResumeReading();
+}
+
+void RespSession::OnClosed() {
+  if (closed_) return;
+  closed_ = true;
+  service_.Unregister(id_);
+}
+
+// ---- for the handlers ---------------------------------------------------------------------------
+
+bool RespSession::CheckValue(std::string_view value) {
+  const std::size_t value_bytes_max = service_.options().value_bytes_max;
+  if (value.size() <= value_bytes_max) return true;
+  Error("ERR value is larger than " + std::to_string(value_bytes_max) + " bytes (value_bytes_max)");
+  return false;
+}
+
+WallTime RespSession::DefaultExpiry() const {
+  const KeyspaceConfig* keyspace = view().FindKeyspace(state_.keyspace);
+  if (keyspace == nullptr || keyspace->default_ttl.us == 0) return kNeverExpires;
+  return {now().wall.ms + keyspace->default_ttl.ms()};
+}
+
+void RespSession::ResetState() {
+  const bool authenticated = service_.options().password.empty();
+  state_ = RespClientState();
+  set_authenticated(authenticated);
+}
+
+void RespSession::SetReplyMode(RespClientState::ReplyMode mode) {
+  state_.reply_mode = mode;
+  silent_ = mode != RespClientState::ReplyMode::kOn;
+}
+
+void RespSession::set_authenticated(bool authenticated) {
+  state_.authenticated = authenticated;
+  parser_.set_authenticated(authenticated);
+}
+
+std::string RespSession::Describe() const {
+  const Instant at = now().instant;
+  std::string line = "id=" + std::to_string(id_);
+  line += " addr=" + std::string(connection_.peer_address());
+  line += " fd=" + std::to_string(connection_.fd());
+  line += " name=" + state_.name;
+  line += " age=" + std::to_string((at - opened_).us / 1'000'000);
+  line += " idle=" + std::to_string((at - last_command_).us / 1'000'000);
+  line += " flags=N db=0 sub=0 psub=0 ssub=0 multi=-1";
+  line += " obl=" + std::to_string(connection_.out().size());
+  line += " oll=" + std::to_string(queue_.size());
+  line += " events=r cmd=";
+  const CommandSpec* last = command_ != nullptr ? command_ : previous_command_;
+  line += last != nullptr ? last->name : "NULL";
+  line += " user=default redir=-1 resp=";
+  line += state_.resp3 ? '3' : '2';
+  line += " lib-name=" + library_name_ + " lib-ver=" + library_version_;
+  return line;
+}
+
+}  // namespace gyre
