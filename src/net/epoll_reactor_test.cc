@@ -1,0 +1,714 @@
+// The event loop on real sockets: loopback, ports picked by the system, the loop stepped here.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/net_test_util.h"
+#include "net/reactor.h"
+
+namespace gyre {
+namespace {
+
+// A front end for tests: what it does with bytes is given as a function.
+class Script final : public ConnectionHandler {
+ public:
+  struct State {
+    Connection* connection = nullptr;
+    std::function<std::size_t(std::string_view)> on_bytes;
+    std::size_t pending = 0;
+    int calls = 0;
+    int closed = 0;
+    bool destroyed = false;
+    std::string close_reason;
+  };
+  explicit Script(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  ~Script() override { state_->destroyed = true; }
+
+  std::size_t OnBytes(std::string_view bytes) override {
+    ++state_->calls;
+    return state_->on_bytes(bytes);
+  }
+  void OnClosed() override {
+    ++state_->closed;
+    state_->close_reason = state_->connection->close_reason();
+  }
+  std::size_t pending() const override { return state_->pending; }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+using StatePtr = std::shared_ptr<Script::State>;
+
+class EpollReactorTest : public testing::Test {
+ protected:
+  // A listener whose connections run `on_bytes` and are listed in states_.
+  std::uint16_t Serve(std::function<std::size_t(Script::State&, std::string_view)> on_bytes,
+                      ListenOptions options = {}) {
+    options.address = Loopback();
+    const Result<SocketAddress> bound =
+        reactor_->Listen(options, [this, on_bytes](Connection& connection) {
+          auto state = std::make_shared<Script::State>();
+          state->connection = &connection;
+          state->on_bytes = [on_bytes, raw = state.get()](std::string_view bytes) {
+            return on_bytes(*raw, bytes);
+          };
+          states_.push_back(state);
+          return std::make_unique<Script>(state);
+        });
+    EXPECT_TRUE(bound) << bound.error().message;
+    return bound->port();
+  }
+  std::uint16_t ServeEcho(ListenOptions options = {}) {
+    return Serve(
+        [](Script::State& state, std::string_view bytes) {
+          state.connection->out().Append(bytes);
+          return bytes.size();
+        },
+        options);
+  }
+  bool Until(const std::function<bool()>& fact) { return TurnUntil({reactor_.get()}, fact); }
+  void Turns(int count) {
+    for (int i = 0; i < count; ++i) reactor_->RunOnce(Duration{});
+  }
+
+  RecordingLog log_;
+  std::vector<StatePtr> states_;
+  std::unique_ptr<Reactor> reactor_ = NewReactor(&log_);
+};
+
+// Goal: what is sent comes back, on a port that the system picked, over IPv4 and IPv6.
+TEST_F(EpollReactorTest, EchoesOnAPortOfTheSystemsChoice) {
+  const std::uint16_t port = ServeEcho();
+  ASSERT_NE(port, 0);
+  TestSocket client(port);
+  client.SendSome("hello");
+  EXPECT_TRUE(Until([&] {
+    client.ReceiveSome();
+    return client.received() == "hello";
+  }));
+  EXPECT_EQ(reactor_->stats().connections, 1u);
+  EXPECT_EQ(states_[0]->connection->peer_address(),
+            RemoteAddress(states_[0]->connection->fd()).ToString());
+}
+
+// Goal: a dialed connection works as an accepted one does, and output given before it is connected
+// is not lost.
+TEST_F(EpollReactorTest, DialsWithOutputAppendedAtOnce) {
+  const std::uint16_t port = ServeEcho();
+  auto state = std::make_shared<Script::State>();
+  std::string got;
+  state->on_bytes = [&](std::string_view bytes) {
+    got += bytes;
+    return bytes.size();
+  };
+  Connection& dialed = reactor_->Dial(Loopback(port), {}, [&](Connection& connection) {
+    state->connection = &connection;
+    connection.out().Append("early");
+    return std::make_unique<Script>(state);
+  });
+  EXPECT_EQ(dialed.peer_address(), Loopback(port).ToString());
+  EXPECT_TRUE(Until([&] { return got == "early"; }));
+}
+
+// Goal: a dial that nobody answers ends in OnClosed with the reason, not from within Dial.
+TEST_F(EpollReactorTest, ARefusedDialIsReported) {
+  std::uint16_t port;
+  {
+    const UniqueFd listener = ListenSocket(Loopback(), /*reuse_port=*/false, 1).value();
+    port = LocalAddress(listener.get()).port();
+  }
+  auto state = std::make_shared<Script::State>();
+  reactor_->Dial(Loopback(port), {}, [&](Connection& connection) {
+    state->connection = &connection;
+    return std::make_unique<Script>(state);
+  });
+  EXPECT_EQ(state->closed, 0);
+  EXPECT_TRUE(Until([&] { return state->closed == 1; }));
+  EXPECT_EQ(state->close_reason, "Connection refused");
+  EXPECT_TRUE(state->destroyed);
+  EXPECT_EQ(reactor_->stats().connections, 0u);
+}
+
+// Goal: requests are found however the stream is cut, and what is not whole is kept. Lines stand
+// for requests here.
+TEST_F(EpollReactorTest, PipelinesMayBeCutAnywhere) {
+  const std::uint16_t port = Serve([](Script::State& state, std::string_view bytes) {
+    std::size_t used = 0;
+    for (std::size_t end; (end = bytes.find('\n', used)) != std::string_view::npos;
+         used = end + 1) {
+      state.connection->out().Append('<');
+      state.connection->out().Append(bytes.substr(used, end - used));
+      state.connection->out().Append('>');
+    }
+    return used;
+  });
+  EXPECT_TRUE(rc::check([&] {
+    const auto sizes =
+        *rc::gen::resize(60, rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 3'000)));
+    std::string stream;
+    std::string expected;
+    for (const int size : sizes) {
+      const std::string line(static_cast<std::size_t>(size), static_cast<char>('a' + size % 26));
+      stream += line + "\n";
+      expected += "<" + line + ">";
+    }
+    TestSocket client(port);
+    for (std::size_t at = 0; at < stream.size();) {
+      const auto chunk = static_cast<std::size_t>(*rc::gen::inRange(1, 7'000));
+      at += client.SendSome(std::string_view(stream).substr(at, chunk));
+      Turns(1);
+      client.ReceiveAll();
+    }
+    RC_ASSERT(Until([&] {
+      client.ReceiveAll();
+      return client.received().size() >= expected.size();
+    }));
+    RC_ASSERT(client.received() == expected);
+  }));
+}
+
+// Goal: one turn's answers to one connection leave in one write.
+TEST_F(EpollReactorTest, OneWriteATurn) {
+  const std::uint16_t port = Serve([](Script::State& state, std::string_view bytes) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) state.connection->out().Append("+OK\r\n");
+    return bytes.size();
+  });
+  TestSocket client(port);
+  ASSERT_TRUE(Until([&] { return states_.size() == 1; }));
+  const std::uint64_t writes = reactor_->stats().writes;
+  client.SendSome(std::string(1'000, 'x'));
+  ASSERT_TRUE(Until([&] {
+    client.ReceiveAll();
+    return client.received().size() == 5'000;
+  }));
+  EXPECT_EQ(reactor_->stats().writes - writes, 1u);
+}
+
+// Goal: a large value takes memory as it comes and O(1) work a byte, and the handler is asked only
+// when there is more.
+TEST_F(EpollReactorTest, TakesALargeValue) {
+  constexpr std::size_t kBytes = 8 * 1024 * 1024;
+  std::size_t last = 0;
+  bool always_longer = true;
+  std::string got;
+  const std::uint16_t port =
+      Serve([&](Script::State& state, std::string_view bytes) -> std::size_t {
+        always_longer = always_longer && bytes.size() > last;
+        last = bytes.size();
+        if (bytes.size() < kBytes) return 0;
+        got = bytes;
+        state.connection->out().Append("done");
+        return bytes.size();
+      });
+  std::string value(kBytes, '\0');
+  for (std::size_t i = 0; i < kBytes; ++i) value[i] = static_cast<char>(i * 2654435761u >> 24);
+  TestSocket client(port);
+  std::size_t sent = 0;
+  EXPECT_TRUE(Until([&] {
+    sent += client.SendSome(std::string_view(value).substr(sent));
+    client.ReceiveSome();
+    return client.received() == "done";
+  }));
+  EXPECT_EQ(got, value);
+  EXPECT_TRUE(always_longer);
+}
+
+// Goal: large answers leave whole though the socket takes them in parts.
+TEST_F(EpollReactorTest, SendsALargeValueToASlowReader) {
+  const Bytes value(std::string(8 * 1024 * 1024, 'v'));
+  const std::uint16_t port = Serve([&](Script::State& state, std::string_view bytes) {
+    for (char byte : bytes) {
+      state.connection->out().Append(byte);
+      state.connection->out().Append(value);
+    }
+    return bytes.size();
+  });
+  TestSocket client(port);
+  client.SendSome("ab");
+  std::string expected = "a" + value.ToString() + "b" + value.ToString();
+  EXPECT_TRUE(Until([&] {
+    client.ReceiveSome(100'000);
+    return client.received().size() >= expected.size();
+  }));
+  EXPECT_TRUE(client.received() == expected);
+}
+
+// Goal: more input than allowed without a whole request closes the connection, and is counted.
+TEST_F(EpollReactorTest, InputIsBounded) {
+  ListenOptions options;
+  options.limits.input_bytes_max = 100'000;
+  const std::uint16_t port =
+      Serve([](Script::State&, std::string_view) -> std::size_t { return 0; }, options);
+  TestSocket client(port);
+  const std::string junk(10'000, 'j');
+  EXPECT_TRUE(Until([&] {
+    client.SendSome(junk);
+    return !client.ReceiveSome();
+  }));
+  EXPECT_EQ(reactor_->stats().inputs_cut, 1u);
+  EXPECT_EQ(states_[0]->closed, 1);
+}
+
+// Goal: who asks and never reads is not read from while much output waits, and is cut past the
+// limit.
+TEST_F(EpollReactorTest, ASlowReaderIsCut) {
+  ListenOptions options;
+  options.limits.output_bytes_pause = 1'000'000;
+  options.limits.output_bytes_max = 20'000'000;
+  // Answers come later, past the pause: it is these that the limit is for.
+  const std::uint16_t port =
+      Serve([](Script::State&, std::string_view bytes) { return bytes.size(); }, options);
+  TestSocket client(port);
+  ASSERT_TRUE(Until([&] { return states_.size() == 1; }));
+  const std::string answer(100'000, 'a');
+  EXPECT_TRUE(Until([&] {
+    if (states_[0]->closed > 0) return true;
+    states_[0]->connection->out().Append(answer);
+    states_[0]->connection->ScheduleFlush();
+    return false;
+  }));
+  EXPECT_EQ(reactor_->stats().slow_readers_cut, 1u);
+  EXPECT_EQ(states_[0]->close_reason, "does not read its answers");
+  EXPECT_TRUE(Until([&] { return states_[0]->destroyed; }));
+}
+
+// Goal: a pipeline with huge answers is held back while the output is full, and goes on when it has
+// drained, without new input: nothing is lost, and memory stays near the limit.
+TEST_F(EpollReactorTest, AFullOutputHoldsInputBack) {
+  ListenOptions options;
+  options.limits.output_bytes_pause = 1'000'000;
+  options.limits.output_bytes_max = 3'000'000;
+  const std::string answer(100'000, 'a');
+  std::size_t most = 0;
+  const std::uint16_t port = Serve(
+      [&](Script::State& state, std::string_view bytes) {
+        std::size_t used = 0;
+        while (used < bytes.size() && !state.connection->OutputFull()) {
+          ++used;
+          state.connection->out().Append(answer);
+        }
+        most = std::max(most, state.connection->out().size());
+        return used;
+      },
+      options);
+  TestSocket client(port);
+  client.SendSome(std::string(500, 'r'));
+  client.EndSending();  // the end must not overtake the requests that are held back
+  EXPECT_TRUE(Until([&] { return reactor_->stats().reading_paused > 0; }));
+  Turns(50);
+  EXPECT_LE(most, 1'200'000u);
+  EXPECT_TRUE(Until([&] {
+    client.ReceiveAll();
+    return client.closed();
+  }));
+  EXPECT_EQ(client.received().size(), 500 * answer.size());
+  EXPECT_FALSE(client.reset());
+  EXPECT_EQ(reactor_->stats().slow_readers_cut, 0u);
+}
+
+// Goal: PauseReading stops OnBytes at once; ResumeReading presents what is buffered, not from
+// within the call; new input is read again too.
+TEST_F(EpollReactorTest, PausesAndResumes) {
+  std::string seen;
+  const std::uint16_t port = Serve([&](Script::State& state, std::string_view bytes) {
+    seen += bytes.front();
+    state.connection->PauseReading();
+    return std::size_t{1};
+  });
+  TestSocket client(port);
+  client.SendSome("abc");
+  ASSERT_TRUE(Until([&] { return seen == "a"; }));
+  client.SendSome("def");
+  Turns(20);
+  EXPECT_EQ(seen, "a");
+  for (const std::string expected : {"ab", "abc"}) {
+    states_[0]->connection->ResumeReading();
+    EXPECT_EQ(seen.size() + 1, expected.size());
+    Turns(1);
+    EXPECT_EQ(seen, expected);
+  }
+  for (const std::string expected : {"abcd", "abcde", "abcdef"}) {
+    states_[0]->connection->ResumeReading();
+    EXPECT_TRUE(Until([&] { return seen == expected; }));
+  }
+  // Nothing is pending, nor does a paused connection with input keep the loop busy.
+  states_[0]->connection->PauseReading();
+  client.SendSome("g");
+  Turns(5);
+  const std::uint64_t reads = reactor_->stats().reads;
+  Turns(20);
+  EXPECT_EQ(reactor_->stats().reads, reads);
+  states_[0]->connection->ResumeReading();
+  EXPECT_TRUE(Until([&] { return seen == "abcdefg"; }));
+}
+
+// Goal: a client that ends its side still gets its answers, those that take a while too.
+TEST_F(EpollReactorTest, AHalfClosedClientGetsItsAnswers) {
+  const std::uint16_t port = Serve([](Script::State& state, std::string_view bytes) {
+    ++state.pending;
+    return bytes.size();
+  });
+  TestSocket client(port);
+  client.SendSome("ask");
+  client.EndSending();
+  ASSERT_TRUE(Until([&] { return states_.size() == 1 && states_[0]->pending == 1; }));
+  Turns(20);
+  EXPECT_EQ(states_[0]->closed, 0);
+  const std::uint64_t turns = reactor_->stats().turns;
+  states_[0]->pending = 0;
+  states_[0]->connection->out().Append("answer");
+  states_[0]->connection->ScheduleFlush();
+  EXPECT_TRUE(Until([&] {
+    client.ReceiveSome();
+    return client.closed();
+  }));
+  EXPECT_EQ(client.received(), "answer");
+  EXPECT_FALSE(client.reset());
+  EXPECT_EQ(states_[0]->closed, 1);
+  EXPECT_LT(reactor_->stats().turns - turns, 1'000u);
+}
+
+// Goal: a last answer reaches the client though more of its input is still coming: it is not
+// destroyed by a reset.
+TEST_F(EpollReactorTest, TheLastAnswerSurvivesUnreadInput) {
+  const std::uint16_t port = Serve([](Script::State& state, std::string_view bytes) {
+    state.connection->out().Append("too large");
+    state.connection->CloseAfterFlush();
+    return bytes.size();
+  });
+  TestSocket client(port);
+  const std::string value(4'000'000, 'v');
+  std::size_t sent = 0;
+  EXPECT_TRUE(Until([&] {
+    sent += client.SendSome(std::string_view(value).substr(sent));
+    return sent == value.size();
+  }));
+  EXPECT_TRUE(Until([&] {
+    client.ReceiveSome();
+    return client.closed();
+  }));
+  EXPECT_EQ(client.received(), "too large");
+  EXPECT_FALSE(client.reset());
+  EXPECT_EQ(states_[0]->calls, 1);
+  EXPECT_EQ(states_[0]->closed, 1);
+  client.Close();
+  EXPECT_TRUE(Until([&] { return reactor_->stats().connections == 0; }));
+}
+
+// Goal: a reset (crash, or SO_LINGER 0) is an orderly OnClosed, also while reading is paused.
+TEST_F(EpollReactorTest, AResetClosesEvenAPausedConnection) {
+  const std::uint16_t port = Serve([](Script::State& state, std::string_view bytes) {
+    state.connection->PauseReading();
+    return bytes.size();
+  });
+  TestSocket reading(port);
+  TestSocket paused(port);
+  ASSERT_TRUE(Until([&] { return states_.size() == 2; }));
+  paused.SendSome("x");
+  ASSERT_TRUE(Until([&] { return states_[0]->calls + states_[1]->calls == 1; }));
+  paused.SendSome("y");  // so that reading is switched off for good
+  Turns(5);
+  paused.Reset();
+  reading.Reset();
+  EXPECT_TRUE(Until([&] { return states_[0]->closed == 1 && states_[1]->closed == 1; }));
+  EXPECT_EQ(states_[0]->close_reason, "Connection reset by peer");
+  EXPECT_EQ(states_[1]->close_reason, "Connection reset by peer");
+  EXPECT_EQ(reactor_->stats().connections, 0u);
+}
+
+// Goal: writing to a peer that is gone (EPIPE) closes the connection and does not kill the process.
+TEST_F(EpollReactorTest, WritingToAGonePeerIsNoSignal) {
+  const std::uint16_t port = Serve([](Script::State& state, std::string_view bytes) {
+    ++state.pending;
+    return bytes.size();
+  });
+  TestSocket client(port);
+  client.SendSome("x");
+  ASSERT_TRUE(Until([&] { return states_.size() == 1 && states_[0]->pending == 1; }));
+  client.Close();
+  EXPECT_TRUE(Until([&] {
+    if (states_[0]->closed > 0) return true;
+    states_[0]->connection->out().Append("late");
+    states_[0]->connection->ScheduleFlush();
+    return false;
+  }));
+  EXPECT_FALSE(states_[0]->destroyed);
+}
+
+// Goal: a handler lives until its last answer has come, though its client is gone; a late answer is
+// dropped.
+TEST_F(EpollReactorTest, AHandlerOutlivesItsConnectionWhileAnswersArePending) {
+  const std::uint16_t port = Serve([](Script::State& state, std::string_view bytes) {
+    ++state.pending;
+    return bytes.size();
+  });
+  TestSocket client(port);
+  client.SendSome("x");
+  ASSERT_TRUE(Until([&] { return states_.size() == 1 && states_[0]->pending == 1; }));
+  client.Reset();
+  ASSERT_TRUE(Until([&] { return states_[0]->closed == 1; }));
+  Turns(20);
+  EXPECT_FALSE(states_[0]->destroyed);
+  states_[0]->connection->out().Append("nobody reads this");
+  states_[0]->connection->ScheduleFlush();
+  states_[0]->pending = 0;
+  EXPECT_TRUE(Until([&] { return states_[0]->destroyed; }));
+}
+
+// Goal: past connections_max a newcomer is told why and closed; when one leaves there is room
+// again.
+TEST_F(EpollReactorTest, ConnectionsAreBounded) {
+  ListenOptions options;
+  options.connections_max = 2;
+  options.refusal = "-ERR max number of clients reached\r\n";
+  const std::uint16_t port = ServeEcho(options);
+  auto first = std::make_unique<TestSocket>(port);
+  TestSocket second(port);
+  ASSERT_TRUE(Until([&] { return states_.size() == 2; }));
+  TestSocket third(port);
+  EXPECT_TRUE(Until([&] { return !third.ReceiveSome(); }));
+  EXPECT_EQ(third.received(), options.refusal);
+  EXPECT_EQ(reactor_->stats().refused, 1u);
+  first.reset();
+  ASSERT_TRUE(Until([&] { return reactor_->stats().connections == 1; }));
+  TestSocket fourth(port);
+  fourth.SendSome("hi");
+  EXPECT_TRUE(Until([&] {
+    fourth.ReceiveSome();
+    return fourth.received() == "hi";
+  }));
+}
+
+// Goal: out of file descriptors, newcomers are turned away, those who are in go on, the loop does
+// not spin, and when descriptors are free again newcomers are welcome.
+TEST_F(EpollReactorTest, SurvivesRunningOutOfDescriptors) {
+  const std::uint16_t port = ServeEcho();
+  TestSocket inside(port);
+  ASSERT_TRUE(Until([&] { return states_.size() == 1; }));
+
+  // The client's own socket first, then take all that is left.
+  TestSocket newcomer{DialSocket(Loopback(port)).value()};
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit tight = before;
+  tight.rlim_cur = 64;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
+  std::vector<UniqueFd> hoard;
+  for (int fd; (fd = dup(0)) >= 0;) hoard.emplace_back(fd);
+  const bool turned_away = Until([&] { return !newcomer.ReceiveSome(); });
+  const std::uint64_t errors = reactor_->stats().accept_errors;
+  Turns(200);
+  const std::uint64_t more_errors = reactor_->stats().accept_errors - errors;
+  inside.SendSome("still here");
+  const bool inside_works = Until([&] {
+    inside.ReceiveSome();
+    return inside.received() == "still here";
+  });
+  hoard.clear();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+
+  EXPECT_TRUE(turned_away);
+  EXPECT_TRUE(inside_works);
+  EXPECT_EQ(more_errors, 0u);
+  EXPECT_EQ(reactor_->stats().refused, 1u);
+  EXPECT_TRUE(log_.Has({"accept_failed", "Too many open files"}));
+  TestSocket later(port);
+  later.SendSome("hi");
+  EXPECT_TRUE(Until([&] {
+    later.ReceiveSome();
+    return later.received() == "hi";
+  }));
+}
+
+// Goal: an idle connection is cut after its time, a busy one and one that waits for an answer are
+// not.
+TEST_F(EpollReactorTest, IdleConnectionsAreCut) {
+  ListenOptions options;
+  options.limits.idle_timeout = Duration::Millis(60);
+  const std::uint16_t port = ServeEcho(options);
+  TestSocket idle(port);
+  ASSERT_TRUE(Until([&] { return states_.size() == 1; }));
+  TestSocket waiting(port);
+  TestSocket busy(port);
+  ASSERT_TRUE(Until([&] { return states_.size() == 3; }));
+  states_[1]->pending = 1;
+  EXPECT_TRUE(Until([&] {
+    busy.SendSome("x");
+    return states_[0]->closed == 1;
+  }));
+  EXPECT_EQ(states_[0]->close_reason, "idle");
+  EXPECT_EQ(reactor_->stats().idle_cut, 1u);
+  EXPECT_EQ(states_[1]->closed, 0);
+  EXPECT_EQ(states_[2]->closed, 0);
+}
+
+// Goal: several loops can share one port; each connection lands on one of them.
+TEST_F(EpollReactorTest, LoopsShareAPort) {
+  const std::unique_ptr<Reactor> other = NewReactor();
+  int on_other = 0;
+  ListenOptions options;
+  options.reuse_port = true;
+  const std::uint16_t port = ServeEcho(options);
+  options.address = Loopback(port);
+  ASSERT_TRUE(other->Listen(options, [&](Connection& connection) {
+    ++on_other;
+    auto state = std::make_shared<Script::State>();
+    state->connection = &connection;
+    state->on_bytes = [&connection](std::string_view bytes) {
+      connection.out().Append(bytes);
+      return bytes.size();
+    };
+    return std::make_unique<Script>(state);
+  }));
+  std::vector<std::unique_ptr<TestSocket>> clients;
+  for (int i = 0; i < 32; ++i) {
+    clients.push_back(std::make_unique<TestSocket>(port));
+    clients.back()->SendSome("x");
+  }
+  EXPECT_TRUE(TurnUntil({reactor_.get(), other.get()}, [&] {
+    return std::all_of(clients.begin(), clients.end(), [](const auto& client) {
+      client->ReceiveSome();
+      return client->received() == "x";
+    });
+  }));
+  EXPECT_GT(on_other, 0);
+  EXPECT_GT(states_.size(), 0u);
+  EXPECT_EQ(states_.size() + static_cast<std::size_t>(on_other), 32u);
+}
+
+// Goal: a connection released by one loop goes on in another with nothing lost: what was received
+// and not consumed, and what came meanwhile.
+TEST_F(EpollReactorTest, AConnectionMovesBetweenLoops) {
+  const std::unique_ptr<Reactor> other = NewReactor();
+  std::optional<ReleasedSocket> released;
+  const std::uint16_t port = Serve([&](Script::State& state, std::string_view bytes) {
+    reactor_->Release(*state.connection,
+                      [&](ReleasedSocket socket) { released = std::move(socket); });
+    EXPECT_EQ(bytes.substr(0, 5), "first");
+    return std::size_t{5};
+  });
+  TestSocket client(port);
+  client.SendSome("firstsecond");
+  ASSERT_TRUE(Until([&] { return released.has_value(); }));
+  EXPECT_EQ(released->received, "second");
+  EXPECT_EQ(states_[0]->closed, 0);
+  EXPECT_TRUE(states_[0]->destroyed);
+  EXPECT_EQ(reactor_->stats().connections, 0u);
+  client.SendSome("third");
+
+  auto state = std::make_shared<Script::State>();
+  other->Adopt(std::move(*released), {}, [&](Connection& connection) {
+    state->connection = &connection;
+    state->on_bytes = [&connection](std::string_view bytes) {
+      connection.out().Append(bytes);
+      return bytes.size();
+    };
+    return std::make_unique<Script>(state);
+  });
+  EXPECT_TRUE(TurnUntil({other.get()}, [&] {
+    client.ReceiveSome();
+    return client.received() == "secondthird";
+  }));
+}
+
+// Goal: hooks run at the end of each turn before the writes, so what they append leaves in the
+// turn.
+TEST_F(EpollReactorTest, WhatTurnEndHooksAppendLeavesInTheSameTurn) {
+  bool asked = false;
+  const std::uint16_t port = Serve([&](Script::State&, std::string_view bytes) {
+    asked = true;
+    return bytes.size();
+  });
+  reactor_->AddTurnEndHook([&](Now) {
+    if (!std::exchange(asked, false)) return;
+    states_[0]->connection->out().Append("flushed");
+    states_[0]->connection->ScheduleFlush();
+  });
+  TestSocket client(port);
+  ASSERT_TRUE(Until([&] { return states_.size() == 1; }));
+  client.SendSome("x");
+  reactor_->RunOnce(Duration::Seconds(5));
+  client.ReceiveSome();
+  EXPECT_EQ(client.received(), "flushed");
+}
+
+// Goal: the wake comes when due and not before, once for each time it is set; timers likewise.
+TEST_F(EpollReactorTest, WakesWhenDue) {
+  std::vector<Instant> wakes;
+  reactor_->SetWakeHandler([&](Now now) { wakes.push_back(now.instant); });
+  const Instant start = reactor_->now().instant;
+  reactor_->SetWake(start + Duration::Seconds(1'000));
+  reactor_->SetWake(start + Duration::Millis(20));
+  bool timer_ran = false;
+  reactor_->AddTimer(start + Duration::Millis(40), [&] { timer_ran = true; });
+  EXPECT_TRUE(Until([&] { return timer_ran; }));
+  ASSERT_EQ(wakes.size(), 1u);
+  EXPECT_GE(wakes[0], start + Duration::Millis(20));
+  EXPECT_GE(reactor_->now().instant, start + Duration::Millis(40));
+  // It slept meanwhile: a few turns of a millisecond each, not thousands.
+  EXPECT_LT(reactor_->stats().turns, 100u);
+}
+
+// Goal: tasks from other threads all run, in each sender's order, and a busy loop costs few wakes.
+TEST_F(EpollReactorTest, RunsWhatOtherThreadsPost) {
+  constexpr int kSenders = 3;
+  constexpr int kEach = 10'000;
+  std::vector<int> next(kSenders, 0);
+  int ordered = 0;
+  std::vector<std::thread> senders;
+  for (int s = 0; s < kSenders; ++s) {
+    senders.emplace_back([&, s] {
+      for (int i = 0; i < kEach; ++i) {
+        reactor_->Post([&, s, i] { ordered += next[s]++ == i ? 1 : 0; });
+      }
+    });
+  }
+  EXPECT_TRUE(Until([&] { return next[0] + next[1] + next[2] == kSenders * kEach; }));
+  for (std::thread& sender : senders) sender.join();
+  EXPECT_EQ(ordered, kSenders * kEach);
+  EXPECT_LE(reactor_->stats().wakes, reactor_->stats().turns);
+}
+
+// Goal: a post wakes a sleeping loop at once, and Stop ends Run from any thread.
+TEST_F(EpollReactorTest, PostsAndStopWakeASleepingLoop) {
+  std::atomic<int> ran{0};
+  std::thread loop([&] { reactor_->Run(); });
+  for (int i = 1; i <= 100; ++i) {
+    reactor_->Post([&] { ran.fetch_add(1); });
+    while (ran.load() < i) std::this_thread::yield();
+  }
+  reactor_->Stop();
+  loop.join();
+  EXPECT_EQ(ran.load(), 100);
+}
+
+// Goal: a client may abort from within its own OnBytes, and may close twice.
+TEST_F(EpollReactorTest, AbortFromWithinOnBytes) {
+  const std::uint16_t port = Serve([&](Script::State& state, std::string_view bytes) {
+    reactor_->Abort(*state.connection, "bad");
+    reactor_->Abort(*state.connection, "worse");
+    state.connection->CloseAfterFlush();
+    state.connection->ResumeReading();
+    state.connection->out().Append("lost");
+    return bytes.size();
+  });
+  TestSocket client(port);
+  client.SendSome("x");
+  EXPECT_TRUE(Until([&] { return states_.size() == 1 && states_[0]->destroyed; }));
+  EXPECT_EQ(states_[0]->closed, 1);
+  EXPECT_EQ(states_[0]->close_reason, "bad");
+  EXPECT_TRUE(Until([&] { return !client.ReceiveSome(); }));
+  EXPECT_EQ(client.received(), "");
+}
+
+}  // namespace
+}  // namespace gyre
