@@ -1,0 +1,258 @@
+#include "sim/faults.h"
+
+#include <numeric>
+#include <vector>
+
+#include "sim/world.h"
+
+namespace gyre::sim {
+namespace {
+
+struct KindInfo {
+  std::string_view name;
+  int weight;
+};
+constexpr KindInfo kKinds[kFaultKinds] = {
+    {"process crash", 10}, {"power loss", 10}, {"power loss of all", 2}, {"clean restart", 5},
+    {"pause", 6},          {"split", 8},       {"one-way split", 6},     {"link cut", 8},
+    {"slow link", 4},      {"link flap", 6},   {"loss burst", 5},        {"double burst", 4},
+    {"clock jump", 6},     {"clock rate", 3},  {"disk stall", 5},        {"read errors", 7},
+    {"write errors", 6},   {"bit rot", 6},     {"wiped disk", 3},
+};
+
+}  // namespace
+
+std::string_view FaultName(FaultKind kind) { return kKinds[static_cast<int>(kind)].name; }
+
+std::uint64_t Faults::total() const {
+  return std::accumulate(injected_.begin(), injected_.end(), std::uint64_t{0});
+}
+
+FaultKind Faults::DrawKind() {
+  int sum = 0;
+  for (const KindInfo& kind : kKinds) sum += kind.weight;
+  auto left = static_cast<int>(prng_.Below(static_cast<std::uint64_t>(sum)));
+  int kind = 0;
+  while (left >= kKinds[kind].weight) left -= kKinds[kind++].weight;
+  return static_cast<FaultKind>(kind);
+}
+
+std::int64_t Faults::DrawDuration() {
+  return prng_.Chance(800'000) ? prng_.Between(1'000, 200'000) : prng_.Between(1'000, 1'500'000);
+}
+
+void Faults::InjectAny() {
+  constexpr int kTriesMax = 50;
+  for (int i = 0; i < kTriesMax; ++i) {
+    if (Inject(DrawKind())) return;
+  }
+}
+
+bool Faults::Inject(FaultKind kind) {
+  const auto injected = [&] {
+    switch (kind) {
+      case FaultKind::kProcessCrash:
+      case FaultKind::kPowerLoss:
+      case FaultKind::kCleanRestart:
+      case FaultKind::kWipedDisk:
+        return Crash(kind);
+      case FaultKind::kPowerLossAll:
+        return CrashAll();
+      case FaultKind::kSplit:
+        return Split(/*one_way=*/false);
+      case FaultKind::kOneWaySplit:
+        return Split(/*one_way=*/true);
+      case FaultKind::kLinkCut:
+        return CutOneLink();
+      case FaultKind::kSlowLink:
+        return SlowLink();
+      case FaultKind::kLinkFlap:
+        return Flap();
+      case FaultKind::kLossBurst:
+        return Burst(/*doubles=*/false);
+      case FaultKind::kDoubleBurst:
+        return Burst(/*doubles=*/true);
+      case FaultKind::kClockJump:
+        return JumpClock();
+      case FaultKind::kClockRate:
+        return ChangeRate();
+      case FaultKind::kPause:
+      case FaultKind::kDiskStall:
+      case FaultKind::kReadErrors:
+      case FaultKind::kWriteErrors:
+        return DisturbDisk(kind);
+      case FaultKind::kBitRot:
+        return Rot();
+    }
+    return false;
+  }();
+  if (injected) {
+    ++injected_[static_cast<std::size_t>(kind)];
+    world_.Note("fault: " + std::string(FaultName(kind)));
+  }
+  return injected;
+}
+
+bool Faults::Crash(FaultKind kind) {
+  const int node = static_cast<int>(prng_.Below(world_.node_count()));
+  if (!world_.node(node).up()) return false;
+  if (kind == FaultKind::kWipedDisk && !world_.spec().wipes_disks) return false;
+  if (kind == FaultKind::kCleanRestart) {
+    world_.StopNode(node);
+  } else {
+    world_.CrashNode(node,
+                     kind == FaultKind::kProcessCrash ? CrashKind::kProcess : CrashKind::kPower);
+    if (kind == FaultKind::kWipedDisk) world_.WipeNode(node);
+  }
+  if (prng_.Chance(100'000)) {
+    world_.node(node).SetShardCount(static_cast<std::uint16_t>(prng_.Between(1, 3)));
+  }
+  world_.events().After(DrawDuration(), [this, node] { world_.StartNode(node); });
+  return true;
+}
+
+bool Faults::CrashAll() {
+  bool any = false;
+  for (int node = 0; node < static_cast<int>(world_.node_count()); ++node) {
+    if (!world_.node(node).up()) continue;
+    any = true;
+    world_.CrashNode(node, CrashKind::kPower);
+    world_.events().After(DrawDuration(), [this, node] { world_.StartNode(node); });
+  }
+  return any;
+}
+
+bool Faults::Split(bool one_way) {
+  const int nodes = static_cast<int>(world_.node_count());
+  if (nodes < 2) return false;
+  std::vector<bool> side(static_cast<std::size_t>(nodes));
+  for (std::size_t i = 0; i < side.size(); ++i) side[i] = prng_.Chance(500'000);
+  side[prng_.Below(side.size())] = !side[0];
+  std::vector<std::pair<int, int>> cut;
+  for (int a = 0; a < nodes; ++a) {
+    for (int b = 0; b < nodes; ++b) {
+      const bool from_first = side[static_cast<std::size_t>(a)];
+      if (from_first == side[static_cast<std::size_t>(b)]) continue;
+      if (one_way && !from_first) continue;
+      cut.emplace_back(a, b);
+    }
+  }
+  if (cut.empty()) return false;
+  const bool noticed = prng_.Chance(600'000);
+  for (const auto& [from, to] : cut) world_.CutLink(from, to, noticed);
+  world_.events().After(DrawDuration(), [this, cut] {
+    for (const auto& [from, to] : cut) world_.UncutLink(from, to);
+  });
+  return true;
+}
+
+bool Faults::CutOneLink() {
+  const std::size_t nodes = world_.node_count();
+  if (nodes < 2) return false;
+  const int a = static_cast<int>(prng_.Below(nodes));
+  const int b =
+      static_cast<int>((static_cast<std::size_t>(a) + 1 + prng_.Below(nodes - 1)) % nodes);
+  const bool noticed = prng_.Chance(500'000);
+  world_.CutLink(a, b, noticed);
+  world_.CutLink(b, a, noticed);
+  world_.events().After(DrawDuration(), [this, a, b] { world_.UncutLink(a, b); });
+  world_.events().After(DrawDuration(), [this, a, b] { world_.UncutLink(b, a); });
+  return true;
+}
+
+bool Faults::SlowLink() {
+  const std::size_t nodes = world_.node_count();
+  if (nodes < 2) return false;
+  const int a = static_cast<int>(prng_.Below(nodes));
+  const int b =
+      static_cast<int>((static_cast<std::size_t>(a) + 1 + prng_.Below(nodes - 1)) % nodes);
+  world_.network().SetSlowness(a, b, prng_.Between(5, 100));
+  world_.events().After(DrawDuration(), [this, a, b] { world_.network().SetSlowness(a, b, 1); });
+  return true;
+}
+
+bool Faults::Flap() {
+  const std::size_t nodes = world_.node_count();
+  if (nodes < 2) return false;
+  const int a = static_cast<int>(prng_.Below(nodes));
+  const int b =
+      static_cast<int>((static_cast<std::size_t>(a) + 1 + prng_.Below(nodes - 1)) % nodes);
+  world_.FlapLink(a, b);
+  return true;
+}
+
+bool Faults::Burst(bool doubles) {
+  if (world_.node_count() < 2 || world_.spec().network.in_order) return false;
+  const std::uint64_t by = static_cast<std::uint64_t>(prng_.Between(50'000, 400'000));
+  NetworkProfile& profile = world_.network().profile();
+  std::uint64_t& rate = doubles ? profile.doubled_per_million : profile.lost_per_million;
+  if (rate > 50'000) return false;  // there is one already
+  rate += by;
+  world_.events().After(DrawDuration(), [this, doubles, by] {
+    NetworkProfile& now = world_.network().profile();
+    std::uint64_t& present = doubles ? now.doubled_per_million : now.lost_per_million;
+    present -= std::min(present, by);
+  });
+  return true;
+}
+
+bool Faults::JumpClock() {
+  SimNode& node = world_.node(static_cast<int>(prng_.Below(world_.node_count())));
+  constexpr std::int64_t kMs1970 = 1'000;
+  constexpr std::int64_t kMs2038 = 2'147'483'647'000;
+  switch (prng_.Below(12)) {
+    case 0:
+      node.clock().SetWall(world_.events().now(), WallTime{kMs1970});
+      break;
+    case 1:
+      node.clock().SetWall(world_.events().now(), WallTime{kMs2038});
+      break;
+    case 2:
+      node.clock().JumpWall(Duration::Seconds(prng_.Between(-7'200, 7'200)));
+      break;
+    default:
+      node.clock().JumpWall(Duration::Millis(prng_.Between(-3'000, 3'000)));
+  }
+  return true;
+}
+
+bool Faults::ChangeRate() {
+  SimNode& node = world_.node(static_cast<int>(prng_.Below(world_.node_count())));
+  node.clock().SetRate(world_.events().now(), prng_.Between(500'000, 2'000'000));
+  return true;
+}
+
+bool Faults::DisturbDisk(FaultKind kind) {
+  SimNode& node = world_.node(static_cast<int>(prng_.Below(world_.node_count())));
+  if (!node.up()) return false;
+  const std::int64_t end = world_.events().now() + DrawDuration();
+  SimStorage& storage = node.storage();
+  switch (kind) {
+    case FaultKind::kPause:
+      node.PauseUntil(end);
+      return true;
+    case FaultKind::kDiskStall:
+      storage.StallUntil(end);
+      return true;
+    case FaultKind::kReadErrors:
+      storage.SetReadErrors(static_cast<std::uint64_t>(prng_.Between(50'000, 1'000'000)));
+      world_.events().At(end, [&storage] { storage.SetReadErrors(0); });
+      return true;
+    case FaultKind::kWriteErrors:
+      if (storage.failing()) return false;
+      storage.FailWrites();
+      world_.events().At(end, [&storage] { storage.Recover(); });
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool Faults::Rot() {
+  if (!world_.spec().rots) return false;
+  const int node = static_cast<int>(prng_.Below(world_.node_count()));
+  const auto& keys = world_.judge().keys();
+  return world_.RotRow(node, keys[prng_.Below(keys.size())]);
+}
+
+}  // namespace gyre::sim

@@ -1,0 +1,70 @@
+// What goes wrong, and for how long. Chosen by the seed, injected while the load runs.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "base/prng.h"
+
+namespace gyre::sim {
+
+class World;
+
+enum class FaultKind : std::uint8_t {
+  kProcessCrash,  // killed; what the disk had been given stays
+  kPowerLoss,     // unsynced writes are gone
+  kPowerLossAll,  // every node at once
+  kCleanRestart,  // stopped and started again in order
+  kPause,         // as SIGSTOP
+  kSplit,         // two halves that do not hear each other
+  kOneWaySplit,   // messages pass in one direction only
+  kLinkCut,       // one pair of nodes
+  kSlowLink,
+  kLinkFlap,     // the link goes down and up again, nothing is lost
+  kLossBurst,    // one in a few messages lost
+  kDoubleBurst,  // many doubled, and out of order
+  kClockJump,    // the wall clock, by a second or by decades
+  kClockRate,    // runs at up to twice or half its rate
+  kDiskStall,
+  kReadErrors,
+  kWriteErrors,  // all writes fail until the disk recovers
+  kBitRot,       // one row cannot be read any more
+  kWipedDisk,    // crash, and an empty disk under the old name
+};
+inline constexpr int kFaultKinds = 19;
+std::string_view FaultName(FaultKind kind);
+
+class Faults {
+ public:
+  Faults(World& world, std::uint64_t seed) : world_(world), prng_(seed) {}
+
+  // Injects one fault now, and plans its end.
+  void InjectAny();
+  // False if it cannot be had now (the node is down already, there is no row to rot, ...).
+  bool Inject(FaultKind kind);
+
+  const std::array<std::uint64_t, kFaultKinds>& injected() const { return injected_; }
+  std::uint64_t total() const;
+
+ private:
+  FaultKind DrawKind();
+  std::int64_t DrawDuration();
+  bool Crash(FaultKind kind);
+  bool CrashAll();
+  bool Split(bool one_way);
+  bool CutOneLink();
+  bool SlowLink();
+  bool Flap();
+  bool Burst(bool doubles);
+  bool JumpClock();
+  bool ChangeRate();
+  bool DisturbDisk(FaultKind kind);
+  bool Rot();
+
+  World& world_;
+  Prng prng_;
+  std::array<std::uint64_t, kFaultKinds> injected_{};
+};
+
+}  // namespace gyre::sim

@@ -1,0 +1,69 @@
+#include "sim/judge.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace gyre::sim {
+
+std::string_view CheckerName(Checker checker) {
+  constexpr std::string_view kNames[kCheckerCount] = {
+      "G1 lost",        "G2 invented", "G3 siblings", "G4 dots",        "G5 monotone",
+      "G6 convergence", "G7 outcomes", "G8 sessions", "G9 determinism", "G10 bounds"};
+  return kNames[static_cast<int>(checker)];
+}
+
+Judge::Judge(ClusterViewPtr view, const CoreConfig& config, std::vector<RowKey> keys)
+    : view_(std::move(view)), config_(config), keys_(std::move(keys)), states_(keys_.size()) {
+  for (std::size_t i = 0; i < keys_.size(); ++i) key_index_[keys_[i]] = i;
+  for (const Member& member : view_->ring.members()) node_ids_.push_back(member.id);
+  GYRE_CHECK(node_ids_.size() <= 32);  // holders are a mask
+  for (KeyState& state : states_) {
+    state.arrived.resize(node_ids_.size());
+    state.known.resize(node_ids_.size());
+  }
+}
+
+std::size_t Judge::KeyIndex(const RowKey& key) const {
+  const auto it = key_index_.find(key);
+  GYRE_CHECK(it != key_index_.end());
+  return it->second;
+}
+
+void Judge::Report(Checker checker, std::string text) {
+  constexpr std::size_t kTextsMax = 100;
+  ++counts_[static_cast<std::size_t>(checker)];
+  if (violations_.size() < kTextsMax) violations_.push_back({checker, now_, std::move(text)});
+}
+
+int Judge::CopiesOf(std::size_t key) const {
+  const KeyspaceConfig* keyspace = view_->FindKeyspace(keys_[key].keyspace);
+  return std::min(keyspace->replicas, static_cast<int>(node_ids_.size()));
+}
+
+std::uint32_t Judge::OwnersMask(std::size_t key) const {
+  const KeyspaceConfig* keyspace = view_->FindKeyspace(keys_[key].keyspace);
+  std::uint32_t mask = 0;
+  for (const NodeId owner :
+       view_->ring.OwnersOf(view_->ring.PartitionOf(keys_[key].token), keyspace->replicas)) {
+    const auto place = std::find(node_ids_.begin(), node_ids_.end(), owner);
+    mask |= std::uint32_t{1} << (place - node_ids_.begin());
+  }
+  return mask;
+}
+
+Write& Judge::NewWrite(std::size_t key, OpKind kind) {
+  Write& write = writes_.emplace_back();
+  write.id = writes_.size() - 1;
+  write.key = key;
+  write.kind = kind;
+  return write;
+}
+
+void Judge::OnNewWrite(const Write& write) {
+  KeyState& state = states_[write.key];
+  if (!write.value.empty()) state.by_value[write.value] = write.id;
+  if (write.expiry != kNeverExpires) state.by_expiry[write.expiry.ms] = write.id;
+}
+
+}  // namespace gyre::sim

@@ -1,0 +1,216 @@
+// What clients are told: G7 (honest outcomes) and G8 (sessions); and after the heal phase what the
+// owners hold: G1, G3, G6.
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "sim/judge.h"
+
+namespace gyre::sim {
+
+// ---- requests ----------------------------------------------------------------------------------
+
+void Judge::OnOpStart(Op& op) {
+  KeyState& state = states_[op.key];
+  op.copies = CopiesOf(op.key);
+  op.losses = state.losses;
+  if (op.write) ++writes_[*op.write].attempts;
+  if (!op.reads) return;
+  // Whatever more than copies - R owners hold meets every R of them.
+  for (int held_by = op.copies - op.read_needed + 1; held_by <= op.copies; ++held_by) {
+    op.must_see.Add(state.held[static_cast<std::size_t>(held_by)]);
+  }
+}
+
+void Judge::Hold(std::size_t key, int copies, const Bits& held) {
+  states_[key].held[static_cast<std::size_t>(copies)].Add(held);
+}
+
+void Judge::CheckSeen(const Op& op, const Bits& seen) {
+  ++counters_.reads_checked;
+  const KeyState& state = states_[op.key];
+  if (state.losses != op.losses) return;  // a copy it relied on was destroyed meanwhile
+  const Bits missed = op.must_see.Without(seen);
+  if (!missed.any()) return;
+  Report(Checker::kSessions,
+         std::string(OpKindName(op.kind)) + " " + std::to_string(op.id) + " of key " +
+             std::to_string(op.key) + " with R=" + std::to_string(op.read_needed) + " of " +
+             std::to_string(op.copies) + " does not see " + state.truth.Describe(missed) +
+             ", which an earlier answer promised");
+}
+
+void Judge::CheckRefused(const Write& write) {
+  if (!write.surely_not_applied() || write.dots.empty()) return;
+  const KeyTruth& truth = states_[write.key].truth;
+  Report(Checker::kOutcomes, std::string(OpKindName(write.kind)) + " '" + write.value +
+                                 "' of key " + std::to_string(write.key) +
+                                 " was refused, yet it was applied as " +
+                                 ToString(truth.event(write.dots.front()).sibling.dot));
+}
+
+void Judge::OnNoAnswer(Op& op) { op.outcome = OpOutcome::kUnknown; }
+
+void Judge::OnAnswer(const Witness& witness, Op& op, const ClientResult& result) {
+  if (op.outcome != OpOutcome::kPending) {
+    return Report(Checker::kOutcomes, "a request was answered twice");
+  }
+  if (!result) {
+    op.error = result.error().code;
+    op.outcome = OpOutcome::kRefused;
+    if (!op.write) return;
+    switch (result.error().code) {
+      case ErrorCode::kOutcomeUnknown:
+        op.outcome = OpOutcome::kUnknown;
+        return;
+      case ErrorCode::kInvalidArgument:
+      case ErrorCode::kUnavailable:
+      case ErrorCode::kOverloaded:
+      case ErrorCode::kUnsupported:
+        ++writes_[*op.write].refused;
+        return CheckRefused(writes_[*op.write]);
+      default:
+        op.outcome = OpOutcome::kUnknown;
+        return Report(Checker::kOutcomes,
+                      "a put was answered with a code that does not say whether it was applied: " +
+                          std::string(ErrorCodeName(result.error().code)));
+    }
+  }
+  op.outcome = OpOutcome::kOk;
+  KeyState& state = states_[op.key];
+  if (const auto* get = std::get_if<GetOutcome>(&*result)) {
+    CheckRecord(witness, op.key, get->record, get->record, Xxh3_64(get->record.Encode().view()));
+    Bits seen = state.truth.Covered(get->record.clock);
+    seen.Add(state.truth.Settled(get->record));
+    CheckSeen(op, seen);
+    // Replies that differ are written back to N-R+1 owners before the answer if 2R > N, and R equal
+    // ones are at least as many: reads of as large an R see this from now on.
+    if (2 * op.read_needed > op.copies) Hold(op.key, op.copies - op.read_needed + 1, seen);
+  } else if (const auto* put = std::get_if<PutOutcome>(&*result)) {
+    OnPutAnswer(op, *put);
+  } else if (const auto* explain = std::get_if<ExplainOutcome>(&*result)) {
+    for (const ExplainOutcome::Copy& copy : explain->copies) {
+      if (copy.error || copy.record.empty()) continue;
+      CheckExact(op.key, copy.record, Xxh3_64(copy.record.Encode().view()));
+    }
+  }
+}
+
+void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
+  KeyState& state = states_[op.key];
+  Write& write = writes_[*op.write];
+  ++write.acknowledged;
+  ++counters_.acknowledged;
+  const Bits covered = state.truth.Covered(outcome.context);
+  if (op.reads) CheckSeen(op, state.truth.Closure(covered));
+  if (!outcome.changed) return;
+  if (!outcome.context.empty() && !covered.any()) {
+    Report(Checker::kInvented, "the answer to a put carries a context that nobody wrote");
+  }
+  bool took_effect = false;
+  const std::uint32_t owners = OwnersMask(op.key);
+  for (const std::size_t index : write.dots) {
+    if (!covered.Test(index)) continue;
+    took_effect = true;
+    const int copies = std::popcount(state.truth.event(index).holders & owners);
+    if (copies >= op.write_needed) continue;
+    Report(Checker::kOutcomes, std::string(OpKindName(op.kind)) + " " + std::to_string(op.id) +
+                                   " of key " + std::to_string(op.key) + " is acknowledged with " +
+                                   std::to_string(copies) +
+                                   " durable copies, W=" + std::to_string(op.write_needed));
+  }
+  // Tombstones bear no name: two deletes may be taken for each other.
+  if (!took_effect && write.kind == OpKind::kPut && write.expiry == kNeverExpires) {
+    Report(Checker::kOutcomes, "put " + std::to_string(op.id) + " of key " +
+                                   std::to_string(op.key) +
+                                   " is acknowledged with a context that does not name it");
+  }
+  state.acknowledged.Add(covered);
+  Hold(op.key, op.write_needed, covered);
+}
+
+// ---- losses ------------------------------------------------------------------------------------
+
+void Judge::OnLoss(const RowKey& row_key, const Row& row,
+                   const std::vector<const SimStorage*>& others) {
+  const std::size_t key = KeyIndex(row_key);
+  KeyState& state = states_[key];
+  ++state.losses;
+  for (Bits& held : state.held) held.clear();
+  const Result<Record> lost = Record::Decode(row.record);
+  if (!lost) return;
+  Bits gone = state.truth.Covered(lost->clock);
+  for (const SimStorage* storage : others) {
+    const Row* copy = storage->Durable(row_key);
+    if (copy == nullptr) continue;
+    const Result<Record> record = Record::Decode(copy->record);
+    if (!record) continue;
+    gone.Remove(state.truth.Covered(record->clock));
+    gone.Remove(state.truth.Settled(*record));
+  }
+  counters_.forgiven += gone.Without(state.forgiven).count();
+  state.forgiven.Add(gone);
+}
+
+// ---- the end -----------------------------------------------------------------------------------
+
+namespace {
+
+std::optional<Record> HeldBy(const SimStorage& storage, const RowKey& key) {
+  const Row* row = storage.Latest(key);
+  if (row == nullptr) return Record{};
+  Result<Record> record = Record::Decode(row->record);
+  if (!record) return std::nullopt;
+  return std::move(*record);
+}
+
+}  // namespace
+
+bool Judge::OwnersEqual(std::size_t key, const std::vector<const SimStorage*>& storages) const {
+  const std::uint32_t owners = OwnersMask(key);
+  std::optional<Record> first;
+  for (std::size_t node = 0; node < storages.size(); ++node) {
+    if ((owners >> node & 1) == 0) continue;
+    const std::optional<Record> record = HeldBy(*storages[node], keys_[key]);
+    if (!record || storages[node]->IsRotten(keys_[key])) return false;
+    if (!first) first = record;
+    if (Compare(*first, *record) != Causal::kEqual) return false;
+  }
+  return true;
+}
+
+void Judge::CheckFinal(std::size_t key, const std::vector<const SimStorage*>& storages) {
+  KeyState& state = states_[key];
+  const std::uint32_t owners = OwnersMask(key);
+  for (std::size_t node = 0; node < storages.size(); ++node) {
+    const Row* row = storages[node]->Latest(keys_[key]);
+    if ((owners >> node & 1) == 0) {
+      if (row == nullptr) continue;
+      Report(Checker::kConvergence, "node " + std::to_string(node) + " holds key " +
+                                        std::to_string(key) + ", which it does not own");
+      continue;
+    }
+    const std::optional<Record> record = HeldBy(*storages[node], keys_[key]);
+    if (!record) {
+      Report(Checker::kConvergence, "after the heal phase a row does not decode");
+      continue;
+    }
+    Bits settled = state.truth.Settled(*record);
+    const Bits lost = state.acknowledged.Without(settled).Without(state.forgiven);
+    if (lost.any()) {
+      Report(Checker::kLost, "after the heal phase node " + std::to_string(node) +
+                                 " has lost acknowledged writes of key " + std::to_string(key) +
+                                 ": " + state.truth.Describe(lost) + "; it holds " +
+                                 ToString(*record));
+    }
+    // Exactly the maximal ones of what is there, whoever claims what.
+    Bits extra = state.truth.SiblingsOf(*record);
+    extra.Remove(state.truth.Maximal(extra));
+    for (const std::size_t index : extra.Indexes()) {
+      if (state.truth.MayReturn(index)) continue;
+      Report(Checker::kSiblings, "after the heal phase key " + std::to_string(key) +
+                                     " shows a superseded write: " + ToString(*record));
+    }
+  }
+}
+
+}  // namespace gyre::sim

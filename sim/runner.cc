@@ -1,0 +1,213 @@
+#include "sim/runner.h"
+
+#include <cstdio>
+#include <utility>
+
+#include "sim/workload.h"
+
+namespace gyre::sim {
+namespace {
+
+constexpr std::int64_t kLoadUsMax = 600'000'000;  // ten minutes, virtual
+
+void AddCounters(ShardCounters& sum, const ShardCounters& c) {
+  sum.gets += c.gets;
+  sum.puts += c.puts;
+  sum.scans += c.scans;
+  sum.forwards += c.forwards;
+  sum.read_repairs += c.read_repairs;
+  sum.reads_blocked_on_repair += c.reads_blocked_on_repair;
+  sum.siblings_created += c.siblings_created;
+  sum.clock_entries_truncated += c.clock_entries_truncated;
+  sum.corrupt_rows += c.corrupt_rows;
+  sum.storage_errors += c.storage_errors;
+  sum.actors_retired += c.actors_retired;
+  sum.overloaded += c.overloaded;
+  sum.wrong_epoch += c.wrong_epoch;
+  sum.corrupt_messages += c.corrupt_messages;
+}
+
+void AddCounters(StorageCounters& sum, const StorageCounters& c) {
+  sum.reads += c.reads;
+  sum.writes += c.writes;
+  sum.scans += c.scans;
+  sum.read_errors += c.read_errors;
+  sum.corrupt_reads += c.corrupt_reads;
+  sum.write_errors += c.write_errors;
+  sum.lost_writes += c.lost_writes;
+  sum.lost_acknowledged += c.lost_acknowledged;
+  sum.reappeared_writes += c.reappeared_writes;
+}
+
+// Load and faults, until every session has done its part.
+void DriveLoad(World& world, Faults& faults, Workload& load) {
+  world.StartAll();
+  world.RunFor(50'000);
+  load.Start();
+  const int planned = world.spec().faults;
+  int injected = 0;
+  while (!load.done() && world.events().now() < kLoadUsMax && world.events().RunNext()) {
+    // Spread over the load: the i-th fault comes when i parts of the operations have been issued.
+    while (injected<planned&& static_cast<std::int64_t>(load.issued()) *
+                    (planned + 1)> static_cast<std::int64_t>(injected + 1) *
+           world.spec().ops) {
+      ++injected;
+      faults.InjectAny();
+    }
+  }
+  if (!load.done()) world.judge().Report(Checker::kBounds, "the load did not end");
+}
+
+}  // namespace
+
+SeedResult RunSeed(std::uint64_t seed, const RunOptions& options) {
+  const WorldSpec spec = DrawSpec(seed, options.spec);
+  World world(spec, options.plant, options.print);
+  Faults faults(world, seed * 3 + 1);
+  Workload load(world, seed * 5 + 2);
+  SeedResult result;
+  result.seed = seed;
+  result.description = spec.Describe();
+  DriveLoad(world, faults, load);
+  result.virtual_us = world.events().now();
+  result.heal_rounds = world.HealAndCheck();
+  for (std::size_t i = 0; i < world.node_count(); ++i) {
+    SimNode& node = world.node(static_cast<int>(i));
+    AddCounters(result.storage, node.storage().counters());
+    AddCounters(result.shards, node.former_counters());
+    for (const auto& shard : node.shards()) AddCounters(result.shards, shard->counters());
+  }
+  result.trace_hash = world.trace().hash();
+  result.violations = world.judge().violations();
+  for (int i = 0; i < kCheckerCount; ++i) {
+    result.violation_counts[static_cast<std::size_t>(i)] =
+        world.judge().count(static_cast<Checker>(i));
+  }
+  result.faults = faults.injected();
+  result.fault_count = faults.total();
+  result.totals = world.totals();
+  result.judged = world.judge().counters();
+  result.network = world.network().counters();
+  result.events = world.events().events_run();
+  return result;
+}
+
+SeedResult RunSeedTwice(std::uint64_t seed, const RunOptions& options) {
+  SeedResult first = RunSeed(seed, options);
+  RunOptions silent = options;
+  silent.print = false;
+  const SeedResult second = RunSeed(seed, silent);
+  if (first.trace_hash != second.trace_hash) {
+    first.violations.push_back({Checker::kDeterminism, 0, "two runs of one seed differ"});
+    ++first.violation_counts[static_cast<std::size_t>(Checker::kDeterminism)];
+  }
+  return first;
+}
+
+PlantTrial TryPlant(const PlantInfo& plant, std::uint64_t first_seed, int seeds_max,
+                    RunOptions options) {
+  options.plant = &plant;
+  PlantTrial trial;
+  bool needs_twice = false;
+  for (const Checker checker : plant.caught_by) {
+    needs_twice = needs_twice || checker == Checker::kDeterminism;
+  }
+  for (int i = 0; i < seeds_max && !trial.caught; ++i) {
+    const std::uint64_t seed = first_seed + static_cast<std::uint64_t>(i);
+    const SeedResult result = needs_twice ? RunSeedTwice(seed, options) : RunSeed(seed, options);
+    ++trial.seeds_run;
+    for (std::size_t c = 0; c < result.violation_counts.size(); ++c) {
+      if (result.violation_counts[c] > 0 && trial.caught_after[c] == 0) {
+        trial.caught_after[c] = trial.seeds_run;
+      }
+    }
+    trial.caught = true;
+    for (const Checker checker : plant.caught_by) {
+      trial.caught = trial.caught && trial.caught_after[static_cast<std::size_t>(checker)] > 0;
+    }
+  }
+  return trial;
+}
+
+std::string BuildInfo() {
+  std::string info = "compiler " __VERSION__;
+#ifdef NDEBUG
+  info += ", NDEBUG";
+#endif
+#ifdef GYRE_DCHECKS
+  info += ", GYRE_DCHECKS";
+#endif
+#ifdef __OPTIMIZE__
+  info += ", optimized";
+#endif
+  return info;
+}
+
+std::string SeedResult::Report() const {
+  std::string text = description + "\n";
+  const auto line = [&](const std::string& name, std::uint64_t value) {
+    if (value > 0)
+      text += "  " + name + std::string(name.size() < 40 ? 40 - name.size() : 1, ' ') +
+              std::to_string(value) + "\n";
+  };
+  text += "operations\n";
+  constexpr std::string_view kOutcomes[] = {"pending", "ok", "refused", "unknown"};
+  for (const auto& [what, count] : totals.ops) {
+    line(std::string(OpKindName(what.first)) + " " +
+             std::string(kOutcomes[static_cast<int>(what.second)]),
+         count);
+  }
+  for (const auto& [code, count] : totals.errors) {
+    line("answered " + std::string(ErrorCodeName(code)), count);
+  }
+  line("connections refused", totals.refused_connections);
+  text += "faults\n";
+  for (int i = 0; i < kFaultKinds; ++i) {
+    line(std::string(FaultName(static_cast<FaultKind>(i))), faults[static_cast<std::size_t>(i)]);
+  }
+  text += "messages\n";
+  line("sent", network.sent);
+  line("lost", network.lost);
+  line("doubled", network.doubled);
+  line("flipped", network.flipped);
+  line("overtaken", network.overtaken);
+  line("cut off", network.cut_off);
+  text += "storage\n";
+  line("reads", storage.reads);
+  line("writes", storage.writes);
+  line("read errors", storage.read_errors);
+  line("corrupt reads", storage.corrupt_reads);
+  line("write errors", storage.write_errors);
+  line("writes lost in crashes", storage.lost_writes);
+  line("of them acknowledged", storage.lost_acknowledged);
+  line("failed writes that reappeared", storage.reappeared_writes);
+  text += "core\n";
+  line("forwards", shards.forwards);
+  line("read repairs", shards.read_repairs);
+  line("reads blocked on repair", shards.reads_blocked_on_repair);
+  line("puts that left siblings", shards.siblings_created);
+  line("clock entries truncated", shards.clock_entries_truncated);
+  line("corrupt rows", shards.corrupt_rows);
+  line("actors retired", shards.actors_retired);
+  text += "checked\n";
+  line("records", judged.records_checked);
+  line("records with siblings", judged.sibling_records);
+  line("most siblings", judged.siblings_max);
+  line("most clock entries", judged.clock_entries_max);
+  line("epochs truncated", judged.truncations);
+  line("writes", judged.dots);
+  line("writes applied more than once", judged.extra_dots);
+  line("acknowledged", judged.acknowledged);
+  line("acknowledged, then destroyed by faults", judged.forgiven);
+  line("reads", judged.reads_checked);
+  line("rounds of reads until equal", static_cast<std::uint64_t>(heal_rounds));
+  char tail[160];
+  std::snprintf(tail, sizeof tail,
+                "seed %llu: %llu faults, %llu events in %.1f virtual seconds, trace hash %016llx\n",
+                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(fault_count),
+                static_cast<unsigned long long>(events), static_cast<double>(virtual_us) / 1e6,
+                static_cast<unsigned long long>(trace_hash));
+  return text + tail;
+}
+
+}  // namespace gyre::sim

@@ -1,0 +1,309 @@
+#include "sim/sim_node.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "core/node.h"
+
+namespace gyre::sim {
+namespace {
+
+enum Happening : std::uint64_t { kStart = 1, kCrash, kStop, kRun, kSend, kRead, kWrite, kReply };
+
+}  // namespace
+
+SimNode::SimNode(Surroundings& world, int index, NodeId id, std::uint16_t shard_count,
+                 std::uint64_t seed, const StorageProfile& storage, const SimClock& clock)
+    : world_(world),
+      index_(index),
+      id_(id),
+      shard_count_(shard_count),
+      prng_(seed),
+      storage_(*world.events, prng_.Next(), storage),
+      clock_(clock) {
+  storage_.acknowledges_before_sync = world_.plant->acknowledges_before_sync();
+  storage_.on_durable = [this](const RowKey& key, const Row& row) {
+    world_.judge->OnDurable(index_, key, row);
+  };
+}
+
+// ---- start and stop ----------------------------------------------------------------------------
+
+void SimNode::Start() {
+  GYRE_CHECK(!up());
+  ++life_;
+  std::optional<CleanStop> stop;
+  if (clean_stop_) {
+    Result<CleanStop> decoded = DecodeCleanStop(*clean_stop_);
+    GYRE_CHECK(decoded.has_value());
+    stop = std::move(*decoded);
+    clean_stop_.reset();
+  }
+  const std::vector<ShardActor> actors =
+      ChooseActors(id_, shard_count_, stop, "disk " + std::to_string(disk_), prng_);
+  CoreConfig config = world_.config;
+  world_.plant->OnConfig(config);
+  for (std::uint16_t i = 0; i < shard_count_; ++i) {
+    ShardOptions options{
+        id_, ShardId(i), shard_count_, actors[i].actor, actors[i].next_epoch, prng_.Next(), config};
+    world_.plant->OnStart(options);
+    world_.trace->Event(world_.events->now(), kStart, id_.value, options.actor.value);
+    shards_.push_back(std::make_unique<Shard>(options, world_.view));
+  }
+  next_tick_.assign(shards_.size(), SimClock::kFarFuture);
+}
+
+void SimNode::DropShards() {
+  for (const auto& shard : shards_) {
+    const ShardCounters& c = shard->counters();
+    former_.gets += c.gets;
+    former_.puts += c.puts;
+    former_.scans += c.scans;
+    former_.forwards += c.forwards;
+    former_.read_repairs += c.read_repairs;
+    former_.reads_blocked_on_repair += c.reads_blocked_on_repair;
+    former_.siblings_created += c.siblings_created;
+    former_.clock_entries_truncated += c.clock_entries_truncated;
+    former_.corrupt_rows += c.corrupt_rows;
+    former_.storage_errors += c.storage_errors;
+    former_.actors_retired += c.actors_retired;
+    former_.overloaded += c.overloaded;
+    former_.wrong_epoch += c.wrong_epoch;
+    former_.corrupt_messages += c.corrupt_messages;
+  }
+  shards_.clear();
+  ++life_;
+  paused_until_ = 0;
+}
+
+SimStorage::RowList SimNode::Crash(CrashKind kind) {
+  GYRE_CHECK(up());
+  world_.trace->Event(world_.events->now(), kCrash, id_.value, static_cast<std::uint64_t>(kind));
+  DropShards();
+  world_.judge->OnCrash(index_);
+  return storage_.Crash(kind);
+}
+
+void SimNode::StopCleanly() {
+  GYRE_CHECK(up());
+  world_.trace->Event(world_.events->now(), kStop, id_.value);
+  CleanStop stop{"disk " + std::to_string(disk_), {}};
+  for (const auto& shard : shards_) {
+    stop.shards.push_back({shard->dots().actor(), shard->dots().next_epoch()});
+  }
+  clean_stop_ = EncodeCleanStop(stop);
+  DropShards();
+  storage_.Close();
+  world_.judge->OnCrash(index_);
+}
+
+SimStorage::RowList SimNode::WipeDisk() {
+  GYRE_CHECK(!up());
+  ++disk_;
+  clean_stop_.reset();
+  return storage_.Wipe();
+}
+
+std::size_t SimNode::requests_in_flight() const {
+  std::size_t count = 0;
+  for (const auto& shard : shards_) count += shard->requests_in_flight();
+  return count;
+}
+
+// ---- events ------------------------------------------------------------------------------------
+
+void SimNode::PauseUntil(std::int64_t time) {
+  ++pauses_;
+  paused_until_ = std::max(paused_until_, time);
+}
+
+void SimNode::Later(std::uint64_t life, std::size_t shard, Handler handler) {
+  world_.events->At(paused_until_, [this, life, shard, handler = std::move(handler)]() mutable {
+    if (life != life_) return;
+    if (paused()) return Later(life, shard, std::move(handler));
+    Run(shard, handler);
+  });
+}
+
+void SimNode::Dispatch(std::size_t shard, Handler handler) {
+  if (!up()) return;
+  if (paused()) return Later(life_, shard, std::move(handler));
+  Run(shard, handler);
+}
+
+void SimNode::Run(std::size_t index, const Handler& handler) {
+  Shard& shard = *shards_[index];
+  const Now now = LocalNow();
+  world_.judge->SetTime(world_.events->now());
+  Witness witness{index_, now.wall, shard.dots().actor(), {}, &storage_};
+  Effects effects;
+  handler(shard, now, effects);
+  witness.actor_after = shard.dots().actor();
+  world_.trace->Event(world_.events->now(), kRun, id_.value, index, effects.size(),
+                      shard.requests_in_flight());
+  if (shard.requests_in_flight() > world_.config.requests_in_flight_max) {
+    world_.judge->Report(Checker::kBounds, "more requests in flight than allowed");
+  }
+  Perform(index, effects, witness);
+  ScheduleTick(index);
+}
+
+void SimNode::ScheduleTick(std::size_t index) {
+  if (world_.plant->never_ticks()) return;
+  const Instant wake = shards_[index]->NextWake();
+  if (wake == Instant::Max()) return;
+  // Always later than now: a timer of the past would otherwise hold the world still.
+  const std::int64_t due = std::max(clock_.WorldTimeOf(wake), world_.events->now() + 1);
+  if (next_tick_[index] <= due && next_tick_[index] > world_.events->now()) return;
+  next_tick_[index] = due;
+  world_.events->At(due, [this, life = life_, index, due] {
+    if (life != life_ || next_tick_[index] != due) return;
+    next_tick_[index] = SimClock::kFarFuture;
+    Dispatch(index, [](Shard& shard, Now now, Effects& out) { shard.OnTick(now, out); });
+  });
+}
+
+void SimNode::OnRequest(ClientId client, ClientRequest request, int read_needed) {
+  if (!up()) return;
+  world_.judge->OnRequest(index_, request, /*doubled=*/false);
+  world_.plant->OnRequest(request, read_needed);
+  const ShardId shard = ShardOfRequest(request, world_.view->ring, shard_count_);
+  Dispatch(shard.value, [client, request = std::move(request)](Shard& s, Now now, Effects& out) {
+    s.OnClientRequest(client, request, now, out);
+  });
+}
+
+void SimNode::OnFrame(int from, const Bytes& frame, Fate fate) {
+  if (!up()) return;
+  const Result<FrameHeader> header = DecodeFrameHeader(frame.view().substr(0, kFrameHeaderBytes));
+  const bool whole = header && header->body_bytes == frame.size() - kFrameHeaderBytes;
+  Result<Envelope> envelope = Fail(ErrorCode::kCorruption, "length");
+  if (whole) {
+    envelope =
+        DecodeFrameBody(*header, frame.Slice(kFrameHeaderBytes, frame.size() - kFrameHeaderBytes));
+  }
+  if (fate.flipped == envelope.has_value()) {
+    world_.judge->Report(Checker::kInvented, fate.flipped ? "a flipped frame was accepted"
+                                                          : "a good frame was refused");
+  }
+  if (!envelope) return;
+  world_.judge->OnDelivered(index_, envelope->message);
+  if (const auto* forward = std::get_if<ForwardPut>(&envelope->message)) {
+    world_.judge->OnRequest(index_, forward->request, fate.doubled);
+  }
+  const ShardId shard = ShardOfMessage(*envelope, world_.view->ring, shard_count_);
+  const NodeId peer = world_.view->ring.members()[static_cast<std::size_t>(from)].id;
+  Dispatch(shard.value, [peer, e = std::move(*envelope)](Shard& s, Now now, Effects& out) {
+    s.OnMessage(peer, e.from_shard, e.message, now, out);
+  });
+}
+
+void SimNode::OnPeer(NodeId peer, bool is_up) {
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    Dispatch(i, [peer, is_up](Shard& shard, Now now, Effects& out) {
+      is_up ? shard.OnPeerUp(peer, now, out) : shard.OnPeerDown(peer, now, out);
+    });
+  }
+}
+
+// ---- effects -----------------------------------------------------------------------------------
+
+void SimNode::Perform(std::size_t index, Effects& effects, const Witness& witness) {
+  const std::int64_t now = world_.events->now();
+  for (Effect& effect : effects) {
+    if (auto* send = std::get_if<SendEffect>(&effect)) {
+      Send(index, *send, witness);
+    } else if (auto* read = std::get_if<ReadEffect>(&effect)) {
+      world_.trace->Event(now, kRead, read->id.value);
+      storage_.Read(read->key, [this, index, id = read->id](Result<std::optional<Row>> row) {
+        world_.plant->OnRead(row);
+        Dispatch(index, [id, row = std::move(row)](Shard& shard, Now at, Effects& out) {
+          shard.OnReadDone(id, row, at, out);
+        });
+      });
+    } else if (auto* write = std::get_if<WriteEffect>(&effect)) {
+      world_.plant->OnWrite(storage_.Latest(write->key), write->row);
+      world_.trace->Event(now, kWrite, write->id.value, write->row.record.view());
+      world_.judge->OnWriteAsked(witness, write->key, write->row);
+      storage_.Write(write->key, std::move(write->row), [this, index, id = write->id](Status done) {
+        Dispatch(index, [id, done = std::move(done)](Shard& shard, Now at, Effects& out) {
+          shard.OnWriteDone(id, done, at, out);
+        });
+      });
+    } else if (const auto* scan = std::get_if<ScanEffect>(&effect)) {
+      Scan(index, *scan);
+    } else {
+      auto& reply = std::get<ReplyEffect>(effect);
+      world_.trace->Event(now, kReply, reply.client.value, reply.result.has_value());
+      world_.plant->OnAnswer(reply.result);
+      world_.answer(witness, reply.client, std::move(reply.result));
+    }
+  }
+}
+
+void SimNode::Send(std::size_t index, SendEffect& effect, const Witness& witness) {
+  world_.judge->OnSend(witness, effect.message);
+  const auto to = world_.node_of.find(effect.to);
+  if (to == world_.node_of.end() || to->second == index_) {
+    return world_.judge->Report(Checker::kInvented, "a message to nobody, or to itself");
+  }
+  if (world_.plant->OnMessage(effect.message)) return;
+  const Bytes frame = EncodeFrame(Envelope{ShardId(static_cast<std::uint16_t>(index)),
+                                           effect.to_shard, std::move(effect.message)});
+  world_.trace->Event(world_.events->now() + static_cast<std::int64_t>(world_.plant->Disturbance()),
+                      kSend, effect.to.value, frame.view());
+  world_.network->Send(index_, to->second, frame);
+}
+
+void SimNode::Scan(std::size_t index, const ScanEffect& effect) {
+  const Ring& ring = world_.view->ring;
+  const int bits = ring.partition_bits();
+  const auto start = [&](std::uint32_t partition) {
+    const std::uint64_t high = bits == 0 ? 0 : std::uint64_t{partition} << (64 - bits);
+    return RowKey{effect.request.keyspace, Token{high, 0}, {}};
+  };
+  const std::uint32_t partition = effect.request.partition.value;
+  const RowKey last = partition + 1 < ring.partition_count()
+                          ? start(partition + 1)
+                          : RowKey{KeyspaceId(effect.request.keyspace.value + 1), {}, {}};
+  storage_.Scan(
+      start(partition), last, SIZE_MAX,
+      [this, index, effect](const Result<SimStorage::RowList>& rows) {
+        Result<ScanOutcome> page = rows
+                                       ? PageOf(effect.request, world_.view->ring,
+                                                world_.config.scan_rows_max, *rows, LocalNow().wall)
+                                       : Result<ScanOutcome>(Fail(rows.error()));
+        Dispatch(index, [id = effect.id, page = std::move(page)](Shard& s, Now at, Effects& out) {
+          s.OnScanDone(id, page, at, out);
+        });
+      });
+}
+
+Result<ScanOutcome> PageOf(const ScanRequest& request, const Ring& ring, std::size_t rows_max,
+                           const SimStorage::RowList& rows, WallTime now) {
+  ScanOutcome page;
+  std::size_t visited = 0;
+  const std::size_t limit = std::min<std::size_t>(request.limit, rows_max);
+  for (const auto& [key, row] : rows) {
+    if (ring.PartitionOf(key.token) != request.partition) continue;
+    if (!request.count_only) {
+      if (request.after && key <= *request.after) continue;
+      if (visited == limit) {
+        return page;
+      }
+      ++visited;
+      page.next = key;
+    }
+    const Result<Record> record = Record::Decode(row.record);
+    if (!record) return Fail(record.error());
+    const Sibling* newest = record->NewestLive(now);
+    if (newest == nullptr) continue;
+    ++page.live_count;
+    if (!request.count_only) page.keys.push_back({key.key, newest->type});
+  }
+  page.next.reset();
+  return page;
+}
+
+}  // namespace gyre::sim

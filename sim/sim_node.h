@@ -1,0 +1,109 @@
+// One simulated node: its shards (the production core), its disk and its clocks. Carries out the
+// shards' effects and turns what comes back into events; everything that happens is shown to the
+// judge. A crash drops the shards between two events; whatever was under way never comes back.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/causality/actor.h"
+#include "core/shard.h"
+#include "core/wire/message_codec.h"
+#include "sim/event_queue.h"
+#include "sim/judge.h"
+#include "sim/network.h"
+#include "sim/planted_bugs.h"
+#include "sim/sim_clock.h"
+#include "sim/sim_storage.h"
+#include "sim/trace.h"
+
+namespace gyre::sim {
+
+// What all nodes of a world share.
+struct Surroundings {
+  EventQueue* events = nullptr;
+  Trace* trace = nullptr;
+  Judge* judge = nullptr;
+  Network* network = nullptr;
+  PlantedBug* plant = nullptr;  // never null: an honest world has one that does nothing
+  ClusterViewPtr view;
+  CoreConfig config;
+  std::map<NodeId, int> node_of;
+  std::function<void(const Witness&, ClientId, ClientResult)> answer;
+  bool print = false;
+};
+
+class SimNode {
+ public:
+  SimNode(Surroundings& world, int index, NodeId id, std::uint16_t shard_count, std::uint64_t seed,
+          const StorageProfile& storage, const SimClock& clock);
+
+  void Start();
+  // Back to what is on the disk; gives the acknowledged rows that are not. REQUIRES: up().
+  SimStorage::RowList Crash(CrashKind kind);
+  void StopCleanly();
+  // For the next start.
+  void SetShardCount(std::uint16_t shard_count) { shard_count_ = shard_count; }
+  // An empty disk with the old name; gives what was on it. REQUIRES: !up().
+  SimStorage::RowList WipeDisk();
+
+  void OnRequest(ClientId client, ClientRequest request, int read_needed);
+  void OnFrame(int from, const Bytes& frame, Fate fate);
+  void OnPeer(NodeId peer, bool up);
+  // As SIGSTOP: nothing happens here before this time of the world; then all of it.
+  void PauseUntil(std::int64_t time);
+
+  bool up() const { return !shards_.empty(); }
+  NodeId id() const { return id_; }
+  int index() const { return index_; }
+  std::uint64_t life() const { return life_; }
+  std::uint64_t pauses() const { return pauses_; }
+  bool paused() const { return world_.events->now() < paused_until_; }
+  SimStorage& storage() { return storage_; }
+  const SimStorage& storage() const { return storage_; }
+  SimClock& clock() { return clock_; }
+  Now LocalNow() const { return clock_.At(world_.events->now()); }
+  std::size_t requests_in_flight() const;
+  const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
+  // Of the lives that have ended.
+  const ShardCounters& former_counters() const { return former_; }
+
+ private:
+  using Handler = std::function<void(Shard&, Now, Effects&)>;
+  // Runs `handler` on a shard of this life, later if the node is paused.
+  void Dispatch(std::size_t shard, Handler handler);
+  void Later(std::uint64_t life, std::size_t shard, Handler handler);
+  void Run(std::size_t shard, const Handler& handler);
+  void Perform(std::size_t shard, Effects& effects, const Witness& witness);
+  void Send(std::size_t shard, SendEffect& effect, const Witness& witness);
+  void Scan(std::size_t shard, const ScanEffect& effect);
+  void ScheduleTick(std::size_t shard);
+  void DropShards();
+
+  Surroundings& world_;
+  int index_;
+  NodeId id_;
+  std::uint16_t shard_count_;
+  Prng prng_;
+  SimStorage storage_;
+  SimClock clock_;
+  std::vector<std::unique_ptr<Shard>> shards_;  // empty: down
+  std::vector<std::int64_t> next_tick_;
+  std::optional<std::string> clean_stop_;  // on the disk
+  std::uint64_t life_ = 0;
+  std::uint64_t disk_ = 0;  // changes when wiped
+  std::uint64_t pauses_ = 0;
+  std::int64_t paused_until_ = 0;
+  ShardCounters former_;
+};
+
+// The live keys of one page, as the server's engine would give them.
+Result<ScanOutcome> PageOf(const ScanRequest& request, const Ring& ring, std::size_t rows_max,
+                           const SimStorage::RowList& rows, WallTime now);
+
+}  // namespace gyre::sim

@@ -1,0 +1,252 @@
+#include "sim/sim_storage.h"
+
+#include <utility>
+
+namespace gyre::sim {
+
+SimStorage::SimStorage(EventQueue& events, std::uint64_t seed, const StorageProfile& profile)
+    : events_(events), prng_(seed), profile_(profile) {}
+
+std::int64_t SimStorage::DrawDelay(std::int64_t low, std::int64_t high) {
+  std::int64_t delay = prng_.Between(low, high);
+  if (prng_.Chance(profile_.slow_per_million)) delay += prng_.Between(0, profile_.slow_us_max);
+  return delay;
+}
+
+// ---- reads -----------------------------------------------------------------------------------
+
+void SimStorage::Read(const RowKey& key, ReadCallback done) {
+  ++counters_.reads;
+  const Row* row = Latest(key);
+  std::optional<Row> seen = row == nullptr ? std::nullopt : std::optional<Row>(*row);
+  if (!IsRotten(key) && prng_.Chance(profile_.cached_reads_per_million)) {
+    events_.At(events_.now(), [this, life = life_, seen = std::move(seen), done] {
+      if (life == life_) done(std::move(seen));
+    });
+    return;
+  }
+  // What a slower read sees is of any moment between its start and its end.
+  const bool snapshot = prng_.Chance(500'000);
+  const std::int64_t due =
+      std::max(events_.now() + DrawDelay(1, profile_.read_us_max), stalled_until_);
+  events_.At(due, [this, life = life_, key, snapshot, seen = std::move(seen), done] {
+    if (life == life_) FinishRead(key, snapshot, seen, done);
+  });
+}
+
+void SimStorage::FinishRead(const RowKey& key, bool snapshot, std::optional<Row> row,
+                            const ReadCallback& done) {
+  if (events_.now() < stalled_until_) {
+    events_.At(stalled_until_, [this, life = life_, key, snapshot, row = std::move(row), done] {
+      if (life == life_) FinishRead(key, snapshot, row, done);
+    });
+    return;
+  }
+  if (prng_.Chance(read_errors_per_million_)) {
+    ++counters_.read_errors;
+    return done(Fail(ErrorCode::kIoError, "simulated read error"));
+  }
+  if (IsRotten(key)) {
+    ++counters_.corrupt_reads;
+    return done(Fail(ErrorCode::kCorruption, "simulated bit rot"));
+  }
+  if (!snapshot) {
+    const Row* latest = Latest(key);
+    row = latest == nullptr ? std::nullopt : std::optional<Row>(*latest);
+  }
+  done(std::move(row));
+}
+
+void SimStorage::Scan(const RowKey& first, const RowKey& last, std::size_t rows_max,
+                      ScanCallback done) {
+  ++counters_.scans;
+  const std::int64_t due =
+      std::max(events_.now() + DrawDelay(1, profile_.read_us_max), stalled_until_);
+  events_.At(due, [this, life = life_, first, last, rows_max, done] {
+    if (life != life_) return;
+    RowList rows;
+    for (auto it = latest_.lower_bound(first); it != latest_.end() && it->first < last; ++it) {
+      if (IsRotten(it->first)) {
+        ++counters_.corrupt_reads;
+        return done(Fail(ErrorCode::kCorruption, "simulated bit rot"));
+      }
+      if (rows.size() == rows_max) break;
+      rows.push_back(*it);
+    }
+    done(std::move(rows));
+  });
+}
+
+const Row* SimStorage::Latest(const RowKey& key) const {
+  if (IsRotten(key)) return nullptr;
+  const auto it = latest_.find(key);
+  return it == latest_.end() ? nullptr : &it->second;
+}
+
+// ---- writes ----------------------------------------------------------------------------------
+
+void SimStorage::Write(const RowKey& key, Row row, WriteCallback done) {
+  ++counters_.writes;
+  rotten_.erase(key);
+  latest_[key] = row;
+  PendingWrite write{key, std::move(row), std::move(done)};
+  if (acknowledges_before_sync && !failing_) {
+    events_.After(1, [life = life_, this, early = std::exchange(write.done, nullptr)] {
+      if (life == life_) early({});
+    });
+  }
+  pending_.push_back(std::move(write));
+  last_write_due_ =
+      std::max({last_write_due_, stalled_until_,
+                events_.now() + DrawDelay(profile_.write_us_min, profile_.write_us_max)});
+  // One such event a write; each completes whichever write is next, so that a stall keeps the
+  // order.
+  events_.At(last_write_due_, [this, life = life_] {
+    if (life == life_) CompleteNextWrite();
+  });
+}
+
+void SimStorage::CompleteNextWrite() {
+  if (events_.now() < stalled_until_) {
+    events_.At(stalled_until_, [this, life = life_] {
+      if (life == life_) CompleteNextWrite();
+    });
+    return;
+  }
+  std::size_t next = 0;
+  while (next < pending_.size() && pending_[next].acknowledged) ++next;
+  if (next == pending_.size()) return;
+  if (failing_ || pending_[next].doomed) return FailPending(next);
+  PendingWrite& write = pending_[next];
+  write.acknowledged = true;
+  const WriteCallback done = std::exchange(write.done, nullptr);
+  if (on_durable) on_durable(write.key, write.row);
+  if (profile_.sync) {
+    durable_[write.key] = write.row;
+    pending_.pop_front();
+  } else if (!interval_running_) {
+    interval_running_ = true;
+    events_.After(profile_.sync_interval_us, [this, life = life_] {
+      if (life == life_) SyncInterval();
+    });
+  }
+  if (done) done({});
+}
+
+void SimStorage::FailPending(std::size_t index) {
+  ++counters_.write_errors;
+  PendingWrite write = std::move(pending_[index]);
+  pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(index));
+  const WriteCallback done = std::exchange(write.done, nullptr);
+  RestoreLatest(write.key);
+  failed_.push_back(std::move(write));
+  if (done) done(Fail(ErrorCode::kIoError, "simulated write error"));
+}
+
+void SimStorage::RestoreLatest(const RowKey& key) {
+  for (auto it = pending_.rbegin(); it != pending_.rend(); ++it) {
+    if (it->key == key) {
+      latest_[key] = it->row;
+      return;
+    }
+  }
+  const auto durable = durable_.find(key);
+  if (durable == durable_.end()) {
+    latest_.erase(key);
+  } else {
+    latest_[key] = durable->second;
+  }
+}
+
+void SimStorage::SyncInterval() {
+  interval_running_ = false;
+  while (!pending_.empty() && pending_.front().acknowledged) {
+    durable_[pending_.front().key] = std::move(pending_.front().row);
+    pending_.pop_front();
+  }
+}
+
+// ---- faults ----------------------------------------------------------------------------------
+
+void SimStorage::Recover() {
+  if (!failing_) return;
+  failing_ = false;
+  for (PendingWrite& write : pending_) write.doomed = !write.acknowledged;
+  failed_.clear();  // the log that held them is not used any more
+}
+
+bool SimStorage::Rot(const RowKey& key) {
+  if (Latest(key) == nullptr) return false;
+  rotten_.insert(key);
+  return true;
+}
+
+void SimStorage::Keep(const PendingWrite& write) {
+  durable_[write.key] = write.row;
+  if (!write.acknowledged && on_durable) on_durable(write.key, write.row);
+}
+
+void SimStorage::ReplayFailedWrites() {
+  if (!failed_.empty() && prng_.Chance(500'000)) {
+    const std::size_t count = 1 + prng_.Below(failed_.size());
+    for (std::size_t i = 0; i < count; ++i) Keep(failed_[i]);
+    counters_.reappeared_writes += count;
+  }
+  failed_.clear();
+}
+
+SimStorage::RowList SimStorage::Crash(CrashKind kind) {
+  ++life_;
+  std::size_t kept = 0;
+  if (kind == CrashKind::kProcess) {
+    while (kept < pending_.size() && pending_[kept].acknowledged) ++kept;
+  }
+  kept += prng_.Below(pending_.size() - kept + 1);
+  for (std::size_t i = 0; i < kept; ++i) Keep(pending_[i]);
+  RowList lost;
+  for (std::size_t i = kept; i < pending_.size(); ++i) {
+    ++counters_.lost_writes;
+    if (!pending_[i].acknowledged) continue;
+    ++counters_.lost_acknowledged;
+    lost.emplace_back(pending_[i].key, pending_[i].row);
+  }
+  pending_.clear();
+  ReplayFailedWrites();
+  latest_ = durable_;
+  failing_ = false;
+  interval_running_ = false;
+  stalled_until_ = 0;
+  last_write_due_ = 0;
+  return lost;
+}
+
+void SimStorage::Close() {
+  ++life_;
+  for (const PendingWrite& write : pending_) {
+    if (write.acknowledged || !failing_) Keep(write);
+  }
+  pending_.clear();
+  ReplayFailedWrites();
+  latest_ = durable_;
+  failing_ = false;
+  interval_running_ = false;
+  stalled_until_ = 0;
+  last_write_due_ = 0;
+}
+
+SimStorage::RowList SimStorage::Wipe() {
+  RowList rows(latest_.begin(), latest_.end());
+  latest_.clear();
+  durable_.clear();
+  rotten_.clear();
+  return rows;
+}
+
+void SimStorage::Calm() {
+  Recover();
+  stalled_until_ = 0;
+  read_errors_per_million_ = 0;
+  profile_.slow_per_million = 0;
+}
+
+}  // namespace gyre::sim

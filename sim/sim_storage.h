@@ -1,0 +1,136 @@
+// One node's disk, seen through what engine.h promises: reads see every write asked for before,
+// writes complete in order and only when as durable as configured, after a failed write all later
+// ones fail until recovery, damaged rows are errors and never served.
+// What a crash may do: power loss forgets what was not synced but for a prefix that happened to be
+// written; a killed process leaves at least what was acknowledged; a failed write may turn up again
+// when the log is replayed.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/prng.h"
+#include "base/result.h"
+#include "core/causality/record.h"
+#include "core/key.h"
+#include "sim/event_queue.h"
+
+namespace gyre::sim {
+
+struct StorageProfile {
+  bool sync = true;  // false: acknowledged from memory, synced every sync_interval_us
+  std::int64_t sync_interval_us = 1'000'000;
+  std::uint64_t cached_reads_per_million = 700'000;  // answered without delay
+  std::int64_t read_us_max = 2'000;
+  std::int64_t write_us_min = 200;
+  std::int64_t write_us_max = 3'000;
+  std::uint64_t slow_per_million = 2'000;  // an operation that takes up to slow_us_max
+  std::int64_t slow_us_max = 300'000;
+};
+
+struct StorageCounters {
+  std::uint64_t reads = 0, writes = 0, scans = 0;
+  std::uint64_t read_errors = 0, corrupt_reads = 0, write_errors = 0;
+  std::uint64_t lost_writes = 0;        // asked for, and gone in a crash
+  std::uint64_t lost_acknowledged = 0;  // of them: acknowledged (interval durability only)
+  std::uint64_t reappeared_writes = 0;  // failed, and found again after a crash
+};
+
+enum class CrashKind { kProcess, kPower };
+
+class SimStorage {
+ public:
+  using ReadCallback = std::function<void(Result<std::optional<Row>>)>;
+  using WriteCallback = std::function<void(Status)>;
+  using RowList = std::vector<std::pair<RowKey, Row>>;
+  using ScanCallback = std::function<void(Result<RowList>)>;
+
+  SimStorage(EventQueue& events, std::uint64_t seed, const StorageProfile& profile);
+
+  // Callbacks come later, never from within the call, and never after a crash.
+  void Read(const RowKey& key, ReadCallback done);
+  void Write(const RowKey& key, Row row, WriteCallback done);
+  // Every row with first <= key < last, in order, at most `rows_max`.
+  void Scan(const RowKey& first, const RowKey& last, std::size_t rows_max, ScanCallback done);
+
+  // ---- faults ----
+  // Nothing completes before this time.
+  void StallUntil(std::int64_t time) { stalled_until_ = std::max(stalled_until_, time); }
+  void SetReadErrors(std::uint64_t per_million) { read_errors_per_million_ = per_million; }
+  // The next write fails, and all after it until Recover.
+  void FailWrites() { failing_ = true; }
+  void Recover();
+  bool failing() const { return failing_; }
+  // Reads of the row give kCorruption until it is written again. False if there is none.
+  bool Rot(const RowKey& key);
+  bool IsRotten(const RowKey& key) const { return rotten_.contains(key); }
+  // Everything under way is gone. Rows that had been acknowledged and are not there any more.
+  RowList Crash(CrashKind kind);
+  // A clean stop: everything asked for becomes durable.
+  void Close();
+  // An empty disk. Returns the rows that were there.
+  RowList Wipe();
+  // No errors, no stalls; rot stays.
+  void Calm();
+
+  // ---- for checkers ----
+  // Called when a row has become as durable as configured, just before the acknowledgement.
+  std::function<void(const RowKey&, const Row&)> on_durable;
+  // What a read would see; null if absent or rotten.
+  const Row* Latest(const RowKey& key) const;
+  // What power loss would leave; null if absent or rotten.
+  const Row* Durable(const RowKey& key) const {
+    const auto it = durable_.find(key);
+    return it == durable_.end() || IsRotten(key) ? nullptr : &it->second;
+  }
+  const std::map<RowKey, Row>& rows() const { return latest_; }
+  std::size_t writes_under_way() const { return pending_.size(); }
+  const StorageCounters& counters() const { return counters_; }
+  StorageProfile& profile() { return profile_; }
+
+  // Planted bug: acknowledges before the sync.
+  bool acknowledges_before_sync = false;
+
+ private:
+  struct PendingWrite {
+    RowKey key;
+    Row row;
+    WriteCallback done;
+    bool acknowledged = false;
+    bool doomed = false;  // queued behind a write that failed
+  };
+
+  std::int64_t DrawDelay(std::int64_t low, std::int64_t high);
+  void FinishRead(const RowKey& key, bool snapshot, std::optional<Row> row,
+                  const ReadCallback& done);
+  void CompleteNextWrite();
+  void FailPending(std::size_t index);
+  void SyncInterval();
+  void Keep(const PendingWrite& write);
+  void RestoreLatest(const RowKey& key);
+  void ReplayFailedWrites();
+
+  EventQueue& events_;
+  Prng prng_;
+  StorageProfile profile_;
+  std::map<RowKey, Row> latest_;      // with everything asked for
+  std::map<RowKey, Row> durable_;     // what power loss leaves
+  std::deque<PendingWrite> pending_;  // in order; the acknowledged ones come first
+  std::vector<PendingWrite> failed_;  // may turn up again after a crash
+  std::set<RowKey> rotten_;
+  std::uint64_t life_ = 0;
+  std::int64_t stalled_until_ = 0;
+  std::int64_t last_write_due_ = 0;
+  std::uint64_t read_errors_per_million_ = 0;
+  bool failing_ = false;
+  bool interval_running_ = false;
+  StorageCounters counters_;
+};
+
+}  // namespace gyre::sim

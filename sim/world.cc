@@ -1,0 +1,414 @@
+#include "sim/world.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace gyre::sim {
+namespace {
+
+constexpr WallTime kWorldBegins{1'790'000'000'000};
+
+std::vector<RowKey> MakeKeys(const WorldSpec& spec, const ClusterView& view) {
+  std::vector<RowKey> keys;
+  for (int i = 0; i < spec.keys; ++i) {
+    const KeyspaceConfig& keyspace =
+        spec.keyspaces[static_cast<std::size_t>(i) % spec.keyspaces.size()];
+    const std::string name = "key-" + std::to_string(i);
+    keys.push_back({KeyspaceIdOf(keyspace.name), view.ring.TokenOf(name), Bytes(name)});
+  }
+  return keys;
+}
+
+SimClock DrawClock(Prng& prng, bool differ) {
+  if (!differ) return SimClock(kWorldBegins, 1'000'000);
+  const std::int64_t rate = 1'000'000 + prng.Between(-1'000, 1'000);
+  std::int64_t offset_ms = prng.Between(-50, 50);
+  if (prng.Chance(200'000)) offset_ms = prng.Between(-3'600'000, 3'600'000);
+  return SimClock(WallTime{kWorldBegins.ms + offset_ms}, rate);
+}
+
+}  // namespace
+
+World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
+    : spec_(spec),
+      plant_(plant == nullptr ? std::make_unique<PlantedBug>() : plant->make()),
+      prng_(spec.seed * 2 + 1) {
+  world_.events = &events_;
+  world_.trace = &trace_;
+  world_.plant = plant_.get();
+  world_.view = MakeView(spec_);
+  world_.config = spec_.config;
+  world_.print = print;
+  judge_ = std::make_unique<Judge>(world_.view, spec_.config, MakeKeys(spec_, *world_.view));
+  world_.judge = judge_.get();
+  const int nodes = static_cast<int>(spec_.members.size());
+  network_ = std::make_unique<Network>(events_, prng_.Next(), nodes, spec_.network,
+                                       [this](int from, int to, const Bytes& frame, Fate fate) {
+                                         node(to).OnFrame(from, frame, fate);
+                                       });
+  world_.network = network_.get();
+  world_.answer = [this](const Witness& witness, ClientId client, ClientResult result) {
+    OnAnswer(witness, client, std::move(result));
+  };
+  for (int i = 0; i < nodes; ++i) {
+    const NodeId id = spec_.members[static_cast<std::size_t>(i)].id;
+    world_.node_of[id] = i;
+    nodes_.push_back(std::make_unique<SimNode>(
+        world_, i, id, spec_.shard_counts[static_cast<std::size_t>(i)], prng_.Next(), spec_.storage,
+        DrawClock(prng_, spec_.clocks_differ)));
+  }
+  links_.resize(nodes_.size() * nodes_.size());
+}
+
+void World::Note(const std::string& what) {
+  trace_.Event(events_.now(), std::string_view(what));
+  Print(what);
+}
+
+void World::Print(const std::string& what) const {
+  if (world_.print) {
+    std::printf("%12.6f  %s\n", static_cast<double>(events_.now()) / 1e6, what.c_str());
+  }
+}
+
+int World::FindNode(std::string_view name) const {
+  for (std::size_t i = 0; i < spec_.members.size(); ++i) {
+    if (spec_.members[i].name == name) return static_cast<int>(i);
+  }
+  GYRE_CHECK(false);
+  return -1;
+}
+
+std::vector<const SimStorage*> World::storages() const {
+  std::vector<const SimStorage*> storages;
+  for (const auto& node : nodes_) storages.push_back(&node->storage());
+  return storages;
+}
+
+// ---- links -------------------------------------------------------------------------------------
+
+void World::TellDown(int a, int b, std::int64_t delay) {
+  const std::uint64_t generation = link(a, b).generation;
+  events_.After(delay, [this, a, b, generation] {
+    LinkState& state = link(a, b);
+    if (state.generation != generation || !state.told_up || !node(a).up()) return;
+    state.told_up = false;
+    Note("node " + std::to_string(a) + " hears that " + std::to_string(b) + " is down");
+    node(a).OnPeer(node(b).id(), false);
+  });
+}
+
+// A link comes up at both ends, or not at all.
+void World::TellUp(int a, int b, std::int64_t delay) {
+  events_.After(delay, [this, a, b] {
+    if (!node(a).up() || !node(b).up()) return;
+    if (network_->IsCut(a, b) || network_->IsCut(b, a)) return;
+    for (const auto& [self, peer] : {std::pair(a, b), std::pair(b, a)}) {
+      LinkState& state = link(self, peer);
+      ++state.generation;
+      // The old connection is known to be gone before there is a new one.
+      if (state.told_up) node(self).OnPeer(node(peer).id(), false);
+      state.told_up = true;
+      node(self).OnPeer(node(peer).id(), true);
+    }
+  });
+}
+
+void World::CutLink(int from, int to, bool noticed) {
+  network_->Cut(from, to);
+  if (!noticed) return;
+  TellDown(from, to, prng_.Between(1'000, 300'000));
+  TellDown(to, from, prng_.Between(1'000, 300'000));
+}
+
+void World::UncutLink(int from, int to) {
+  network_->Uncut(from, to);
+  if (network_->IsCut(from, to) || network_->IsCut(to, from)) return;
+  if (!link(from, to).told_up || !link(to, from).told_up || prng_.Chance(300'000)) {
+    TellUp(from, to, prng_.Between(1'000, 50'000));
+  }
+}
+
+void World::FlapLink(int a, int b) {
+  TellDown(a, b, prng_.Between(0, 1'000));
+  TellDown(b, a, prng_.Between(0, 20'000));
+  TellUp(a, b, prng_.Between(20'001, 100'000));
+}
+
+// ---- nodes -------------------------------------------------------------------------------------
+
+void World::StartAll() {
+  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) StartNode(i);
+}
+
+void World::StartNode(int index) {
+  if (node(index).up()) return;
+  Note("node " + std::to_string(index) + " starts");
+  node(index).Start();
+  for (int peer = 0; peer < static_cast<int>(nodes_.size()); ++peer) {
+    if (peer == index) continue;
+    link(index, peer).told_up = false;
+    ++link(index, peer).generation;
+    if (node(peer).up()) TellUp(index, peer, prng_.Between(100, 20'000));
+  }
+}
+
+void World::BreakRequests(int index) {
+  for (int peer = 0; peer < static_cast<int>(nodes_.size()); ++peer) {
+    if (peer != index) {
+      TellDown(peer, index,
+               prng_.Chance(800'000) ? prng_.Between(0, 5'000) : prng_.Between(0, 500'000));
+    }
+  }
+  for (auto it = pending_.begin(); it != pending_.end();) {
+    const auto here = it++;
+    if (here->second.op.node != index || here->second.op.outcome != OpOutcome::kPending) continue;
+    judge_->OnNoAnswer(here->second.op);
+    EndOp(here, nullptr);
+    it = pending_.begin();  // the callback may have changed the table
+  }
+}
+
+void World::CrashNode(int index, CrashKind kind) {
+  Note("node " + std::to_string(index) +
+       (kind == CrashKind::kPower ? " loses power" : " is killed"));
+  const SimStorage::RowList lost = node(index).Crash(kind);
+  for (const auto& [key, row] : lost) judge_->OnLoss(key, row, storages());
+  network_->DropUndelivered(index, prng_.Chance(500'000) ? 0 : prng_.Below(1'000'001));
+  BreakRequests(index);
+}
+
+void World::StopNode(int index) {
+  Note("node " + std::to_string(index) + " stops");
+  node(index).StopCleanly();
+  BreakRequests(index);
+}
+
+void World::WipeNode(int index) {
+  Note("node " + std::to_string(index) + " loses its disk");
+  const SimStorage::RowList lost = node(index).WipeDisk();
+  for (const auto& [key, row] : lost) judge_->OnLoss(key, row, storages());
+}
+
+bool World::RotRow(int index, const RowKey& key) {
+  SimStorage& storage = node(index).storage();
+  const Row* row = storage.Latest(key);
+  if (row == nullptr) return false;
+  const bool elsewhere = std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
+    return &other->storage() != &storage && other->storage().Durable(key) != nullptr;
+  });
+  if (!elsewhere) return false;
+  const Row lost = *row;
+  storage.Rot(key);
+  judge_->OnLoss(key, lost, storages());
+  return true;
+}
+
+void World::EndFaults() {
+  Note("faults end");
+  network_->Calm();
+  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {
+    node(i).storage().Calm();
+    if (node(i).up()) CrashNode(i, CrashKind::kProcess);
+  }
+  StartAll();
+  RunFor(100'000);
+}
+
+// ---- clients -----------------------------------------------------------------------------------
+
+bool World::Submit(Op op, ClientRequest request, AnswerCallback done) {
+  SimNode& target = node(op.node);
+  if (!target.up()) {
+    ++totals_.refused_connections;
+    return false;
+  }
+  op.id = next_op_++;
+  op.start = events_.now();
+  op.local_start = target.LocalNow().instant;
+  op.node_pauses = target.paused() ? UINT64_MAX : target.pauses();
+  judge_->OnOpStart(op);
+  const std::uint64_t id = op.id;
+  const int read_needed = op.read_needed;
+  if (const auto* scan = std::get_if<ScanRequest>(&request)) scans_[id] = *scan;
+  Duration timeout = std::visit([](const auto& r) { return r.options.timeout; }, request);
+  if (timeout.us == 0) timeout = spec_.config.request_timeout;
+  op.timeout = timeout;
+  const int index = op.node;
+  pending_.emplace(id, PendingOp{std::move(op), std::move(done)});
+  GiveUpLater(id, 2 * timeout.us + 300'000);
+  events_.After(prng_.Between(10, 300),
+                [this, id, index, read_needed, life = target.life(), request = std::move(request)] {
+                  if (node(index).life() != life || !pending_.contains(id)) return;
+                  node(index).OnRequest(ClientId(id), request, read_needed);
+                });
+  return true;
+}
+
+// A client waits well past the timeout that it asked for. A node that was awake all the time and
+// has not answered by then has broken its word.
+void World::GiveUpLater(std::uint64_t id, std::int64_t delay) {
+  events_.After(delay, [this, id] {
+    const auto place = pending_.find(id);
+    if (place == pending_.end() || place->second.op.outcome != OpOutcome::kPending) return;
+    Op& op = place->second.op;
+    SimNode& asked = node(op.node);
+    const Duration waited = asked.LocalNow().instant - op.local_start;
+    const bool awake = !asked.paused() && asked.pauses() == op.node_pauses;
+    constexpr Duration kSlack = Duration::Millis(50);
+    if (awake && waited < op.timeout + kSlack) return GiveUpLater(id, op.timeout.us + 100'000);
+    if (awake) {
+      judge_->Report(Checker::kBounds, std::string(OpKindName(op.kind)) + " " + std::to_string(id) +
+                                           " was not answered in " + std::to_string(waited.ms()) +
+                                           " ms, its timeout was " +
+                                           std::to_string(op.timeout.ms()) + " ms");
+    }
+    judge_->OnNoAnswer(op);
+    EndOp(place, nullptr);
+  });
+}
+
+void World::EndOp(std::map<std::uint64_t, PendingOp>::iterator place, const ClientResult* result) {
+  PendingOp ended = std::move(place->second);
+  pending_.erase(place);
+  scans_.erase(ended.op.id);
+  ended.op.end = events_.now();
+  ++totals_.ops[{ended.op.kind, ended.op.outcome}];
+  if (ended.op.error) ++totals_.errors[*ended.op.error];
+  if (world_.print) {
+    constexpr std::string_view kOutcomes[] = {"pending", "ok", "refused", "unknown"};
+    Print(std::string(OpKindName(ended.op.kind)) + " " + std::to_string(ended.op.id) + " of key " +
+          std::to_string(ended.op.key) + " at node " + std::to_string(ended.op.node) + ": " +
+          std::string(kOutcomes[static_cast<int>(ended.op.outcome)]) +
+          (result == nullptr ? " (no answer)"
+                             : (*result ? "" : " (" + result->error().message + ")")));
+  }
+  ended.done(ended.op, result);
+}
+
+void World::OnAnswer(const Witness& witness, ClientId client, ClientResult result) {
+  judge_->SetTime(events_.now());
+  const auto place = pending_.find(client.value);
+  if (place == pending_.end()) return;  // the client has given up
+  Op& op = place->second.op;
+  judge_->OnAnswer(witness, op, result);
+  if (result && std::holds_alternative<ScanOutcome>(*result)) {
+    CheckScan(op, scans_[op.id], std::get<ScanOutcome>(*result));
+  }
+  // The client acts on it after the node's handler has returned.
+  if (world_.print && result) {
+    if (const auto* get = std::get_if<GetOutcome>(&*result)) Print("  " + ToString(get->record));
+  }
+  // It stays in the table until then, so that a second answer is seen as one.
+  auto shared = std::make_shared<ClientResult>(std::move(result));
+  events_.At(events_.now(), [this, id = client.value, shared] {
+    const auto still = pending_.find(id);
+    if (still != pending_.end()) EndOp(still, shared.get());
+  });
+}
+
+void World::CheckScan(const Op& /*op*/, const ScanRequest& request, const ScanOutcome& outcome) {
+  if (outcome.keys.size() > request.limit) {
+    judge_->Report(Checker::kBounds, "a page of a scan is longer than its limit");
+  }
+  for (const ScannedKey& key : outcome.keys) {
+    const auto& keys = judge_->keys();
+    const bool known = std::any_of(keys.begin(), keys.end(), [&](const RowKey& k) {
+      return k.key == key.key && k.keyspace == request.keyspace &&
+             view().ring.PartitionOf(k.token) == request.partition;
+    });
+    if (!known) {
+      judge_->Report(Checker::kInvented, "a scan shows a key that is not of its partition");
+    }
+  }
+}
+
+void World::RunUntilAnswered() {
+  while (!pending_.empty() && events_.RunNext()) judge_->SetTime(events_.now());
+}
+
+// ---- the end -----------------------------------------------------------------------------------
+
+bool World::AllEqual() const {
+  for (std::size_t key = 0; key < judge_->keys().size(); ++key) {
+    if (!judge_->OwnersEqual(key, storages())) return false;
+  }
+  return true;
+}
+
+void World::ReadEveryKey(QuorumSpec read, int round) {
+  for (std::size_t key = 0; key < judge_->keys().size(); ++key) {
+    Op op;
+    op.kind = OpKind::kGet;
+    op.key = key;
+    op.reads = true;
+    op.node = static_cast<int>((key + static_cast<std::size_t>(round)) % nodes_.size());
+    const KeyspaceConfig* keyspace = view().FindKeyspace(judge_->keys()[key].keyspace);
+    const int copies = std::min(keyspace->replicas, static_cast<int>(nodes_.size()));
+    op.read_needed = *read.Resolve(keyspace->replicas, copies);
+    GetRequest get{judge_->keys()[key], {read, std::nullopt, Duration::Seconds(5)}};
+    Submit(op, get, [](const Op&, const ClientResult*) {});
+  }
+  RunUntilAnswered();
+  RunFor(4 * spec_.config.straggler_timeout.us + 500'000);
+}
+
+int World::HealAndCheck() {
+  RunUntilAnswered();
+  EndFaults();
+  constexpr int kRoundsMax = 6;
+  int round = 0;
+  bool equal = false;
+  while (round < kRoundsMax && !equal) {
+    ++round;
+    // With R=1 a damaged copy does not stand in the way of the repair.
+    ReadEveryKey(QuorumSpec::One(), round);
+    ReadEveryKey(QuorumSpec::All(), round);
+    equal = AllEqual();
+  }
+  for (std::size_t key = 0; key < judge_->keys().size(); ++key) {
+    if (judge_->OwnersEqual(key, storages())) continue;
+    std::string text = "after " + std::to_string(round) + " rounds of reads key " +
+                       std::to_string(key) + " differs:";
+    for (const auto& node : nodes_) {
+      const Row* row = node->storage().Latest(judge_->keys()[key]);
+      text += "\n      node " + std::to_string(node->index()) + ": ";
+      if (row == nullptr) {
+        text += node->storage().IsRotten(judge_->keys()[key]) ? "damaged" : "nothing";
+      } else if (const Result<Record> record = Record::Decode(row->record)) {
+        text += ToString(*record);
+      }
+    }
+    judge_->Report(Checker::kConvergence, text);
+  }
+  // Once more: what is equal stays as it is, and every node gives it.
+  std::uint64_t writes = 0;
+  for (const auto& node : nodes_) writes += node->storage().counters().writes;
+  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) ReadEveryKey(QuorumSpec::Quorum(), i);
+  for (const auto& node : nodes_) writes -= node->storage().counters().writes;
+  if (equal && writes != 0) {
+    judge_->Report(Checker::kConvergence, "reads go on writing though the owners are equal");
+  }
+  for (std::size_t key = 0; key < judge_->keys().size(); ++key) {
+    judge_->CheckFinal(key, storages());
+  }
+  CheckQuiet();
+  return round;
+}
+
+void World::CheckQuiet() {
+  RunFor(200'000'000);
+  for (const auto& node : nodes_) {
+    if (node->requests_in_flight() > 0) {
+      judge_->Report(Checker::kBounds, "node " + std::to_string(node->index()) + " still has " +
+                                           std::to_string(node->requests_in_flight()) +
+                                           " requests in flight when all is quiet");
+    }
+  }
+  if (events_.RunNext()) {
+    judge_->Report(Checker::kBounds, "something still happens when all is quiet");
+  }
+}
+
+}  // namespace gyre::sim

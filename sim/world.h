@@ -1,0 +1,126 @@
+// The simulated world: nodes, links, disks, clocks, faults, clients and the judge, all driven by
+// one queue of events and one seed. Tests script it; the runner lets Workload and Faults drive it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/event_queue.h"
+#include "sim/faults.h"
+#include "sim/judge.h"
+#include "sim/network.h"
+#include "sim/planted_bugs.h"
+#include "sim/sim_node.h"
+#include "sim/trace.h"
+#include "sim/world_spec.h"
+
+namespace gyre::sim {
+
+class World {
+ public:
+  // Null: no answer came (the node died, or the client gave up).
+  using AnswerCallback = std::function<void(const Op&, const ClientResult*)>;
+
+  // `plant`: null for an honest world.
+  World(const WorldSpec& spec, const PlantInfo* plant, bool print);
+
+  // ---- nodes and links ----
+  void StartAll();
+  void StartNode(int node);
+  void StopNode(int node);
+  void CrashNode(int node, CrashKind kind);
+  // REQUIRES: down.
+  void WipeNode(int node);
+  // Damages a row of which another owner has a good copy; false if there is none.
+  bool RotRow(int node, const RowKey& key);
+  // `noticed`: both ends learn of it after a while. Cuts add up.
+  void CutLink(int from, int to, bool noticed);
+  void UncutLink(int from, int to);
+  void FlapLink(int a, int b);
+  // No more faults from here on: calm links and disks, every node restarted, all links up.
+  void EndFaults();
+
+  // ---- clients ----
+  // Sends a request to op.node; the answer comes later, through `done`. False if nobody listens
+  // there. REQUIRES: kind, key, write, reads, node of `op` are set.
+  bool Submit(Op op, ClientRequest request, AnswerCallback done);
+  std::size_t pending() const { return pending_.size(); }
+
+  // ---- running ----
+  void RunUntil(std::int64_t time) { events_.RunUntil(time); }
+  void RunFor(std::int64_t us) { events_.RunUntil(events_.now() + us); }
+  // Until no client waits for an answer.
+  void RunUntilAnswered();
+
+  // Reads every key until the owners' copies are equal and stay so, then asks the judge for the
+  // last word. Returns the rounds it took.
+  int HealAndCheck();
+
+  const WorldSpec& spec() const { return spec_; }
+  EventQueue& events() { return events_; }
+  Network& network() { return *network_; }
+  Judge& judge() { return *judge_; }
+  Trace& trace() { return trace_; }
+  SimNode& node(int index) { return *nodes_[static_cast<std::size_t>(index)]; }
+  std::size_t node_count() const { return nodes_.size(); }
+  const ClusterView& view() const { return *world_.view; }
+  // The node of this name, for scripts.
+  int FindNode(std::string_view name) const;
+  std::vector<const SimStorage*> storages() const;
+  // Into the trace, and printed if asked for.
+  void Note(const std::string& what);
+
+  struct Totals {
+    std::map<std::pair<OpKind, OpOutcome>, std::uint64_t> ops;
+    std::map<ErrorCode, std::uint64_t> errors;
+    std::uint64_t refused_connections = 0;
+  };
+  const Totals& totals() const { return totals_; }
+
+ private:
+  struct PendingOp {
+    Op op;
+    AnswerCallback done;
+  };
+  struct LinkState {
+    bool told_up = false;
+    std::uint64_t generation = 0;  // rises when it comes up: what was to be told before is stale
+  };
+
+  void OnAnswer(const Witness& witness, ClientId client, ClientResult result);
+  void GiveUpLater(std::uint64_t id, std::int64_t delay);
+  void EndOp(std::map<std::uint64_t, PendingOp>::iterator place, const ClientResult* result);
+  void TellDown(int node, int peer, std::int64_t delay);
+  void TellUp(int a, int b, std::int64_t delay);
+  LinkState& link(int node, int peer) {
+    return links_[static_cast<std::size_t>(node) * nodes_.size() + static_cast<std::size_t>(peer)];
+  }
+  void BreakRequests(int node);
+  void ReadEveryKey(QuorumSpec read, int round);
+  bool AllEqual() const;
+  void CheckQuiet();
+  void Print(const std::string& what) const;
+  void CheckScan(const Op& op, const ScanRequest& request, const ScanOutcome& outcome);
+
+  WorldSpec spec_;
+  std::unique_ptr<PlantedBug> plant_;
+  Prng prng_;
+  EventQueue events_;
+  Trace trace_;
+  Surroundings world_;
+  std::unique_ptr<Judge> judge_;
+  std::unique_ptr<Network> network_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::vector<LinkState> links_;
+  std::map<std::uint64_t, PendingOp> pending_;
+  std::map<std::uint64_t, ScanRequest> scans_;
+  std::uint64_t next_op_ = 1;
+  Totals totals_;
+};
+
+}  // namespace gyre::sim

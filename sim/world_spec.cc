@@ -1,0 +1,191 @@
+#include "sim/world_spec.h"
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+#include <utility>
+
+#include "base/check.h"
+#include "base/prng.h"
+#include "core/ring/claim.h"
+
+namespace gyre::sim {
+namespace {
+
+std::string NodeName(int index) { return "node-" + std::string(1, static_cast<char>('a' + index)); }
+
+QuorumSpec DrawQuorum(Prng& prng, int replicas) {
+  switch (prng.Below(8)) {
+    case 0:
+      return QuorumSpec::One();
+    case 1:
+      return QuorumSpec::All();
+    case 2:
+      return QuorumSpec::Number(static_cast<std::uint8_t>(prng.Between(1, replicas)));
+    default:
+      return QuorumSpec::Quorum();
+  }
+}
+
+KeyspaceConfig DrawKeyspace(Prng& prng, const std::string& name, int replicas) {
+  KeyspaceConfig keyspace;
+  keyspace.name = name;
+  keyspace.replicas = replicas;
+  keyspace.read_quorum = DrawQuorum(prng, replicas);
+  keyspace.write_quorum = DrawQuorum(prng, replicas);
+  return keyspace;
+}
+
+// Near the low end as often as near the high one.
+std::int64_t DrawScaled(Prng& prng, std::int64_t low, std::int64_t high) {
+  const int doublings = std::bit_width(static_cast<std::uint64_t>(high / low));
+  const std::int64_t base = low << prng.Below(static_cast<std::uint64_t>(doublings) + 1);
+  return std::clamp(prng.Between(base / 2, base), low, high);
+}
+
+CoreConfig DrawConfig(Prng& prng) {
+  CoreConfig config;
+  config.siblings_max = static_cast<std::size_t>(DrawScaled(prng, 20, 1'000));
+  config.clock_entries_max = static_cast<std::size_t>(prng.Between(4, 16));
+  config.clock_entry_age_safe =
+      Duration::Micros(DrawScaled(prng, 1'000'000, std::int64_t{24} * 3600 * 1'000'000));
+  config.request_timeout = Duration::Micros(DrawScaled(prng, 50'000, 2'000'000));
+  config.straggler_timeout = Duration::Micros(DrawScaled(prng, 10'000, 500'000));
+  config.storage_retry_after = Duration::Micros(DrawScaled(prng, 10'000, 1'000'000));
+  config.requests_in_flight_max = static_cast<std::size_t>(DrawScaled(prng, 100, 20'000));
+  config.waiters_per_key_max = static_cast<std::size_t>(DrawScaled(prng, 50, 10'000));
+  config.hybrid_clock_lead_max = Duration::Micros(DrawScaled(prng, 100'000, 60'000'000));
+  return config;
+}
+
+NetworkProfile DrawNetwork(Prng& prng) {
+  NetworkProfile network;
+  network.latency_us_min = prng.Between(20, 500);
+  network.latency_us_mean = prng.Between(50, 3'000);
+  network.spike_per_million = prng.Below(5'000);
+  network.spike_us_max = prng.Between(5'000, 1'000'000);
+  network.in_order = prng.Chance(300'000);
+  if (!network.in_order) {
+    if (prng.Chance(600'000)) network.lost_per_million = prng.Below(30'000);
+    if (prng.Chance(500'000)) network.doubled_per_million = prng.Below(30'000);
+  }
+  if (prng.Chance(300'000)) network.flipped_per_million = prng.Below(3'000);
+  return network;
+}
+
+StorageProfile DrawStorage(Prng& prng) {
+  StorageProfile storage;
+  storage.sync = !prng.Chance(150'000);
+  storage.sync_interval_us = 1'000'000;
+  storage.cached_reads_per_million = prng.Below(1'000'001);
+  storage.read_us_max = prng.Between(50, 5'000);
+  storage.write_us_min = prng.Between(1, 300);
+  storage.write_us_max = storage.write_us_min + prng.Between(50, 8'000);
+  storage.slow_per_million = prng.Below(5'000);
+  storage.slow_us_max = prng.Between(10'000, 500'000);
+  return storage;
+}
+
+}  // namespace
+
+WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
+  Prng prng(seed);
+  WorldSpec spec;
+  spec.seed = seed;
+  const int nodes = options.nodes > 0 ? options.nodes : static_cast<int>(prng.Between(1, 7));
+  spec.ops = options.ops > 0 ? options.ops : static_cast<int>(prng.Between(400, 900));
+  const int zones = static_cast<int>(prng.Between(1, 4));
+  for (int i = 0; i < nodes; ++i) {
+    Member member;
+    member.name = NodeName(i);
+    member.id = NodeIdOf(member.name);
+    member.weight = prng.Chance(500'000) ? 1 : static_cast<std::uint32_t>(prng.Between(1, 4));
+    if (zones > 1) member.zone = "zone-" + std::to_string(i % zones);
+    spec.members.push_back(std::move(member));
+    spec.shard_counts.push_back(static_cast<std::uint16_t>(prng.Between(1, 3)));
+  }
+  std::sort(spec.members.begin(), spec.members.end(),
+            [](const Member& a, const Member& b) { return a.id < b.id; });
+  spec.partition_bits = static_cast<int>(prng.Between(5, 8));
+  spec.partitioner = prng.Chance(500'000) ? PartitionerKind::kMd5 : PartitionerKind::kXxh3;
+  // N = 3 of as many nodes as often as everything else together.
+  const int replicas = prng.Chance(500'000) ? 3 : static_cast<int>(prng.Between(1, 5));
+  spec.keyspaces.push_back(DrawKeyspace(prng, "default", replicas));
+  if (prng.Chance(300'000)) {
+    spec.keyspaces.push_back(DrawKeyspace(prng, "other", static_cast<int>(prng.Between(1, 5))));
+  }
+  spec.config = DrawConfig(prng);
+  spec.network = DrawNetwork(prng);
+  spec.storage = DrawStorage(prng);
+  spec.sessions = static_cast<int>(prng.Between(2, 10));
+  spec.keys = static_cast<int>(prng.Between(1, 12));
+  spec.think_us_mean = prng.Between(1'000, 60'000);
+  // One in twenty runs without faults: what breaks there breaks always.
+  spec.faults = prng.Chance(50'000) ? 0 : static_cast<int>(prng.Between(30, 70));
+  spec.wipes_disks = prng.Chance(200'000);
+  spec.rots = prng.Chance(300'000);
+  spec.clocks_differ = prng.Chance(800'000);
+  return spec;
+}
+
+WorldSpec QuietSpec(int nodes, int replicas, QuorumSpec read, QuorumSpec write) {
+  WorldSpec spec;
+  for (int i = 0; i < nodes; ++i) {
+    Member member;
+    member.name = NodeName(i);
+    member.id = NodeIdOf(member.name);
+    spec.members.push_back(std::move(member));
+    spec.shard_counts.push_back(1);
+  }
+  std::sort(spec.members.begin(), spec.members.end(),
+            [](const Member& a, const Member& b) { return a.id < b.id; });
+  KeyspaceConfig keyspace;
+  keyspace.replicas = replicas;
+  keyspace.read_quorum = read;
+  keyspace.write_quorum = write;
+  spec.keyspaces = {keyspace};
+  spec.network.spike_per_million = 0;
+  spec.network.in_order = true;
+  spec.storage.slow_per_million = 0;
+  spec.keys = 1;
+  spec.faults = 0;
+  spec.clocks_differ = false;
+  return spec;
+}
+
+ClusterViewPtr MakeView(const WorldSpec& spec) {
+  ClaimOptions claim;
+  claim.partition_bits = spec.partition_bits;
+  claim.partitioner = spec.partitioner;
+  claim.replicas = 1;
+  for (const KeyspaceConfig& keyspace : spec.keyspaces) {
+    claim.replicas = std::max(claim.replicas, keyspace.replicas);
+  }
+  Result<Ring> ring = FoundRing(RingEpoch(1), spec.members, claim);
+  GYRE_CHECK(ring.has_value());
+  for (const KeyspaceConfig& keyspace : spec.keyspaces) ring->PrepareOwners(keyspace.replicas);
+  auto view = std::make_shared<ClusterView>(ClusterView{std::move(*ring), {}});
+  for (const KeyspaceConfig& keyspace : spec.keyspaces) {
+    view->keyspaces[KeyspaceIdOf(keyspace.name)] = keyspace;
+  }
+  return view;
+}
+
+std::string WorldSpec::Describe() const {
+  std::string text = std::to_string(members.size()) + " nodes with shards";
+  for (const std::uint16_t count : shard_counts) text += " " + std::to_string(count);
+  for (const KeyspaceConfig& keyspace : keyspaces) {
+    text += "; keyspace " + keyspace.name + " N=" + std::to_string(keyspace.replicas) +
+            " R=" + keyspace.read_quorum.ToString() + " W=" + keyspace.write_quorum.ToString();
+  }
+  text += "; Q=" + std::to_string(1 << partition_bits) +
+          (storage.sync ? "; durability sync" : "; durability interval");
+  text += "\n" + std::to_string(sessions) + " sessions, " + std::to_string(keys) + " keys, " +
+          std::to_string(ops) + " operations, " + std::to_string(faults) + " faults";
+  text += "; request timeout " + std::to_string(config.request_timeout.ms()) + " ms, clocks of " +
+          std::to_string(config.clock_entries_max) + " entries, siblings up to " +
+          std::to_string(config.siblings_max);
+  return text;
+}
+
+}  // namespace gyre::sim

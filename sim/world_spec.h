@@ -1,0 +1,50 @@
+// What a seed draws before anything happens: cluster, config, disks, network, load. Ranges of the
+// core's tunables stand beside them in src/core/config.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/cluster_view.h"
+#include "core/config.h"
+#include "sim/network.h"
+#include "sim/sim_storage.h"
+
+namespace gyre::sim {
+
+struct WorldSpec {
+  std::uint64_t seed = 1;
+  int ops = 600;
+  std::vector<Member> members;
+  std::vector<std::uint16_t> shard_counts;  // by node
+  int partition_bits = 4;
+  PartitionerKind partitioner = PartitionerKind::kMd5;
+  std::vector<KeyspaceConfig> keyspaces;
+  CoreConfig config;
+  NetworkProfile network;
+  StorageProfile storage;
+  int sessions = 6;
+  int keys = 8;
+  std::int64_t think_us_mean = 20'000;
+  int faults = 40;
+  bool clocks_differ = true;
+  bool wipes_disks = false;
+  bool rots = false;
+
+  // A few lines for people.
+  std::string Describe() const;
+};
+
+struct SpecOptions {
+  int nodes = 0;  // 0: drawn, 1 to 7
+  int ops = 0;    // 0: drawn
+};
+WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options);
+
+// Nodes "a", "b", ... that trust their links and disks, with equal clocks: for scripted scenarios.
+WorldSpec QuietSpec(int nodes, int replicas, QuorumSpec read, QuorumSpec write);
+
+ClusterViewPtr MakeView(const WorldSpec& spec);
+
+}  // namespace gyre::sim
