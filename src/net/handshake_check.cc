@@ -21,7 +21,9 @@ std::optional<std::string> ObjectionTo(const Handshake& theirs, const Handshake&
   if (theirs.node_id == ours.node_id) {
     return "it claims to be this node ('" + theirs.node + "'): names must differ";
   }
-  if (theirs.shard_count == 0) return "it says that it has no shards";
+  if (theirs.shard_count == 0 || theirs.shard_count > kPeerShardsMax) {
+    return "it says that it has " + std::to_string(theirs.shard_count) + " shards";
+  }
   if (theirs.ring_digest != ours.ring_digest) {
     return "its list of members, their weights or the number of partitions differs from this "
            "node's: compare the configurations";
