@@ -5,14 +5,14 @@
 // FoundRing:
 // - Each node's count is its fair share, Q * weight / total weight, rounded down or up. A share
 //   below 1 may be rounded to nothing; such a node is the last fallback of every preference list.
-// - If no node's share exceeds Q/N and there are more than N nodes, the owners of any N consecutive
-//   partitions (wrapping around) are distinct. With exactly N equal nodes so they are but for the
-//   few windows across the ring's end where N does not divide Q: nothing can be done there. A node
-//   heavier than Q/N keeps its share all the same; its extra partitions repeat it in some windows,
-//   which costs nothing but evenness, as preference lists skip nodes already listed.
-// - Zones, then regions, likewise: distinct in every window if no zone's share exceeds floor(Q/N)
-//   and no node forces otherwise; else as few windows fall short as a search of bounded work finds
-//   (RingQuality says how many must).
+// - If no node has more than floor(Q/N) partitions, the owners of any N consecutive partitions
+//   (wrapping around) are distinct. Shares just above floor(Q/N) are rounded down for that where
+//   the sum allows it. So it holds wherever no share exceeds Q/N, but for a few windows across the
+//   ring's end with N or little more equal nodes where N does not divide Q: nothing can be done
+//   there. A node heavier than Q/N keeps its share all the same; its extra partitions repeat it in
+//   some windows, which costs evenness only, as preference lists skip nodes already listed.
+// - Zones likewise, if no zone has more than floor(Q/N) partitions; regions, and zones that are
+//   too few or too heavy, as evenly as a search of bounded work finds.
 // JoinRing:
 // - Partitions move to the joiner only: its fair share, rounded down or up.
 // - Counts stay in the same bounds through any series of joins (claim_counts.h says why), except

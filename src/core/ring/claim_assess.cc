@@ -25,15 +25,18 @@ WindowViolations Violations(const std::vector<std::uint32_t>& labels, std::size_
   }
 
   // Each partition lies in `window` windows. Where all of a window should differ, a label with
-  // count c stands in at least window * c - Q windows twice; where a window should have all labels,
-  // one with count c is missing from at least Q - window * c.
+  // count c is one too many window * c - Q times or more, and up to window - 1 times in one window;
+  // where a window should have all labels, one with count c is missing from Q - window * c or more.
   std::vector<std::size_t> counts(label_count, 0);
   for (const std::uint32_t label : labels) ++counts[label];
   const auto [rarest, commonest] = std::minmax_element(counts.begin(), counts.end());
   const auto excess = [](std::size_t a, std::size_t b) {
     return static_cast<int>(a > b ? a - b : 0);
   };
-  if (label_count >= window) violations.least = excess(window * *commonest, labels.size());
+  if (label_count >= window && window > 1) {
+    const int per_window = static_cast<int>(window) - 1;
+    violations.least = (excess(window * *commonest, labels.size()) + per_window - 1) / per_window;
+  }
   if (label_count <= window) {
     violations.least = std::max(violations.least, excess(labels.size(), window * *rarest));
   }

@@ -61,10 +61,11 @@ std::vector<std::uint32_t> LayOut(const std::vector<Ring::Domain>& domains,
 // of the same grid, so that every window has all of them. What is left of each is spread evenly
 // over the remaining columns: then the next joiner's fair share is a whole one of these and its
 // part of the others, and again every window has all (see JoinLayout::TakeColumn).
-std::vector<std::uint32_t> LayOutFew(std::vector<std::uint32_t> counts, const Grid& grid) {
+std::vector<std::uint32_t> LayOutFew(const std::vector<std::uint32_t>& counts, const Grid& grid) {
   std::vector<std::uint32_t> owners(grid.partitions());
-  for (std::uint32_t& count : counts) count -= static_cast<std::uint32_t>(grid.rows());
-  std::vector<std::uint32_t> left = counts;
+  std::vector<std::uint32_t> extra = counts;
+  for (std::uint32_t& count : extra) count -= static_cast<std::uint32_t>(grid.rows());
+  std::vector<std::uint32_t> left = extra;
   grid.ForEachCell([&](std::size_t partition, std::size_t column) {
     if (column < counts.size()) {
       owners[partition] = static_cast<std::uint32_t>(column);
@@ -72,8 +73,12 @@ std::vector<std::uint32_t> LayOutFew(std::vector<std::uint32_t> counts, const Gr
     }
     std::size_t next = 0;  // of whom the greatest part is left
     for (std::size_t i = 1; i < left.size(); ++i) {
-      if (std::uint64_t{left[i]} * counts[next] > std::uint64_t{left[next]} * counts[i]) next = i;
+      if (left[next] == 0 ||
+          std::uint64_t{left[i]} * extra[next] > std::uint64_t{left[next]} * extra[i]) {
+        next = i;
+      }
     }
+    GYRE_CHECK(left[next] > 0);
     --left[next];
     owners[partition] = static_cast<std::uint32_t>(next);
   });

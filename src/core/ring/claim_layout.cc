@@ -91,7 +91,10 @@ void Uncrowd(ClaimLayout& layout, const std::vector<std::uint32_t>& group, Prng&
 void Scatter(ClaimLayout& layout, Prng& prng) {
   const std::size_t count = layout.partition_count();
   for (std::size_t i = 0; i < count * kScatterSwapsPerPartition; ++i) {
-    layout.TrySwap(prng.Below(count), prng.Below(count), /*cost_max=*/0);
+    // Two statements: the order in which arguments are evaluated differs between compilers.
+    const std::size_t a = prng.Below(count);
+    const std::size_t b = prng.Below(count);
+    layout.TrySwap(a, b, /*cost_max=*/0);
   }
 }
 
