@@ -43,7 +43,7 @@ struct Shard::Impl {
   }
   // Admits one request of a client or a peer.
   template <typename Request>
-  void Begin(const Origin& origin, Request request, Env& env) {
+  void Begin(const Origin& origin, Request&& request, Env& env) {
     Start(full() ? Refuse(state, origin, KindOf(request),
                           {ErrorCode::kOverloaded, "too many requests in flight on this shard"})
                  : Admit(state, origin, std::move(request), env.now),

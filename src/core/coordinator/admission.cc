@@ -73,7 +73,7 @@ MachinePtr Refuse(ShardState& shard, const Origin& origin, RequestMachine::Kind 
   return std::make_unique<Refusal>(shard, origin, kind, std::move(error));
 }
 
-MachinePtr Admit(ShardState& state, const Origin& origin, GetRequest request, Now /*now*/) {
+MachinePtr Admit(ShardState& state, const Origin& origin, GetRequest&& request, Now /*now*/) {
   constexpr auto kKind = RequestMachine::Kind::kGet;
   if (Status key = CheckKey(request.key); !key) return Refuse(state, origin, kKind, key.error());
   Result<ReplicaPlan> plan = MakePlan(state, request.key, request.options);
@@ -92,7 +92,7 @@ MachinePtr Admit(ShardState& state, const Origin& origin, GetRequest request, No
                                                OthersOf(state, *plan), plan->epoch));
 }
 
-MachinePtr Admit(ShardState& state, const Origin& origin, PutRequest request, Now now) {
+MachinePtr Admit(ShardState& state, const Origin& origin, PutRequest&& request, Now now) {
   constexpr auto kKind = RequestMachine::Kind::kPut;
   if (Status key = CheckKey(request.key); !key) return Refuse(state, origin, kKind, key.error());
   Result<ReplicaPlan> plan = MakePlan(state, request.key, request.options);
@@ -122,7 +122,7 @@ MachinePtr Admit(ShardState& state, const Origin& origin, PutRequest request, No
                                                plan->epoch));
 }
 
-MachinePtr Admit(ShardState& state, const Origin& origin, ScanRequest request, Now /*now*/) {
+MachinePtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request, Now /*now*/) {
   constexpr auto kKind = RequestMachine::Kind::kScan;
   const Ring& ring = state.view->ring;
   const KeyspaceConfig* keyspace = state.view->FindKeyspace(request.keyspace);
@@ -148,7 +148,7 @@ MachinePtr Admit(ShardState& state, const Origin& origin, ScanRequest request, N
                                             std::move(candidates), ring.epoch()));
 }
 
-MachinePtr Admit(ShardState& state, const Origin& origin, ExplainRequest request, Now /*now*/) {
+MachinePtr Admit(ShardState& state, const Origin& origin, ExplainRequest&& request, Now /*now*/) {
   constexpr auto kKind = RequestMachine::Kind::kGet;
   if (Status key = CheckKey(request.key); !key) return Refuse(state, origin, kKind, key.error());
   Result<ReplicaPlan> plan = MakePlan(state, request.key, request.options);

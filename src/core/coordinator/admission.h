@@ -11,14 +11,14 @@ namespace gyre {
 
 // Never null: a refused request gets a machine that answers with the error. A request of a peer
 // (origin.peer) is coordinated here or refused, never forwarded again.
-std::unique_ptr<RequestMachine> Admit(ShardState& shard, const Origin& origin, GetRequest request,
+std::unique_ptr<RequestMachine> Admit(ShardState& shard, const Origin& origin, GetRequest&& request,
                                       Now now);
-std::unique_ptr<RequestMachine> Admit(ShardState& shard, const Origin& origin, PutRequest request,
-                                      Now now);
-std::unique_ptr<RequestMachine> Admit(ShardState& shard, const Origin& origin, ScanRequest request,
+std::unique_ptr<RequestMachine> Admit(ShardState& shard, const Origin& origin, PutRequest&& request,
                                       Now now);
 std::unique_ptr<RequestMachine> Admit(ShardState& shard, const Origin& origin,
-                                      ExplainRequest request, Now now);
+                                      ScanRequest&& request, Now now);
+std::unique_ptr<RequestMachine> Admit(ShardState& shard, const Origin& origin,
+                                      ExplainRequest&& request, Now now);
 std::unique_ptr<RequestMachine> Refuse(ShardState& shard, const Origin& origin,
                                        RequestMachine::Kind kind, Error error);
 

@@ -29,8 +29,8 @@ void SendReadRepairs(const NodeList& stale, const RowKey& key, RingEpoch epoch, 
   }
 }
 
-GetCoordinator::GetCoordinator(ShardState& shard, const Origin& origin, GetRequest request,
-                               ReplicaPlan plan)
+GetCoordinator::GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request,
+                               ReplicaPlan&& plan)
     : RequestMachine(shard, origin),
       request_(std::move(request)),
       plan_(std::move(plan)),
@@ -97,6 +97,12 @@ void GetCoordinator::OnProgress(Env& env) {
     }
     const auto copies = static_cast<int>(plan_.owners.size());
     if (!reads_.agree() && 2 * plan_.read_needed > copies) return BeginWriteBack(env);
+    if (reads_.all_answered() && reads_.agree() && !reads_.any_corrupt()) {
+      // Nothing is left to repair.
+      state_ = State::kDone;
+      Answer(GetOutcome{reads_.TakeJoined()}, env);
+      return Finish();
+    }
     answer_ = reads_.joined();
     AnswerNow(env);
   }
@@ -155,11 +161,7 @@ void GetCoordinator::AnswerNow(Env& env) {
 void GetCoordinator::RepairAndFinish(Env& env) {
   state_ = State::kDone;
   Finish();
-  if (reads_.agree()) {
-    bool corrupt = false;
-    for (const ReadSet::Copy& copy : reads_.copies()) corrupt = corrupt || copy.corrupt;
-    if (!corrupt) return;
-  }
+  if (reads_.agree() && !reads_.any_corrupt()) return;
   const Bytes joined = reads_.JoinedBytes();
   if (joined.empty()) return;
   NodeList stale;

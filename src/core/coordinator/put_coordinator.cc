@@ -7,8 +7,8 @@
 
 namespace gyre {
 
-PutCoordinator::PutCoordinator(ShardState& shard, const Origin& origin, PutRequest request,
-                               ReplicaPlan plan)
+PutCoordinator::PutCoordinator(ShardState& shard, const Origin& origin, PutRequest&& request,
+                               ReplicaPlan&& plan)
     : RequestMachine(shard, origin), request_(std::move(request)), plan_(std::move(plan)) {}
 
 void PutCoordinator::Start(Env& env) {

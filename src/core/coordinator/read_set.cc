@@ -51,6 +51,7 @@ void ReadSet::AddFailure(NodeId node, bool corrupt) {
   if (copy == nullptr) return;
   copy->state = State::kFailed;
   copy->corrupt = corrupt;
+  any_corrupt_ = any_corrupt_ || corrupt;
   tally_.AddFailed();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/container/small_vector.hpp>
+#include <utility>
 
 #include "base/bytes.h"
 #include "core/causality/record.h"
@@ -35,9 +36,12 @@ class ReadSet {
   const Copies& copies() const { return copies_; }
   // Did all that replied give the same bytes?
   bool agree() const { return agree_; }
+  bool any_corrupt() const { return any_corrupt_; }
   // The join of all that replied, and its bytes (empty: nobody has a row).
   const Record& joined() const { return joined_; }
   Bytes JoinedBytes() const;
+  // The join itself, once nothing more is to be asked of this set but who answered.
+  Record TakeJoined() { return std::move(joined_); }
 
  private:
   Copy* FindWaiting(NodeId node);
@@ -46,6 +50,7 @@ class ReadSet {
   Tally tally_;
   Record joined_;
   bool agree_ = true;
+  bool any_corrupt_ = false;
 };
 
 }  // namespace gyre

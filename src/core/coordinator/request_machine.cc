@@ -6,7 +6,7 @@
 
 namespace gyre {
 
-void RequestMachine::Answer(ClientResult result, Env& env) {
+void RequestMachine::Answer(ClientResult&& result, Env& env) {
   GYRE_CHECK(!answered_);
   answered_ = true;
   if (!result) {

@@ -74,7 +74,7 @@ class RequestMachine {
   void Finish() { finished_ = true; }
   bool answered() const { return answered_; }
   // Answers client or forwarder; counts errors. REQUIRES: !answered().
-  void Answer(ClientResult result, Env& env);
+  void Answer(ClientResult&& result, Env& env);
   const Origin& origin() const { return origin_; }
   // Leaves the request, unanswered, to `successor`, which has the same origin.
   void FinishWith(std::unique_ptr<RequestMachine> successor) {

@@ -47,7 +47,7 @@ void Replica::Get(const RowKey& key, const Ticket& ticket, Env& env) {
       return;
     }
   }
-  const RequestId op = operations_.Insert({Operation::Kind::kGet, key, ticket});
+  const RequestId op = operations_.Insert({Operation::Kind::kGet, RowKey{}, ticket});
   env.out.emplace_back(ReadEffect{op, key});
 }
 

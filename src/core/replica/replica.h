@@ -119,7 +119,7 @@ class Replica {
   // An operation that storage will answer.
   struct Operation {
     enum class Kind : std::uint8_t { kGet, kLoad, kWrite } kind = Kind::kGet;
-    RowKey key;
+    RowKey key;     // kLoad, kWrite
     Ticket ticket;  // kGet
   };
 
