@@ -29,6 +29,10 @@ RespService::RespService(Backend& backend, const AdminDocuments& documents, Resp
   GYRE_CHECK(options_.in_flight_max > 0 && options_.scan_rows_max > 0);
 }
 
+RespService::~RespService() {
+  for (const auto& [id, session] : sessions_) session->Abandon();
+}
+
 std::unique_ptr<ConnectionHandler> RespService::NewSession(Connection& connection) {
   return std::make_unique<RespSession>(*this, connection);
 }

@@ -58,8 +58,12 @@ struct RespCounters {
 
 class RespService {
  public:
-  // `backend` and `documents` must outlive this, and this its sessions.
+  // `backend` and `documents` must outlive this. Sessions may outlive it (when a node stops): they
+  // take no further input then.
   RespService(Backend& backend, const AdminDocuments& documents, RespOptions options);
+  ~RespService();
+  RespService(const RespService&) = delete;
+  RespService& operator=(const RespService&) = delete;
 
   std::unique_ptr<ConnectionHandler> NewSession(Connection& connection);
 

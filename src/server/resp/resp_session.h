@@ -56,6 +56,9 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   std::size_t pending() const override { return outstanding_; }
   void OnResult(std::uint64_t tag, ClientResult result) override;
 
+  // The service goes first: nothing of it is touched from here on.
+  void Abandon() { closed_ = true; }
+
   // ---- for the command handlers: each calls exactly one of Reply (or Error), Submit and Start;
   // CLIENT REPLY alone may answer nothing.
 
