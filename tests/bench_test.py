@@ -11,13 +11,15 @@ import unittest
 from cluster import HOST, Cluster, binary, free_ports
 from resp import Resp
 
+BRIEF = ["--keys", "2000", "--duration", "0.6"]
+
 
 def bench(cluster_or_port, *options, code=0):
     ports = ([cluster_or_port] if isinstance(cluster_or_port, int)
              else [node.resp_port for node in cluster_or_port])
     result = subprocess.run(
         [binary(), "bench", "--server", ",".join(f"{HOST}:{port}" for port in ports), "--json",
-         "--keys", "2000", "--warmup", "0.1", "--duration", "0.6", *options],
+         "--warmup", "0.1", *options],
         stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
     assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
     return json.loads(result.stdout) if result.stdout else None
@@ -30,7 +32,7 @@ class BenchTest(unittest.TestCase):
 
     def test_mixed_load_over_all_nodes(self):
         for pipeline in ("1", "16"):
-            report = bench(self.cluster, "--pipeline", pipeline)
+            report = bench(self.cluster, *BRIEF, "--pipeline", pipeline)
             self.assertEqual(report["errors"], {})
             self.assertEqual(report["misses"], 0)
             self.assertEqual(report["gets"] + report["sets"], report["operations"])
@@ -41,14 +43,14 @@ class BenchTest(unittest.TestCase):
             self.assertLessEqual(latency["p999_us"], latency["max_us"])
 
     def test_open_loop_holds_its_rate(self):
-        report = bench(self.cluster, "--rate", "1000", "--duration", "1")
+        report = bench(self.cluster, "--keys", "2000", "--rate", "1000", "--duration", "1")
         self.assertEqual(report["errors"], {})
         self.assertAlmostEqual(report["operations"], 1000, delta=2)
 
     def test_a_stalled_server_costs_every_request_that_was_due(self):
         with Cluster(1, engine="memory") as alone:
             node = alone[0]
-            bench(node.resp_port, "--duration", "0.1")
+            bench(node.resp_port, "--keys", "2000", "--duration", "0.1")
             stop_at, stall = 0.4, 0.5
             run = subprocess.Popen(
                 [binary(), "bench", "--server", f"{HOST}:{node.resp_port}", "--json", "--no-load",
@@ -71,17 +73,19 @@ class BenchTest(unittest.TestCase):
         with Resp(self.cluster[0].resp_port) as resp:
             for i in range(50):
                 resp.command("SET", f"key:{i:012d}", "something else")
-        report = bench(self.cluster, "--no-load", "--keys", "50", "--gets", "1", code=1)
+        report = bench(self.cluster, "--no-load", "--keys", "50", "--duration", "0.6",
+                       "--gets", "1", code=1)
         self.assertGreater(report["errors"]["wrong_value"], 0)
         self.assertEqual(report["operations"], 0)
         with Resp(self.cluster[0].resp_port) as resp:
             for i in range(50):
                 resp.command("DEL", f"key:{i:012d}")
-        report = bench(self.cluster, "--no-load", "--keys", "50", "--gets", "1")
+        report = bench(self.cluster, "--no-load", "--keys", "50", "--duration", "0.6",
+                       "--gets", "1")
         self.assertEqual(report["misses"], report["gets"])
 
     def test_nobody_there(self):
-        report = bench(free_ports(1)[0], "--timeout", "0.5", code=1)
+        report = bench(free_ports(1)[0], *BRIEF, "--timeout", "0.5", code=1)
         self.assertIsNone(report)
 
 

@@ -7,6 +7,7 @@ a limit.
 
 import ctypes
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -100,6 +101,12 @@ class Node:
         except OSError:
             return False
 
+    def is_linked(self, others):
+        """Do its links to all of `others` stand?"""
+        peers = json.loads(self.http("GET", "/v1/status")[2])["peers"]
+        up = {peer["name"] for peer in peers if peer["up"]}
+        return up >= {node.name for node in others}
+
     def wait_ready(self):
         try:
             wait_until(self.is_ready, READY_SECONDS_MAX, f"{self.name} ready")
@@ -190,12 +197,16 @@ class Cluster:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self):
-        """Starts those that do not run, and waits until all are ready."""
+        """Starts those that do not run; waits until all are ready and linked with each other (a
+        node is ready with a quorum, but R=all, or another kill at once, wants every link)."""
         for node in self.nodes:
             if node.process is None:
                 node.start()
         for node in self.nodes:
             node.wait_ready()
+        for node in self.nodes:
+            others = [other for other in self.nodes if other is not node]
+            wait_until(lambda: node.is_linked(others), READY_SECONDS_MAX, f"{node.name} linked")
 
     def stop(self):
         for node in self.nodes:

@@ -31,26 +31,25 @@ class KillTest(unittest.TestCase):
     def test_any_one_node_dies(self):
         with Cluster(3, flags=["--durability", "sync"]) as cluster:
             for victim in cluster:
-                with self.subTest(victim=victim.name):
-                    clients = start_clients(cluster, per_node=2)
-                    load_for(1, clients)
-                    victim.kill()
-                    others = [c for c in clients if c.node is not victim]
-                    load_for(1.5, others)
-                    stop_clients(clients)
-                    for client in others:
-                        self.assertIsNone(client.cut_off, client.name)
-                    self.assert_clean(others)
-                    for client in set(clients) - set(others):
-                        # Its one request in flight broke with the connection; no wrong answer.
-                        self.assertIsNotNone(client.cut_off, client.name)
-                        self.assert_clean([client])
-                    # Two of three hold everything, and so do all three after the restart.
-                    survivors = [node for node in cluster if node is not victim]
-                    for node in survivors:
-                        self.assertEqual(missing(clients, node), [])
-                    cluster.start()
-                    self.assert_nothing_missing(clients, cluster)
+                clients = start_clients(cluster, per_node=2)
+                load_for(1, clients)
+                victim.kill()
+                others = [c for c in clients if c.node is not victim]
+                load_for(1.5, others)
+                stop_clients(clients)
+                for client in others:
+                    self.assertIsNone(client.cut_off, client.name)
+                self.assert_clean(others)
+                for client in set(clients) - set(others):
+                    # Its one request in flight broke with the connection; no wrong answer.
+                    self.assertIsNotNone(client.cut_off, client.name)
+                    self.assert_clean([client])
+                # Two of three hold everything, and so do all three after the restart.
+                survivors = [node for node in cluster if node is not victim]
+                for node in survivors:
+                    self.assertEqual(missing(clients, node), [])
+                cluster.start()
+                self.assert_nothing_missing(clients, cluster)
 
     def test_all_nodes_die_at_once(self):
         with Cluster(3, flags=["--durability", "sync"]) as cluster:
