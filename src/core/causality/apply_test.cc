@@ -320,24 +320,19 @@ TEST(ApplyTest, SetExpiryWritesEachLiveSiblingAnewWithConsecutiveDots) {
 
 TEST(ApplyTest, SetExpiryKeepsTheNewestTheNewest) {
   Coordinator a(kA), b(kB);
-  b.Put("newer", kNothing);
-  a.now.ms -= 50;
-  a.Put("older", kNothing);
-  a.now = kNow;
-  a.record = Join(a.record, b.record);  // the older one has the smaller dot
-  std::swap(a.now, b.now);
-  ASSERT_EQ(a.record.NewestLive(kNow)->value.view(), "newer");
-  b.record = a.record;
-  for (Coordinator* node : {&a, &b}) {
-    node->Do(SetExpiry{{kNow.ms + 1'000}});
-    EXPECT_EQ(node->record.NewestLive(kNow)->value.view(), "newer");
-    // A sibling that the condition leaves out takes part, with its expiry, or it would fall behind.
-    node->Put("endless", node->record.clock);
-    node->Put("newest", kNothing, {kNow.ms + 70});
-    node->Do(SetExpiry{{kNow.ms + 90}, SetExpiry::Condition::kIfNone});
-    EXPECT_EQ(node->record.NewestLive(kNow)->value.view(), "newest");
-    EXPECT_EQ(node->record.NewestLive(kNow)->expiry.ms, kNow.ms + 70);
-  }
+  b.now.ms -= 50;
+  b.Put("older, greater dot", kNothing);
+  a.Put("newer, lesser dot", kNothing);
+  a.record = Join(a.record, b.record);
+  a.Do(SetExpiry{{kNow.ms + 1'000}});
+  EXPECT_THAT(a.Values(), ElementsAre("older, greater dot", "newer, lesser dot"));
+  // A sibling that the condition leaves out takes part, with its expiry, or it would fall behind.
+  a.Put("endless", a.record.clock);
+  a.Put("newest", kNothing, {kNow.ms + 70});
+  a.Do(SetExpiry{{kNow.ms + 90}, SetExpiry::Condition::kIfNone});
+  EXPECT_THAT(a.Values(), ElementsAre("endless", "newest"));
+  EXPECT_EQ(a.record.NewestLive(kNow)->expiry.ms, kNow.ms + 70);
+  EXPECT_EQ(a.record.siblings[0].expiry.ms, kNow.ms + 90);
 }
 
 // Goal: a delete that someone may still have to weigh against the value is not decided by EXPIRE.

@@ -277,7 +277,7 @@ Tally RunMany(int histories, Naming naming, ApplyLimits limits) {
 // Goal: nothing acknowledged is lost, nothing overwritten returns, no name comes twice (G1, G2,
 // G4).
 TEST(HistoryTest, EpochsLoseNothingAndBringNothingBack) {
-  const Tally tally = RunMany(20'000, Naming::kEpochs, kNoTruncation);
+  const Tally tally = RunMany(6'000, Naming::kEpochs, kNoTruncation);
   EXPECT_EQ(tally.lost, 0);
   EXPECT_EQ(tally.undead, 0);
   EXPECT_EQ(tally.reused, 0);
@@ -296,7 +296,7 @@ TEST(HistoryTest, CountersPerKeyAndPerActorLoseValues) {
 // Goal: truncation may bring an overwritten value back as a false sibling; it loses none, also if
 // it forgets far too soon. Paper 4.4
 TEST(HistoryTest, TruncationLosesNothing) {
-  const Tally tally = RunMany(10'000, Naming::kEpochs, {1'000, 2, Duration::Millis(100)});
+  const Tally tally = RunMany(3'000, Naming::kEpochs, {1'000, 2, Duration::Millis(100)});
   EXPECT_EQ(tally.lost, 0);
   EXPECT_EQ(tally.reused, 0);
   EXPECT_GT(tally.truncated, 1'000);
