@@ -138,6 +138,11 @@ TEST(BenchWorkloadTest, ValuesNameTheirKey) {
     EXPECT_FALSE(workload.IsValueOf(124, value));
     EXPECT_FALSE(workload.IsValueOf(123, value.substr(1)));
   }
+  // Another run, with another seed, wrote the same.
+  BenchOptions other = Options(BenchProtocol::kResp, 100);
+  other.seed = 99;
+  EXPECT_TRUE(BenchWorkload(Options(BenchProtocol::kResp, 100))
+                  .IsValueOf(123, ValueOf(BenchWorkload(other), 123)));
   const BenchWorkload small(Options(BenchProtocol::kResp, 3));
   EXPECT_TRUE(small.IsValueOf(1, ValueOf(small, 1)));
   EXPECT_FALSE(small.IsValueOf(1, "xyz?"));
