@@ -1,6 +1,7 @@
 // A small growing bit set, over the writes of one key.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +28,10 @@ class Bits {
   void Remove(const Bits& other) {
     const std::size_t size = std::min(words_.size(), other.words_.size());
     for (std::size_t i = 0; i < size; ++i) words_[i] &= ~other.words_[i];
+  }
+  void Intersect(const Bits& other) {
+    if (words_.size() > other.words_.size()) words_.resize(other.words_.size());
+    for (std::size_t i = 0; i < words_.size(); ++i) words_[i] &= other.words_[i];
   }
   // What is here and not in `other`.
   Bits Without(const Bits& other) const {

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -97,6 +98,8 @@ class Judge {
 
   void Report(Checker checker, std::string text);
   void SetTime(std::int64_t now) { now_ = now; }
+  // Tells of every new write, for people who look into one seed.
+  std::function<void(const std::string&)> on_new_write;
   const std::vector<Violation>& violations() const { return violations_; }
   std::uint64_t count(Checker checker) const { return counts_[static_cast<std::size_t>(checker)]; }
 
@@ -129,14 +132,15 @@ class Judge {
                           const Record& before, std::uint64_t hash);
   void RegisterNewDots(const Witness& witness, std::size_t key, const Record& record,
                        const Record& before);
-  std::optional<std::size_t> FindWrite(int node, std::size_t key, const Sibling& sibling,
-                                       const Record& record, const Record& before) const;
+  // The writes that this may be, the likeliest first: one, but for tombstones.
+  std::vector<std::size_t> FindWrites(int node, std::size_t key, const Sibling& sibling,
+                                      const Record& record, const Record& before) const;
   bool CouldHaveMade(const Write& write, const Sibling& tombstone, const Record& record,
                      const Record& before) const;
-  Bits HistoryOf(const Witness& witness, std::size_t key, const Write& write,
-                 const std::vector<const Sibling*>& fresh, const Record& record,
-                 const Record& before);
-  void CheckExpire(const Witness& witness, std::size_t key, const Bits& replaced,
+  KeyTruth::Seen SeenBy(const Witness& witness, std::size_t key, const Write& write,
+                        const std::vector<const Sibling*>& fresh, const Record& record,
+                        const Record& before);
+  void CheckExpire(const Witness& witness, std::size_t key, const Bits& seen,
                    const std::vector<const Sibling*>& fresh, const Record& record);
   void NoteTruncation(const Witness& witness, std::size_t key, const VersionVector& expected,
                       const Record& record);

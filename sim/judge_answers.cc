@@ -204,7 +204,7 @@ void Judge::CheckFinal(std::size_t key, const std::vector<const SimStorage*>& st
     }
     // Exactly the maximal ones of what is there, whoever claims what.
     Bits extra = state.truth.SiblingsOf(*record);
-    extra.Remove(state.truth.Maximal(extra));
+    extra.Remove(state.truth.PossiblyMaximal(extra));
     for (const std::size_t index : extra.Indexes()) {
       if (state.truth.MayReturn(index)) continue;
       Report(Checker::kSiblings, "after the heal phase key " + std::to_string(key) +

@@ -176,7 +176,11 @@ void Judge::RegisterNewDots(const Witness& witness, std::size_t key, const Recor
                             const Record& before) {
   KeyState& state = states_[key];
   // Those of one write together: an expire renews several siblings at once.
-  std::map<std::size_t, std::vector<const Sibling*>> by_write;
+  struct NewDots {
+    std::vector<const Sibling*> siblings;
+    std::vector<std::size_t> candidates;
+  };
+  std::map<std::size_t, NewDots> by_write;
   for (const Sibling& sibling : record.siblings) {
     if (state.truth.Find(sibling.dot) != KeyTruth::kNone) continue;
     const auto actor = sibling.dot.actor;
@@ -189,58 +193,80 @@ void Judge::RegisterNewDots(const Witness& witness, std::size_t key, const Recor
     if (!is_new && place->second != key) {
       Report(Checker::kDots, "one epoch names writes of two keys: " + ToString(sibling.dot));
     }
-    const auto write = FindWrite(witness.node, key, sibling, record, before);
-    if (!write) {
+    std::vector<std::size_t> writes = FindWrites(witness.node, key, sibling, record, before);
+    if (writes.empty()) {
       Report(Checker::kInvented, "no client asked for " + ToString(sibling.dot) + " = '" +
                                      sibling.value.ToString() + "' of key " + std::to_string(key));
       state.truth.Add(sibling, 0, {});
       continue;
     }
-    by_write[*write].push_back(&sibling);
+    auto& group = by_write[writes.front()];
+    group.siblings.push_back(&sibling);
+    group.candidates = std::move(writes);
   }
   // A record in which several writes are new comes from a coordinator that applied them at once:
   // the earlier dot was there first.
   std::vector<std::pair<Dot, std::size_t>> order;
-  for (const auto& [write, siblings] : by_write) order.emplace_back(siblings.front()->dot, write);
+  for (const auto& [write, group] : by_write) {
+    order.emplace_back(group.siblings.front()->dot, write);
+  }
   std::sort(order.begin(), order.end());
   for (const auto& [dot, id] : order) {
     Write& write = writes_[id];
-    const std::vector<const Sibling*>& fresh = by_write[id];
-    const Bits seen = HistoryOf(witness, key, write, fresh, record, before);
-    counters_.extra_dots += !write.dots.empty();
-    for (const Sibling* sibling : fresh) {
-      write.dots.push_back(state.truth.Add(*sibling, id, seen));
-      ++counters_.dots;
+    const NewDots& group = by_write[id];
+    KeyTruth::Seen seen = SeenBy(witness, key, write, group.siblings, record, before);
+    for (std::size_t i = 1; i < group.candidates.size(); ++i) {
+      const KeyTruth::Seen other =
+          SeenBy(witness, key, writes_[group.candidates[i]], group.siblings, record, before);
+      seen.surely.Intersect(other.surely);
+      seen.at_most.Add(other.at_most);
     }
-    CheckRefused(write);
+    counters_.extra_dots += !write.dots.empty();
+    for (const Sibling* sibling : group.siblings) {
+      const std::size_t index = state.truth.Add(*sibling, id, seen);
+      write.dots.push_back(index);
+      ++counters_.dots;
+      if (!on_new_write) continue;
+      Bits one;
+      one.Set(index);
+      on_new_write(
+          "  key " + std::to_string(key) + " node " + std::to_string(witness.node) + " writes " +
+          state.truth.Describe(one) + " (" + std::string(OpKindName(write.kind)) + " " +
+          std::to_string(id) + ") over {" +
+          state.truth.Describe(state.truth.SurelyMaximal(state.truth.event(index).history)) +
+          "}: " + ToString(record));
+    }
+    // One of several that it may be: then nobody is blamed.
+    if (group.candidates.size() == 1) CheckRefused(write);
   }
   Learn(witness.node, key, SiblingDots(record));
 }
 
-std::optional<std::size_t> Judge::FindWrite(int node, std::size_t key, const Sibling& sibling,
-                                            const Record& record, const Record& before) const {
+std::vector<std::size_t> Judge::FindWrites(int node, std::size_t key, const Sibling& sibling,
+                                           const Record& record, const Record& before) const {
   const KeyState& state = states_[key];
   if (sibling.type != ValueType::kTombstone) {
     // An expire keeps the value and brings its own expiry.
     if (sibling.expiry != kNeverExpires) {
       const auto it = state.by_expiry.find(sibling.expiry.ms);
-      return it == state.by_expiry.end() ? std::nullopt : std::optional(it->second);
+      if (it == state.by_expiry.end()) return {};
+      return {it->second};
     }
     const auto it = state.by_value.find(sibling.value.view());
-    return it == state.by_value.end() ? std::nullopt : std::optional(it->second);
+    if (it == state.by_value.end()) return {};
+    return {it->second};
   }
-  std::optional<std::size_t> second_choice;
+  std::vector<std::size_t> candidates;
   for (const std::size_t id : state.arrived[static_cast<std::size_t>(node)]) {
-    const Write& write = writes_[id];
-    if (!CouldHaveMade(write, sibling, record, before)) continue;
-    if (!write.surely_not_applied()) return id;
-    if (!second_choice) second_choice = id;
+    if (CouldHaveMade(writes_[id], sibling, record, before)) candidates.push_back(id);
   }
-  return second_choice;
+  std::stable_partition(candidates.begin(), candidates.end(),
+                        [&](std::size_t id) { return !writes_[id].surely_not_applied(); });
+  return candidates;
 }
 
-// A tombstone bears no name, so it is matched with what reached the node: of those whose effect it
-// can be, any will do, as they leave the same record.
+// A tombstone bears no name, so it is matched with what reached the node: it may be any of those
+// whose effect it can be.
 bool Judge::CouldHaveMade(const Write& write, const Sibling& tombstone, const Record& record,
                           const Record& before) const {
   if (write.kind == OpKind::kPut && write.expiry == kNeverExpires) return false;
@@ -270,58 +296,69 @@ bool Judge::CouldHaveMade(const Write& write, const Sibling& tombstone, const Re
   });
 }
 
-Bits Judge::HistoryOf(const Witness& witness, std::size_t key, const Write& write,
-                      const std::vector<const Sibling*>& fresh, const Record& record,
-                      const Record& before) {
+KeyTruth::Seen Judge::SeenBy(const Witness& witness, std::size_t key, const Write& write,
+                             const std::vector<const Sibling*>& fresh, const Record& record,
+                             const Record& before) {
   KeyState& state = states_[key];
+  const VersionVector& known = state.known[static_cast<std::size_t>(witness.node)];
   VersionVector expected = before.clock;
   if (write.context) expected.Merge(*write.context);
-  if (write.read_first) expected.Merge(state.known[static_cast<std::size_t>(witness.node)]);
+  if (write.read_first) expected.Merge(known);
   NoteTruncation(witness, key, expected, record);
-  if (write.context) return state.truth.Covered(*write.context);
+  if (write.context) {
+    const Bits seen = state.truth.Covered(*write.context);
+    return {seen, seen};
+  }
 
   Bits seen = state.truth.Covered(record.clock);
   seen.Add(state.truth.Covered(before.clock));
+  Bits at_most = seen;
   if (write.read_first && record.clock.size() >= config_.clock_entries_max) {
     // What the read brought may have been dropped by truncation in the same step.
-    seen.Add(state.truth.Covered(state.known[static_cast<std::size_t>(witness.node)]));
+    at_most.Add(state.truth.Covered(known));
   }
-  if (write.kind != OpKind::kExpire) {
-    // A plain write leaves nothing beside it; what the same event wrote before it is known by now.
-    const std::size_t rest = record.siblings.size() - fresh.size();
-    if (rest > 0 || fresh.size() > 1) {
-      Report(Checker::kSiblings,
-             "a write over all that its coordinator knew left others beside it: key " +
-                 std::to_string(key) + " " + ToString(record));
-    }
-    return seen;
+  if (write.kind == OpKind::kExpire) {
+    CheckExpire(witness, key, seen, fresh, record);
+    return {state.truth.SurelyMaximal(seen).Without(state.truth.SiblingsOf(record)), at_most};
   }
-  const Bits replaced = state.truth.Maximal(seen).Without(state.truth.SiblingsOf(record));
-  CheckExpire(witness, key, replaced, fresh, record);
-  return replaced;
+  // A plain write leaves nothing beside it; what the same event wrote before it is known by now.
+  if (record.siblings.size() > fresh.size() || fresh.size() > 1) {
+    Report(Checker::kSiblings,
+           "a write over all that its coordinator knew left others beside it: key " +
+               std::to_string(key) + " " + ToString(record));
+  }
+  return {seen, at_most};
 }
 
 // An expire writes each live value again, and nothing else.
-void Judge::CheckExpire(const Witness& witness, std::size_t key, const Bits& replaced,
+void Judge::CheckExpire(const Witness& witness, std::size_t key, const Bits& seen,
                         const std::vector<const Sibling*>& fresh, const Record& record) {
   const KeyTruth& truth = states_[key].truth;
-  std::vector<std::string> gone;
-  for (const std::size_t index : replaced.Indexes()) {
-    const Sibling& old = truth.event(index).sibling;
-    if (old.LiveAt(witness.wall)) gone.push_back(old.value.ToString());
-  }
+  if (!truth.truncated.empty()) return;
   std::vector<std::string> renewed;
   for (const Sibling* sibling : fresh) {
-    if (sibling->type == ValueType::kTombstone) gone.clear();  // it ended them all
-    if (sibling->type != ValueType::kTombstone) renewed.push_back(sibling->value.ToString());
+    if (sibling->type == ValueType::kTombstone) return;  // it ended them all
+    renewed.push_back(sibling->value.ToString());
   }
-  std::sort(gone.begin(), gone.end());
   std::sort(renewed.begin(), renewed.end());
-  if (gone != renewed && truth.truncated.empty()) {
-    Report(Checker::kSiblings, "an expire renewed " + std::to_string(renewed.size()) +
-                                   " values in place of " + std::to_string(gone.size()) + ": key " +
-                                   std::to_string(key) + " " + ToString(record));
+  const auto live_values = [&](const Bits& set) {
+    std::vector<std::string> values;
+    for (const std::size_t index : set.Without(truth.SiblingsOf(record)).Indexes()) {
+      const Sibling& old = truth.event(index).sibling;
+      if (old.LiveAt(witness.wall)) values.push_back(old.value.ToString());
+    }
+    std::sort(values.begin(), values.end());
+    return values;
+  };
+  const std::vector<std::string> least = live_values(truth.SurelyMaximal(seen));
+  const std::vector<std::string> most = live_values(truth.PossiblyMaximal(seen));
+  if (std::includes(most.begin(), most.end(), renewed.begin(), renewed.end()) &&
+      std::includes(renewed.begin(), renewed.end(), least.begin(), least.end())) {
+    return;
   }
+  Report(Checker::kSiblings, "an expire renewed " + std::to_string(renewed.size()) +
+                                 " values in place of " + std::to_string(least.size()) + ": key " +
+                                 std::to_string(key) + " " + ToString(record));
 }
 
 // Paper 4.4: which entries did the coordinator drop as too old? Their writes may come back.
@@ -343,14 +380,13 @@ void Judge::CheckExact(std::size_t key, const Record& record, std::uint64_t hash
   if (!state.approved.insert(hash).second) return;
   const Bits covered = state.truth.Covered(record.clock);
   const Bits held = state.truth.SiblingsOf(record);
-  Bits missing = state.truth.Maximal(covered).Without(held);
-  missing.Remove(state.truth.Settled(record));
+  const Bits missing = state.truth.SurelyMaximal(covered).Without(held);
   if (missing.any()) {
     Report(Checker::kLost, "key " + std::to_string(key) + ": a record claims to have seen " +
                                state.truth.Describe(missing) +
                                " and has neither it nor a successor: " + ToString(record));
   }
-  for (const std::size_t index : held.Without(state.truth.Maximal(covered)).Indexes()) {
+  for (const std::size_t index : held.Without(state.truth.PossiblyMaximal(covered)).Indexes()) {
     if (state.truth.MayReturn(index)) continue;
     Bits one;
     one.Set(index);

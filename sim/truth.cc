@@ -3,6 +3,16 @@
 #include "base/check.h"
 
 namespace gyre::sim {
+namespace {
+
+// The name part of a value; what follows is only there for its length.
+std::string Name(const Sibling& sibling) {
+  if (sibling.type == ValueType::kTombstone) return "deleted";
+  const std::string value = sibling.value.ToString();
+  return value.substr(0, value.find('.'));
+}
+
+}  // namespace
 
 std::string ToString(const Dot& dot) {
   return "[" + std::to_string(NodeOf(dot.actor).value % 1000) + "." +
@@ -19,17 +29,19 @@ std::string ToString(const VersionVector& clock) {
 std::string ToString(const Record& record) {
   std::string text = "clock " + ToString(record.clock) + " siblings";
   for (const Sibling& sibling : record.siblings) {
-    text += " " + ToString(sibling.dot) + "=";
-    text += sibling.type == ValueType::kTombstone ? "deleted" : sibling.value.ToString();
+    text += " " + ToString(sibling.dot) + "=" + Name(sibling);
   }
   return text;
 }
 
-std::size_t KeyTruth::Add(const Sibling& sibling, std::size_t write, const Bits& seen) {
+std::size_t KeyTruth::Add(const Sibling& sibling, std::size_t write, const Seen& seen) {
   const std::size_t index = events_.size();
   GYRE_CHECK(by_dot_.emplace(sibling.dot, index).second);
-  Bits history = Closure(seen);
-  events_.push_back({sibling, write, std::move(history), 0});
+  Bits surely = seen.surely;
+  for (const std::size_t i : seen.surely.Indexes()) surely.Add(events_[i].history);
+  Bits at_most = Closure(seen.at_most);
+  at_most.Add(surely);
+  events_.push_back({sibling, write, std::move(surely), std::move(at_most), 0});
   events_.back().sibling.value = sibling.value.Compact();
   return index;
 }
@@ -52,11 +64,17 @@ Bits KeyTruth::Covered(const VersionVector& clock) const {
 
 Bits KeyTruth::Closure(const Bits& set) const {
   Bits closure = set;
-  for (const std::size_t index : set.Indexes()) closure.Add(events_[index].history);
+  for (const std::size_t index : set.Indexes()) closure.Add(events_[index].history_most);
   return closure;
 }
 
-Bits KeyTruth::Maximal(const Bits& set) const {
+Bits KeyTruth::SurelyMaximal(const Bits& set) const {
+  Bits maximal = set;
+  for (const std::size_t index : set.Indexes()) maximal.Remove(events_[index].history_most);
+  return maximal;
+}
+
+Bits KeyTruth::PossiblyMaximal(const Bits& set) const {
   Bits maximal = set;
   for (const std::size_t index : set.Indexes()) maximal.Remove(events_[index].history);
   return maximal;
@@ -77,8 +95,7 @@ std::string KeyTruth::Describe(const Bits& set) const {
   std::string text;
   for (const std::size_t index : set.Indexes()) {
     const Sibling& sibling = events_[index].sibling;
-    text += (text.empty() ? "" : " ") + ToString(sibling.dot) + "=" +
-            (sibling.type == ValueType::kTombstone ? "deleted" : sibling.value.ToString());
+    text += (text.empty() ? "" : " ") + ToString(sibling.dot) + "=" + Name(sibling);
   }
   return text;
 }

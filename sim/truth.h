@@ -22,28 +22,38 @@ std::string ToString(const Record& record);
 class KeyTruth {
  public:
   struct Event {
-    Sibling sibling;            // as first seen
-    std::size_t write = 0;      // of the history
-    Bits history;               // every write it had seen, however indirectly; not itself
+    Sibling sibling;        // as first seen
+    std::size_t write = 0;  // of the history
+    // Every write it had seen, however indirectly; not itself. Where that cannot be told for sure
+    // (two deletes that arrived together; what a truncation dropped in the same step), `history`
+    // is what it had surely seen and `history_most` what it may have seen.
+    Bits history;
+    Bits history_most;
     std::uint32_t holders = 0;  // nodes that held it durably, or something that covers it
   };
   static constexpr std::size_t kNone = SIZE_MAX;
   using EpochName = std::pair<ActorId, std::uint64_t>;
 
+  struct Seen {
+    Bits surely;
+    Bits at_most;
+  };
   // `seen` is closed under history here. Returns the index. REQUIRES: the dot is new.
-  std::size_t Add(const Sibling& sibling, std::size_t write, const Bits& seen);
+  std::size_t Add(const Sibling& sibling, std::size_t write, const Seen& seen);
   // kNone if no such write is known.
   std::size_t Find(const Dot& dot) const;
 
   // The known writes that the clock covers.
   Bits Covered(const VersionVector& clock) const;
-  // `set` and all that its members had seen.
+  // `set` and all that its members may have seen.
   Bits Closure(const Bits& set) const;
-  // The members of `set` that no other member had seen: what a reader must find as siblings.
-  Bits Maximal(const Bits& set) const;
+  // The members of `set` that no other member can have seen: a reader must find these as siblings.
+  Bits SurelyMaximal(const Bits& set) const;
+  // ... that no other member had surely seen: a reader may find no others.
+  Bits PossiblyMaximal(const Bits& set) const;
   // The siblings of the record that are known.
   Bits SiblingsOf(const Record& record) const;
-  // What the record holds or has superseded.
+  // What the record holds or may have superseded.
   Bits Settled(const Record& record) const;
   std::string Describe(const Bits& set) const;
 

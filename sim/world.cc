@@ -42,6 +42,7 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
   world_.print = print;
   judge_ = std::make_unique<Judge>(world_.view, spec_.config, MakeKeys(spec_, *world_.view));
   world_.judge = judge_.get();
+  if (print) judge_->on_new_write = [this](const std::string& text) { Print(text); };
   const int nodes = static_cast<int>(spec_.members.size());
   network_ = std::make_unique<Network>(events_, prng_.Next(), nodes, spec_.network,
                                        [this](int from, int to, const Bytes& frame, Fate fate) {
