@@ -100,8 +100,9 @@ class UpTest(unittest.TestCase):
             steps = session_of(readme.read())
         self.assertGreater(len(steps), 3)
         script = "".join(f"{command}\necho '{MARK}'\n" for command, _ in steps)
-        result = subprocess.run(["bash"], input=script, cwd=self.clone, text=True, timeout=120,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        result = subprocess.run(["bash", "-c", script], stdin=subprocess.DEVNULL, cwd=self.clone,
+                                text=True, timeout=120, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT)
         answers = result.stdout.split(MARK + "\n")
         for (command, expected), answer in zip(steps, answers):
             if answer and not answer.endswith("\n"):
