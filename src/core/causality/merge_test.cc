@@ -12,7 +12,7 @@
 namespace gyre {
 namespace {
 
-constexpr ActorId kA{10}, kB{20}, kC{30};
+constexpr ActorId kA{10}, kB{20};
 
 bool Holds(const Record& record, const Dot& dot) {
   return std::any_of(record.siblings.begin(), record.siblings.end(),

@@ -66,8 +66,6 @@ RC_GTEST_PROP(RecordProperty, EveryCutAndEveryByteTooManyIsFound, ()) {
 TEST(RecordTest, OneSiblingCostsUnderSeventyBytesBesideItsValue) {
   const std::string value(1024, 'v');
   EXPECT_LT(OneSibling(value).Encode().size() - value.size(), 70u);
-  std::printf("overhead of one entry and one 1 KiB sibling: %zu bytes\n",
-              OneSibling(value).Encode().size() - value.size());
 }
 
 TEST(RecordTest, ValuesAreSlicesOfTheEncodedBytes) {
