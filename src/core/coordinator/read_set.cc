@@ -38,7 +38,10 @@ void ReadSet::AddReply(NodeId node, Bytes record) {
   if (!known) {
     Result<Record> decoded = Record::Decode(record);
     if (!decoded) return AddFailure(node, /*corrupt=*/true);
-    joined_ = joined_.empty() ? std::move(*decoded) : Join(joined_, *decoded);
+    Record joined = joined_.empty() ? std::move(*decoded) : Join(joined_, *decoded);
+    // More siblings together than a record can hold: this copy cannot take part.
+    if (!joined.CheckLimits()) return AddFailure(node, /*corrupt=*/false);
+    joined_ = std::move(joined);
   }
   agree_ = agree_ && (first || same_as_all);
   copy->state = State::kReplied;

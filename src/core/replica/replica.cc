@@ -185,7 +185,9 @@ void Replica::ApplyMerge(const RowKey& key, KeyState& state, std::optional<Row>&
       break;
   }
   // Equal ones may still differ in the times of their clock entries: owners end with equal bytes.
-  Row joined{row->own, Join(*ours, *theirs).Encode()};
+  const Record join = Join(*ours, *theirs);
+  if (Status fits = join.CheckLimits(); !fits) return AnswerChange(ticket, fits, env);
+  Row joined{row->own, join.Encode()};
   if (joined.record == row->record) return AckUnchanged(state, ticket, env);
   StartWrite(key, state, row, std::move(joined), ticket, env);
 }
@@ -201,7 +203,7 @@ void Replica::ApplyMutation(const RowKey& key, KeyState& state, std::optional<Ro
     for (const Sibling& sibling : mutate.seen.siblings) {
       clock_.Observe(sibling.time, env.now.wall);
     }
-    *before = Join(*before, mutate.seen);
+    *before = Join(*before, mutate.seen);  // Apply checks its limits
   }
   Result<Applied> applied =
       Apply(mutate.mutation, *before, OwnOf(row), dots_, clock_, env.now.wall, limits());
@@ -214,6 +216,7 @@ void Replica::ApplyMutation(const RowKey& key, KeyState& state, std::optional<Ro
     env.local.push_back({ticket.request, std::move(outcome)});
     return AckUnchanged(state, ticket, env);
   }
+  counters_.clock_entries_truncated += static_cast<std::uint64_t>(applied->entries_truncated);
   int live = 0;
   for (const Sibling& sibling : applied->record.siblings) live += sibling.LiveAt(env.now.wall);
   if (live > 1) ++counters_.siblings_created;
