@@ -16,6 +16,23 @@ namespace {
 constexpr const char* kMarker = "marker";
 constexpr const char* kCleanStop = "clean-stop";
 
+std::string PlaceAndChange(const struct stat& info) {
+  return "device=" + std::to_string(info.st_dev) + " inode=" + std::to_string(info.st_ino) +
+         " changed=" + std::to_string(info.st_ctim.tv_sec) + "." +
+         std::to_string(info.st_ctim.tv_nsec);
+}
+
+// A restored database is another folder, or the same with files made or removed; its CURRENT is
+// another file. Either shows here.
+std::string DatabaseStamp(const std::string& folder) {
+  std::string stamp = "database";
+  for (const char* name : {"/db", "/db/CURRENT"}) {
+    struct stat info;
+    stamp += " " + (::stat((folder + name).c_str(), &info) == 0 ? PlaceAndChange(info) : "absent");
+  }
+  return stamp;
+}
+
 Result<std::string> MakeFingerprint(const std::string& folder) {
   const std::string marker = folder + "/" + kMarker;
   struct stat info;
@@ -31,10 +48,7 @@ Result<std::string> MakeFingerprint(const std::string& folder) {
   if (!*boot) return Fail(ErrorCode::kIoError, "the kernel does not tell its boot id");
   std::string boot_id = **boot;
   while (!boot_id.empty() && boot_id.back() == '\n') boot_id.pop_back();
-  return "boot=" + boot_id + " device=" + std::to_string(info.st_dev) +
-         " inode=" + std::to_string(info.st_ino) +
-         " changed=" + std::to_string(info.st_ctim.tv_sec) + "." +
-         std::to_string(info.st_ctim.tv_nsec);
+  return "boot=" + boot_id + " " + PlaceAndChange(info);
 }
 
 }  // namespace
@@ -57,12 +71,14 @@ Result<DataFolder> DataFolder::Open(const std::string& path) {
   Result<std::string> fingerprint = MakeFingerprint(path);
   if (!fingerprint) return Fail(fingerprint.error());
   folder.fingerprint_ = *std::move(fingerprint);
+  folder.database_stamp_ = DatabaseStamp(path);
   return folder;
 }
 
 DataFolder::DataFolder(DataFolder&& other) noexcept
     : path_(std::move(other.path_)),
       fingerprint_(std::move(other.fingerprint_)),
+      database_stamp_(std::move(other.database_stamp_)),
       lock_fd_(std::exchange(other.lock_fd_, -1)) {}
 
 DataFolder::~DataFolder() {
@@ -70,14 +86,17 @@ DataFolder::~DataFolder() {
 }
 
 Result<std::optional<std::string>> DataFolder::TakeCleanStop() {
-  Result<std::optional<std::string>> bytes = ReadSmallFile(path_ + "/" + kCleanStop);
+  const Result<std::optional<std::string>> text = ReadSmallFile(path_ + "/" + kCleanStop);
   const Status removed = RemoveFileDurably(path_, kCleanStop);
   if (!removed) return Fail(removed.error());
-  return bytes;
+  if (!text || !*text) return text;
+  const std::string stamp = database_stamp_ + "\n";
+  if (!(*text)->starts_with(stamp)) return std::optional<std::string>();
+  return (*text)->substr(stamp.size());
 }
 
 Status DataFolder::WriteCleanStop(std::string_view bytes) {
-  return WriteFileDurably(path_, kCleanStop, bytes);
+  return WriteFileDurably(path_, kCleanStop, DatabaseStamp(path_) + "\n" + std::string(bytes));
 }
 
 }  // namespace gyre

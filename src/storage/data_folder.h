@@ -28,10 +28,12 @@ class DataFolder {
   // Boot id, and device, inode and change time of the marker: equal only for the same folder in the
   // same boot. A folder that was copied, restored or moved to another disk has another one.
   const std::string& fingerprint() const { return fingerprint_; }
-  // What the last clean stop wrote, if nothing has started since. It is durably gone before this
-  // returns, so call it before the first dot. Errors: kIoError; then no old actor may be used.
+  // What the last clean stop wrote, if nothing has started since and db/ was as it had left it when
+  // this folder was opened. It is durably gone before this returns, so call it before the first
+  // dot. Errors: kIoError; then no old actor may be used.
   Result<std::optional<std::string>> TakeCleanStop();
-  // At a clean stop, after Engine::Close returned without error. Durable. Errors: kIoError.
+  // At a clean stop. Durable. Errors: kIoError.
+  // REQUIRES: Engine::Close returned without error.
   Status WriteCleanStop(std::string_view bytes);
 
  private:
@@ -39,6 +41,7 @@ class DataFolder {
 
   std::string path_;
   std::string fingerprint_;
+  std::string database_stamp_;  // when this was opened, so before the engine was
   int lock_fd_;
 };
 

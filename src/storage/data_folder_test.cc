@@ -72,6 +72,46 @@ TEST(DataFolderTest, ACleanStopIsTakenOnce) {
   EXPECT_FALSE(fs::exists(temp.path() + "/clean-stop"));
 }
 
+// Goal: an older database put in place of the one that was stopped is noticed, whether its folder
+// is replaced or its files are. G4: its rows' counters went back.
+TEST(DataFolderTest, ACleanStopIsNotBelievedForAnotherDatabase) {
+  for (const std::string how : {"untouched", "folder replaced", "file added", "head replaced"}) {
+    SCOPED_TRACE(how);
+    TempFolder temp;
+    const std::string database = temp.path() + "/db";
+    fs::create_directories(database);
+    std::ofstream(database + "/CURRENT") << "MANIFEST-000001";
+    fs::copy(database, temp.path() + "/backup", fs::copy_options::recursive);
+    ASSERT_TRUE(DataFolder::Open(temp.path())->WriteCleanStop("note").has_value());
+    if (how == "folder replaced") {
+      fs::remove_all(database);
+      fs::rename(temp.path() + "/backup", database);
+    } else if (how == "file added") {
+      std::ofstream(database + "/000007.sst") << "old";
+    } else if (how == "head replaced") {
+      fs::rename(temp.path() + "/backup/CURRENT", database + "/CURRENT");
+    }
+    const auto note = DataFolder::Open(temp.path())->TakeCleanStop();
+    EXPECT_EQ(note.value(), how == "untouched" ? std::optional<std::string>("note") : std::nullopt);
+  }
+}
+
+// Goal: with the engine between, a clean stop is believed by the next start.
+TEST(DataFolderTest, ACleanStopIsBelievedAfterTheEngineClosed) {
+  TempFolder temp;
+  for (const bool first : {true, false}) {
+    auto folder = DataFolder::Open(temp.path());
+    const auto engine = *OpenRocksEngine(SmallOptions(temp.path()));
+    EXPECT_EQ(folder->TakeCleanStop().value(), first ? std::nullopt : std::optional("note"));
+    {
+      TestSession session(*engine);
+      ASSERT_TRUE(session.Put(MakeKey("k"), MakeRow("r")).has_value());
+    }
+    ASSERT_TRUE(engine->Close().has_value());
+    ASSERT_TRUE(folder->WriteCleanStop("note").has_value());
+  }
+}
+
 // Goal: what stands in the way of a data folder is said, not worked around.
 TEST(DataFolderTest, AFileInItsPlaceIsAnError) {
   TempFolder temp;

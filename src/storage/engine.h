@@ -78,8 +78,9 @@ class EngineSession {
   // End of a loop turn: hands everything gathered to the commit thread as one batch.
   virtual void Flush() = 0;
   virtual void Scan(RequestId id, const ScanRange& range) = 0;
-  // Appends what has completed since the last call. Never blocks. A session whose completions come
-  // from another thread calls the wake function given at OpenSession when there is something new.
+  // Appends what has completed since the last call. Never blocks. The session calls the wake
+  // function given at OpenSession when there is something new; except for a write that is complete
+  // when Write returns (memory engine): who writes polls in the same turn.
   virtual void Poll(std::vector<Completion>& out) = 0;
 };
 

@@ -212,6 +212,15 @@ TEST_P(EngineContractTest, ScanSeesWritesAskedBefore) {
   EXPECT_THAT(*session.ScanAll(0, 10), ::testing::SizeIs(1));
 }
 
+// Goal: a scan wakes its session, also when it is asked for while completions are handled.
+TEST_P(EngineContractTest, AScanWakesItsSession) {
+  const auto engine = Open();
+  TestSession session(*engine);
+  const std::uint64_t before = session.rings();
+  ASSERT_TRUE(session.ScanAll(0, 10).has_value());
+  EXPECT_GT(session.rings(), before);
+}
+
 TEST_P(EngineContractTest, MetaComesBack) {
   const auto engine = Open();
   EXPECT_EQ(engine->GetMeta("cluster").value(), std::optional<std::string>());

@@ -66,6 +66,7 @@ class SessionLink {
     }
     if (wake) wake_();
   }
+  void Wake() { wake_(); }
   // The session's thread. Takes no lock if there is nothing.
   void TakeDone(std::vector<Job>& out) {
     if (!any_.load(std::memory_order_acquire)) return;

@@ -50,7 +50,8 @@ class ShardRows {
 
 class MemorySession final : public EngineSession {
  public:
-  explicit MemorySession(ShardRows& rows) : rows_(rows) {}
+  MemorySession(ShardRows& rows, std::function<void()> wake)
+      : rows_(rows), wake_(std::move(wake)) {}
 
   std::optional<Result<std::optional<Row>>> Read(RequestId /*id*/, const RowKey& key) override {
     const RowTable* table = rows_.Find(key.keyspace);
@@ -75,6 +76,7 @@ class MemorySession final : public EngineSession {
     const RowTable* table = rows_.Find(range.keyspace);
     page.done = table == nullptr || table->Scan(range, page.rows);
     done_.emplace_back(ScanDone{id, std::move(page)});
+    wake_();  // who asks for the next page while handling one does not look again by itself
   }
 
   void Poll(std::vector<Completion>& out) override {
@@ -89,6 +91,7 @@ class MemorySession final : public EngineSession {
 
  private:
   ShardRows& rows_;
+  const std::function<void()> wake_;
   std::vector<Completion> done_;
 };
 
@@ -99,9 +102,9 @@ class MemoryEngine final : public Engine {
       shards_.push_back(std::make_unique<ShardRows>());
   }
 
-  std::unique_ptr<EngineSession> OpenSession(std::function<void()> /*wake*/) override {
+  std::unique_ptr<EngineSession> OpenSession(std::function<void()> wake) override {
     GYRE_CHECK(sessions_opened_ < shards_.size());
-    return std::make_unique<MemorySession>(*shards_[sessions_opened_++]);
+    return std::make_unique<MemorySession>(*shards_[sessions_opened_++], std::move(wake));
   }
   Result<std::optional<std::string>> GetMeta(const std::string& name) override {
     const std::lock_guard lock(meta_mutex_);

@@ -106,6 +106,7 @@ void RocksSession::Write(WriteRequest write) {
     refusing_ = true;
     done_.emplace_back(WriteDone{
         write.id, Fail(ErrorCode::kOverloaded, "storage: too many writes wait for the disk")});
+    link_->Wake();
     return;
   }
   write.key.key = write.key.key.Compact();
@@ -154,6 +155,7 @@ void RocksSession::Submit(std::unique_ptr<ScanJob> scan) {
   if (pool_.Submit(scan)) return;
   done_.emplace_back(ScanDone{
       scan->id, Fail(ErrorCode::kOverloaded, "storage: too many reads wait for the disk")});
+  link_->Wake();
 }
 
 void RocksSession::Poll(std::vector<Completion>& out) {
