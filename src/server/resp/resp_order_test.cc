@@ -1,0 +1,374 @@
+// Results that come late and out of order: replies keep the order of the commands, and commands see
+// those before them.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/prng.h"
+#include "server/resp/resp_test_util.h"
+
+namespace gyre {
+namespace {
+
+struct LateWorld : RespWorld {
+  explicit LateWorld(RespOptions options = {}) : RespWorld(std::move(options)) {
+    backend.deferred = true;
+  }
+  void Send(std::initializer_list<const char*> lines) {
+    std::string bytes;
+    for (const char* line : lines) bytes += Command(line);
+    client.Send(bytes);
+  }
+  void Release(std::size_t i) {
+    backend.Release(i);
+    client.Turn();
+  }
+  void ReleaseAll() {
+    while (backend.waiting() > 0) Release(0);
+  }
+};
+
+// Goal: a reply that comes before its turn waits for it.
+TEST(RespOrderTest, RepliesKeepTheOrderOfCommands) {
+  LateWorld world;
+  world.Send({"SET a 1", "SET b 2", "PING", "GET c"});
+  EXPECT_EQ(world.backend.waiting(), 3u);
+  world.Release(2);
+  world.Release(1);
+  EXPECT_EQ(world.client.Take(), "");
+  world.Release(0);
+  EXPECT_EQ(world.client.Take(), "+OK\r\n+OK\r\n+PONG\r\n$-1\r\n");
+  EXPECT_EQ(world.client.handler().pending(), 0u);
+  EXPECT_GT(world.client.flushes, 0);
+}
+
+// Goal: large values that wait for their turn keep their bytes.
+TEST(RespOrderTest, LargeRepliesOutOfOrder) {
+  RespWorld world;
+  const std::string large(100'000, 'x');
+  world.Ask("SET big " + large);
+  world.backend.deferred = true;
+  world.client.Send(Command("GET none") + Command("GET big") + Command("ECHO hi"));
+  world.backend.Release(1);
+  EXPECT_EQ(world.client.Take(), "");
+  world.backend.Release(0);
+  EXPECT_EQ(world.client.Take(), "$-1\r\n$100000\r\n" + large + "\r\n$2\r\nhi\r\n");
+}
+
+struct WaitCase {
+  const char* first;
+  const char* second;
+  bool waits;
+};
+
+// Goal: the later command waits exactly if both touch a key and one of them may write it; plain
+// SETs follow each other without waiting.
+TEST(RespOrderTest, WhoWaitsForWhom) {
+  const WaitCase cases[] = {
+      {"SET a 1", "GET a", true},
+      {"GET a", "SET a 1", true},
+      {"GET a", "GET a", false},
+      {"SET a 1", "SET a 2", false},
+      {"SET a 1", "SET b 2", false},
+      {"SET a 1", "GET b", false},
+      {"SET a 1", "SET a 2 EX 5", false},
+      {"SET a 1", "SET a 2 GET", true},
+      {"SET a 1 KEEPTTL", "SET a 2", true},
+      {"SET a 1", "DEL a", true},
+      {"DEL a", "SET a 1", true},
+      {"DEL a", "DEL a", true},
+      {"MSET a 1 b 2", "GET b", true},
+      {"MSET a 1 b 2", "GET c", false},
+      {"MSET a 1 b 2", "MSET b 3 c 4", false},
+      {"MGET a b", "MGET b c", false},
+      {"MGET a b", "SET b 1", true},
+      {"SET b 1", "MGET a b", true},
+      {"SET b 1", "DEL a b", true},
+      {"EXPIRE a 5", "TTL a", true},
+      {"KV.PUT a '' 1", "KV.GET a", true},
+      {"KV.PUT a '' 1", "KV.PUT a '' 2", true},
+      {"SET a 1", "DBSIZE", true},
+      {"GET a", "SCAN 0", true},
+      {"DBSIZE", "GET a", true},
+      {"FLUSHALL", "SET a 1", true},
+      {"SET a 1", "WAIT 1 0", true},
+      {"SET a 1", "OBJECT ENCODING a", true},
+  };
+  for (const WaitCase& c : cases) {
+    LateWorld world;
+    world.Send({c.first});
+    const std::size_t before = world.backend.submitted;
+    world.Send({c.second});
+    EXPECT_EQ(world.client.paused(), c.waits) << c.first << ", " << c.second;
+    EXPECT_EQ(world.backend.submitted == before, c.waits) << c.first << ", " << c.second;
+    world.ReleaseAll();
+    EXPECT_FALSE(world.client.paused());
+    EXPECT_EQ(world.client.unread(), 0u);
+    EXPECT_EQ(world.client.handler().pending(), 0u);
+    // Nothing is left behind in the table of keys.
+    world.Send({"SET a x", "SET b x"});
+    EXPECT_EQ(world.backend.waiting(), 2u);
+    world.ReleaseAll();
+  }
+}
+
+// Goal: commands without keys are answered in order, and never wait.
+TEST(RespOrderTest, KeylessCommandsPassWhileOthersArePending) {
+  LateWorld world;
+  world.Send({"FLUSHALL", "PING", "HELLO 3", "GET a"});
+  EXPECT_TRUE(world.client.paused());  // GET, not PING
+  world.ReleaseAll();
+  const std::string answers = world.client.Take();
+  EXPECT_EQ(answers.substr(0, 12), "+OK\r\n+PONG\r\n");
+  EXPECT_EQ(answers.substr(answers.size() - 3), "_\r\n");  // RESP3 from HELLO on
+}
+
+// A model of one connection: the answers of commands carried out one after another.
+std::string InSequence(const std::vector<std::string>& lines) {
+  RespWorld world;
+  std::string answers;
+  for (const std::string& line : lines) answers += world.Ask(line);
+  return answers;
+}
+
+// Goal: whatever the order of the results, a connection cannot tell it from one command after
+// another.
+TEST(RespOrderTest, RandomOrderOfResultsIsInvisible) {
+  Prng prng(7);
+  const char* const kKeys[] = {"a", "b", "c", "d"};
+  for (int round = 0; round < 300; ++round) {
+    std::vector<std::string> lines;
+    std::string bytes;
+    for (int i = 0; i < 60; ++i) {
+      const std::string key = kKeys[prng.Below(4)];
+      const std::string other = kKeys[prng.Below(4)];
+      const std::string value = std::to_string(i);
+      switch (prng.Below(14)) {
+        case 0:
+          lines.push_back("DEL " + key);
+          break;
+        case 1:
+          lines.push_back("MSET " + key + " " + value + " " + other + " " + value);
+          break;
+        case 2:
+          lines.push_back("MGET " + key + " " + other);
+          break;
+        case 3:
+          lines.push_back("PING " + value);
+          break;
+        case 4:
+          lines.push_back("SET " + key + " " + value + " GET");
+          break;
+        case 5:
+          lines.push_back("GETDEL " + key);
+          break;
+        case 6:
+          lines.push_back("DEL " + key + " " + other);
+          break;
+        case 7:
+          lines.push_back("EXISTS " + key + " " + other);
+          break;
+        case 8:
+          lines.push_back(prng.Chance(300'000) ? "DBSIZE" : "STRLEN " + key);
+          break;
+        case 9:
+          lines.push_back(prng.Chance(200'000) ? "FLUSHDB" : "TYPE " + key);
+          break;
+        case 10:
+        case 11:
+          lines.push_back("GET " + key);
+          break;
+        default:
+          lines.push_back("SET " + key + " " + value);
+      }
+      bytes += Command(lines.back());
+    }
+    LateWorld world({.in_flight_max = 1 + static_cast<std::size_t>(prng.Below(20))});
+    std::string answers;
+    std::size_t sent = 0;
+    while (sent < bytes.size() || world.backend.waiting() > 0) {
+      if (sent < bytes.size() && prng.Chance(500'000)) {
+        const std::size_t piece = std::min<std::size_t>(bytes.size() - sent, prng.Below(400));
+        world.client.Send(std::string_view(bytes).substr(sent, piece));
+        sent += piece;
+      }
+      if (world.backend.waiting() > 0) world.Release(prng.Below(world.backend.waiting()));
+      answers += world.client.Take();
+    }
+    ASSERT_EQ(answers, InSequence(lines)) << "round " << round;
+    ASSERT_EQ(world.client.handler().pending(), 0u);
+  }
+}
+
+// Goal: trap 14: a pipeline of 10,000 in one write or cut anywhere.
+TEST(RespOrderTest, LongPipelines) {
+  std::string bytes;
+  std::string expected;
+  for (int i = 0; i < 5'000; ++i) {
+    const std::string key = "key:" + std::to_string(i % 700);
+    bytes += Command("SET " + key + " " + std::to_string(i)) + Command("GET " + key);
+    const std::string value = std::to_string(i);
+    expected += "+OK\r\n$" + std::to_string(value.size()) + "\r\n" + value + "\r\n";
+  }
+  Prng prng(3);
+  for (const bool deferred : {false, true}) {
+    for (const std::size_t piece_max : {bytes.size(), std::size_t{20'000}, std::size_t{50}}) {
+      RespWorld world;
+      world.backend.deferred = deferred;
+      std::string answers;
+      for (std::size_t sent = 0; sent < bytes.size();) {
+        const std::size_t piece =
+            std::min<std::size_t>(bytes.size() - sent, 1 + prng.Below(piece_max));
+        world.client.Send(std::string_view(bytes).substr(sent, piece));
+        sent += piece;
+        for (int i = 0; i < 40 && world.backend.waiting() > 0; ++i) {
+          world.backend.Release(prng.Below(world.backend.waiting()));
+          world.client.Turn();
+        }
+      }
+      while (world.backend.waiting() > 0) {
+        world.backend.Release(prng.Below(world.backend.waiting()));
+        world.client.Turn();
+      }
+      ASSERT_TRUE(world.client.Take() == expected) << deferred << " " << piece_max;
+      EXPECT_LE(world.backend.waiting_max, 1'024u);
+    }
+  }
+}
+
+// Goal: G10: what is in flight is bounded; reading stops and goes on.
+TEST(RespOrderTest, InFlightIsBounded) {
+  LateWorld world({.in_flight_max = 8});
+  std::string bytes;
+  for (int i = 0; i < 100; ++i) bytes += Command("GET k" + std::to_string(i));
+  world.client.Send(bytes);
+  EXPECT_EQ(world.backend.waiting(), 8u);
+  EXPECT_TRUE(world.client.paused());
+  world.ReleaseAll();
+  EXPECT_EQ(world.backend.waiting_max, 8u);
+  EXPECT_EQ(world.client.Take().size(), 100 * 5u);
+  // Not a pause for each command.
+  EXPECT_LT(world.client.pauses, 30);
+}
+
+TEST(RespOrderTest, BytesInFlightAreBounded) {
+  LateWorld world({.in_flight_bytes_max = 10'000});
+  std::string bytes;
+  for (int i = 0; i < 50; ++i) {
+    bytes += Command("SET k" + std::to_string(i) + " " + std::string(1'000, 'x'));
+  }
+  world.client.Send(bytes);
+  EXPECT_LE(world.backend.waiting(), 10u);
+  world.ReleaseAll();
+  EXPECT_EQ(world.client.Take().size(), 50 * 5u);
+  // Replies that wait for their turn count too.
+  RespWorld second({.in_flight_bytes_max = 10'000});
+  second.Ask("SET a " + std::string(9'000, 'x'));
+  second.backend.deferred = true;
+  second.client.Send(Command("GET none") + Command("GET a"));
+  second.backend.Release(1);
+  second.client.Send(Command("GET a"));
+  second.backend.Release(1);
+  EXPECT_FALSE(second.client.paused());
+  second.client.Send(Command("GET a"));
+  EXPECT_TRUE(second.client.paused());
+  EXPECT_EQ(second.backend.waiting(), 1u);
+}
+
+// Goal: a client that does not read its answers gets no more of them made.
+TEST(RespOrderTest, FullOutputStopsReading) {
+  RespWorld world;
+  world.Ask("SET a " + std::string(1'000, 'x'));
+  world.client.output_pause = 5'000;
+  std::string bytes;
+  for (int i = 0; i < 100; ++i) bytes += Command("GET a");
+  world.client.Send(bytes);
+  EXPECT_LT(world.client.out().size(), 7'000u);
+  std::string answers;
+  while (!world.client.out().empty()) {
+    answers += world.client.Take();
+    world.client.Drained();
+  }
+  EXPECT_EQ(answers.size(), 100 * 1'009u);
+}
+
+// Goal: QUIT and protocol errors answer what is pending, and nothing behind them is read.
+TEST(RespOrderTest, ClosingWaitsForPendingReplies) {
+  for (const std::string& last : {Command("QUIT"), std::string("*x\r\n")}) {
+    LateWorld world;
+    world.client.Send(Command("SET a 1") + last + Command("SET b 2"));
+    EXPECT_FALSE(world.client.closing());
+    EXPECT_EQ(world.backend.waiting(), 1u);
+    world.ReleaseAll();
+    EXPECT_TRUE(world.client.closing());
+    EXPECT_EQ(world.client.Take().substr(0, 6),
+              last[0] == '*' && last[1] == 'x' ? "+OK\r\n-" : "+OK\r\n+");
+    EXPECT_EQ(world.backend.submitted, 1u);
+  }
+}
+
+// Goal: results that come after the client has gone are taken, and a long command ends early.
+TEST(RespOrderTest, ResultsAfterTheClientHasGone) {
+  LateWorld world;
+  std::string mset = "MSET";
+  for (int i = 0; i < 1'000; ++i) mset += " k" + std::to_string(i) + " v";
+  world.client.Send(Command("GET a") + Command("SET b 1"));
+  world.client.Send(Command(mset));
+  EXPECT_EQ(world.client.handler().pending(), 2u);
+  world.ReleaseAll();
+  world.client.Send(Command("GET c"));
+  EXPECT_GT(world.client.handler().pending(), 0u);
+  world.client.Close();
+  EXPECT_EQ(world.service.sessions().size(), 0u);
+  world.backend.ReleaseAll();
+  EXPECT_EQ(world.client.handler().pending(), 0u);
+
+  FakeConnection other(world.service);
+  other.Send(Command("SET x 1") + Command(mset));
+  world.backend.Release(0);
+  other.Turn();  // now the MSET, 256 at once
+  EXPECT_EQ(world.backend.waiting(), 256u);
+  other.Close();
+  const std::size_t submitted = world.backend.submitted;
+  world.backend.ReleaseAll();
+  EXPECT_EQ(world.backend.submitted, submitted);
+  EXPECT_EQ(other.handler().pending(), 0u);
+}
+
+// Goal: a command over many keys keeps few requests in flight, and its reply in order.
+TEST(RespOrderTest, ManyKeysGoThroughAWindow) {
+  LateWorld world;
+  std::string mset = "MSET", mget = "MGET";
+  for (int i = 0; i < 2'000; ++i) {
+    mset += " k" + std::to_string(i) + " " + std::to_string(i);
+    mget += " k" + std::to_string(i);
+  }
+  Prng prng(1);
+  world.client.Send(Command(mset) + Command(mget) + Command("GET k1999"));
+  while (world.backend.waiting() > 0) world.Release(prng.Below(world.backend.waiting()));
+  EXPECT_LE(world.backend.waiting_max, 256u);
+  const std::string answers = world.client.Take();
+  std::string expected = "+OK\r\n*2000\r\n";
+  for (int i = 0; i < 2'000; ++i) {
+    const std::string value = std::to_string(i);
+    expected += "$" + std::to_string(value.size()) + "\r\n" + value + "\r\n";
+  }
+  EXPECT_EQ(answers, expected + "$4\r\n1999\r\n");
+}
+
+// Goal: sessions may be destroyed after their service, as when a node stops.
+TEST(RespOrderTest, SessionsOutliveTheService) {
+  FakeBackend backend;
+  FakeDocuments documents;
+  auto service = std::make_unique<RespService>(backend, documents, RespOptions{});
+  FakeConnection client(*service);
+  backend.deferred = true;
+  client.Send(Command("GET a"));
+  service.reset();
+  client.Send(Command("GET b"));
+  EXPECT_EQ(backend.waiting(), 1u);
+}
+
+}  // namespace
+}  // namespace gyre
