@@ -158,7 +158,7 @@ class Judge {
   // answers (judge_answers.cc)
   void OnPutAnswer(Op& op, const PutOutcome& outcome);
   void CheckSeen(const Op& op, const Bits& seen);
-  void Hold(std::size_t key, int copies, const Bits& held);
+  void Hold(const Op& op, int copies, const Bits& held);
   void CheckRefused(const Write& write);
   std::uint32_t OwnersMask(std::size_t key) const;
   int CopiesOf(std::size_t key) const;

@@ -22,8 +22,10 @@ void Judge::OnOpStart(Op& op) {
   }
 }
 
-void Judge::Hold(std::size_t key, int copies, const Bits& held) {
-  states_[key].held[static_cast<std::size_t>(copies)].Add(held);
+// What an answer promises to later reads; nothing if a copy was destroyed while it was on its way.
+void Judge::Hold(const Op& op, int copies, const Bits& held) {
+  KeyState& state = states_[op.key];
+  if (state.losses == op.losses) state.held[static_cast<std::size_t>(copies)].Add(held);
 }
 
 void Judge::CheckSeen(const Op& op, const Bits& seen) {
@@ -84,7 +86,7 @@ void Judge::OnAnswer(const Witness& witness, Op& op, const ClientResult& result)
     CheckSeen(op, seen);
     // Replies that differ are written back to N-R+1 owners before the answer if 2R > N, and R equal
     // ones are at least as many: reads of as large an R see this from now on.
-    if (2 * op.read_needed > op.copies) Hold(op.key, op.copies - op.read_needed + 1, seen);
+    if (2 * op.read_needed > op.copies) Hold(op, op.copies - op.read_needed + 1, seen);
   } else if (const auto* put = std::get_if<PutOutcome>(&*result)) {
     OnPutAnswer(op, *put);
   } else if (const auto* explain = std::get_if<ExplainOutcome>(&*result)) {
@@ -125,7 +127,7 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
                                    " is acknowledged with a context that does not name it");
   }
   state.acknowledged.Add(covered);
-  Hold(op.key, op.write_needed, covered);
+  Hold(op, op.write_needed, covered);
 }
 
 // ---- losses ------------------------------------------------------------------------------------
@@ -139,6 +141,7 @@ void Judge::OnLoss(const RowKey& row_key, const Row& row,
   const Result<Record> lost = Record::Decode(row.record);
   if (!lost) return;
   Bits gone = state.truth.Covered(lost->clock);
+  gone.Add(state.truth.Settled(*lost));
   for (const SimStorage* storage : others) {
     const Row* copy = storage->Durable(row_key);
     if (copy == nullptr) continue;

@@ -10,12 +10,6 @@ namespace {
 
 std::uint32_t NodeBit(int node) { return std::uint32_t{1} << node; }
 
-VersionVector SiblingDots(const Record& record) {
-  VersionVector dots;
-  for (const Sibling& sibling : record.siblings) dots.Add(sibling.dot, WallTime{});
-  return dots;
-}
-
 const VersionVector::Entry* FindEntry(const VersionVector& clock, const Dot& dot) {
   for (const VersionVector::Entry& entry : clock.entries()) {
     if (entry.actor == dot.actor && entry.epoch == dot.epoch) return &entry;
@@ -221,10 +215,12 @@ void Judge::RegisterNewDots(const Witness& witness, std::size_t key, const Recor
       seen.surely.Intersect(other.surely);
       seen.at_most.Add(other.at_most);
     }
-    counters_.extra_dots += !write.dots.empty();
+    // One of several that it may be: then it is nobody's.
+    const bool sure = group.candidates.size() == 1;
+    counters_.extra_dots += sure && !write.dots.empty();
     for (const Sibling* sibling : group.siblings) {
       const std::size_t index = state.truth.Add(*sibling, id, seen);
-      write.dots.push_back(index);
+      if (sure) write.dots.push_back(index);
       ++counters_.dots;
       if (!on_new_write) continue;
       Bits one;
@@ -236,10 +232,17 @@ void Judge::RegisterNewDots(const Witness& witness, std::size_t key, const Recor
           state.truth.Describe(state.truth.SurelyMaximal(state.truth.event(index).history)) +
           "}: " + ToString(record));
     }
-    // One of several that it may be: then nobody is blamed.
-    if (group.candidates.size() == 1) CheckRefused(write);
+    if (sure) CheckRefused(write);
   }
-  Learn(witness.node, key, SiblingDots(record));
+  // Its own dots are no news to a node; the rest of the clock still is to be checked.
+  VersionVector own;
+  for (const Sibling& sibling : record.siblings) {
+    const VersionVector::Entry* entry = FindEntry(record.clock, sibling.dot);
+    const bool made_now =
+        sibling.dot.actor == witness.actor_before || sibling.dot.actor == witness.actor_after;
+    if (made_now && entry != nullptr) own.Add(sibling.dot, entry->time);
+  }
+  Learn(witness.node, key, own);
 }
 
 std::vector<std::size_t> Judge::FindWrites(int node, std::size_t key, const Sibling& sibling,
@@ -413,8 +416,14 @@ void Judge::CheckMonotone(const Witness& witness, std::size_t key, const Record&
   for (const VersionVector::Entry& entry : before.clock.entries()) {
     const VersionVector::Entry* now = FindEntry(after.clock, entry.dot());
     if (now != nullptr && now->n >= entry.n) continue;
-    bool allowed = made_here && now == nullptr && after.clock.size() >= config_.clock_entries_max &&
-                   entry.time.ms < witness.wall.ms - config_.clock_entry_age_safe.ms();
+    // A later write of this counter, joined in the same step, may bear an older time.
+    const VersionVector::Entry* later =
+        FindEntry(states_[key].known[static_cast<std::size_t>(witness.node)], entry.dot());
+    const std::int64_t safe = witness.wall.ms - config_.clock_entry_age_safe.ms();
+    const bool old =
+        entry.time.ms < safe || (later != nullptr && later->n > entry.n && later->time.ms < safe);
+    bool allowed =
+        made_here && now == nullptr && after.clock.size() >= config_.clock_entries_max && old;
     for (const Sibling& sibling : after.siblings) {
       if (sibling.dot.actor == entry.actor && sibling.dot.epoch == entry.epoch) allowed = false;
     }
