@@ -316,6 +316,27 @@ RC_GTEST_PROP(JoinRingPropertyTest, GrowsOneNodeAtATime, ()) {
   }
 }
 
+// Goal: a joiner that takes up to four fifths of what can lie N apart still finds partitions, from
+// every node as much as it should give, that do.
+TEST(JoinRingTest, HeavyJoinersStayDistinct) {
+  for (const int nodes : {3, 4, 5, 6, 8, 12}) {
+    for (int replicas = 2; replicas <= std::min(nodes, 5); ++replicas) {
+      std::vector<Member> members;
+      for (int i = 1; i <= nodes; ++i) {
+        members.push_back(MakeMember(static_cast<std::uint32_t>(i), 1000));
+      }
+      const Ring ring = Found(members, 8, replicas);
+      for (const double part : {0.6, 0.7, 0.8}) {
+        const double share = part / replicas;
+        const auto weight = static_cast<std::uint32_t>(1000 * nodes * share / (1 - share));
+        const Ring joined = JoinRing(ring, MakeMember(99, weight), replicas).value();
+        EXPECT_EQ(Assess(joined, replicas).nodes.found, 0)
+            << nodes << " nodes, N=" << replicas << ", " << part;
+      }
+    }
+  }
+}
+
 // Goal: the usual growth of a small cluster, from one equal node to twelve: always distinct, but
 // for a few windows at the ring's end when the third joins.
 TEST(JoinRingTest, EqualNodesStayDistinctFromTheFirstOn) {
