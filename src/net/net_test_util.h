@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <functional>
@@ -61,10 +62,10 @@ class TestSocket {
     return sent < 0 ? 0 : static_cast<std::size_t>(sent);
   }
   // Appends what is there to received(). False once the peer has closed or reset.
-  bool ReceiveSome(std::size_t bytes_max = 1 << 20) {
-    std::string chunk(bytes_max, '\0');
-    const ssize_t got = recv(fd_.get(), chunk.data(), chunk.size(), 0);
-    if (got > 0) received_.append(chunk, 0, static_cast<std::size_t>(got));
+  bool ReceiveSome(std::size_t bytes_max = kChunkBytes) {
+    if (chunk_ == nullptr) chunk_.reset(new char[kChunkBytes]);
+    const ssize_t got = recv(fd_.get(), chunk_.get(), std::min(bytes_max, kChunkBytes), 0);
+    if (got > 0) received_.append(chunk_.get(), static_cast<std::size_t>(got));
     if (got == 0) closed_ = true;
     if (got < 0 && errno != EAGAIN) closed_ = reset_ = true;
     return !closed_;
@@ -94,7 +95,10 @@ class TestSocket {
   int fd() const { return fd_.get(); }
 
  private:
+  static constexpr std::size_t kChunkBytes = 256 * 1024;
+
   UniqueFd fd_;
+  std::unique_ptr<char[]> chunk_;
   std::string received_;
   bool closed_ = false;
   bool reset_ = false;
