@@ -80,16 +80,14 @@ int PrintValues(const DataFlags& flags, const std::string& key, const std::strin
     const bool line = isatty(STDOUT_FILENO) != 0 && !values.front().text.ends_with('\n');
     return WriteOut(values.front().text + (line ? "\n" : "")) ? kExitOk : kExitUsage;
   }
-  std::fprintf(stderr,
-               "gyre: %zu siblings: concurrent writes that nobody has merged yet, newest first. To "
-               "merge them, put the merged value with --context %s\n",
-               values.size(), context.c_str());
+  std::fprintf(
+      stderr,
+      "gyre: %zu siblings: concurrent writes that nobody has merged yet, newest first, each "
+      "with a line end after it (-o json tells them apart whatever they hold). To merge "
+      "them, put the merged value with --context %s\n",
+      values.size(), context.c_str());
   bool ok = true;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    ok = ok && WriteOut("--- sibling " + std::to_string(i + 1) + " of " +
-                        std::to_string(values.size()) + ", " +
-                        std::to_string(values[i].text.size()) + " bytes\n" + values[i].text + "\n");
-  }
+  for (const RespValue& value : values) ok = ok && WriteOut(value.text + "\n");
   return ok ? kExitOk : kExitUsage;
 }
 
