@@ -78,6 +78,7 @@ class Judge {
   // one of it.
   void OnRequest(int node, const ClientRequest& request, bool doubled);
   void OnDelivered(int node, const Message& message);
+  void OnRowRead(int node, const RowKey& key, const Row& row);
   void OnWriteAsked(const Witness& witness, const RowKey& key, const Row& row);
   void OnSend(const Witness& witness, const Message& message);
   void OnDurable(int node, const RowKey& key, const Row& row);

@@ -86,6 +86,11 @@ void Judge::OnDelivered(int node, const Message& message) {
   }
 }
 
+void Judge::OnRowRead(int node, const RowKey& key, const Row& row) {
+  const Result<Record> record = Record::Decode(row.record);
+  if (record) Learn(node, KeyIndex(key), record->clock);
+}
+
 void Judge::OnCrash(int node) {
   for (KeyState& state : states_) {
     state.known[static_cast<std::size_t>(node)] = VersionVector();

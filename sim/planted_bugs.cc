@@ -135,7 +135,7 @@ class UnionMerge : public PlantedBug {
     Rewrite(row.record, [&](Record& record) {
       bool changed = false;
       for (const Sibling& sibling : old->siblings) {
-        if (Holds(record, sibling.dot)) continue;
+        if (Holds(record, sibling.dot) || !record.clock.Covers(sibling.dot)) continue;
         const auto at = std::find_if(record.siblings.begin(), record.siblings.end(),
                                      [&](const Sibling& s) { return sibling.dot < s.dot; });
         record.siblings.insert(at, sibling);

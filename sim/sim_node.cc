@@ -216,12 +216,14 @@ void SimNode::Perform(std::size_t index, Effects& effects, const Witness& witnes
       Send(index, *send, witness);
     } else if (auto* read = std::get_if<ReadEffect>(&effect)) {
       world_.trace->Event(now, kRead, read->id.value);
-      storage_.Read(read->key, [this, index, id = read->id](Result<std::optional<Row>> row) {
-        world_.plant->OnRead(row);
-        Dispatch(index, [id, row = std::move(row)](Shard& shard, Now at, Effects& out) {
-          shard.OnReadDone(id, row, at, out);
-        });
-      });
+      storage_.Read(
+          read->key, [this, index, id = read->id, key = read->key](Result<std::optional<Row>> row) {
+            if (row && *row) world_.judge->OnRowRead(index_, key, **row);
+            world_.plant->OnRead(row);
+            Dispatch(index, [id, row = std::move(row)](Shard& shard, Now at, Effects& out) {
+              shard.OnReadDone(id, row, at, out);
+            });
+          });
     } else if (auto* write = std::get_if<WriteEffect>(&effect)) {
       world_.plant->OnWrite(storage_.Latest(write->key), write->row);
       world_.trace->Event(now, kWrite, write->id.value, write->row.record.view());

@@ -25,8 +25,9 @@ void SimStorage::Read(const RowKey& key, ReadCallback done) {
     });
     return;
   }
-  // What a slower read sees is of any moment between its start and its end.
-  const bool snapshot = prng_.Chance(500'000);
+  // A slower read sees the row as it was asked for, or as it has become by the end; but never a
+  // later write that is not durable yet.
+  const bool snapshot = prng_.Chance(500'000) || Unacknowledged(key);
   const std::int64_t due =
       std::max(events_.now() + DrawDelay(1, profile_.read_us_max), stalled_until_);
   events_.At(due, [this, life = life_, key, snapshot, seen = std::move(seen), done] {
@@ -51,8 +52,7 @@ void SimStorage::FinishRead(const RowKey& key, bool snapshot, std::optional<Row>
     return done(Fail(ErrorCode::kCorruption, "simulated bit rot"));
   }
   if (!snapshot) {
-    const Row* latest = Latest(key);
-    row = latest == nullptr ? std::nullopt : std::optional<Row>(*latest);
+    row = Acknowledged(key);
   }
   done(std::move(row));
 }
@@ -81,6 +81,20 @@ const Row* SimStorage::Latest(const RowKey& key) const {
   if (IsRotten(key)) return nullptr;
   const auto it = latest_.find(key);
   return it == latest_.end() ? nullptr : &it->second;
+}
+
+bool SimStorage::Unacknowledged(const RowKey& key) const {
+  return std::any_of(pending_.begin(), pending_.end(), [&](const PendingWrite& write) {
+    return !write.acknowledged && write.key == key;
+  });
+}
+
+std::optional<Row> SimStorage::Acknowledged(const RowKey& key) const {
+  for (auto it = pending_.rbegin(); it != pending_.rend(); ++it) {
+    if (it->acknowledged && it->key == key) return it->row;
+  }
+  const auto durable = durable_.find(key);
+  return durable == durable_.end() ? std::nullopt : std::optional<Row>(durable->second);
 }
 
 // ---- writes ----------------------------------------------------------------------------------
@@ -233,6 +247,12 @@ void SimStorage::Close() {
   interval_running_ = false;
   stalled_until_ = 0;
   last_write_due_ = 0;
+}
+
+void SimStorage::DropDamaged(const RowKey& key) {
+  if (rotten_.erase(key) == 0) return;
+  latest_.erase(key);
+  durable_.erase(key);
 }
 
 SimStorage::RowList SimStorage::Wipe() {

@@ -70,6 +70,8 @@ class SimStorage {
   // Reads of the row give kCorruption until it is written again. False if there is none.
   bool Rot(const RowKey& key);
   bool IsRotten(const RowKey& key) const { return rotten_.contains(key); }
+  // What an operator does with a row that no copy is left of.
+  void DropDamaged(const RowKey& key);
   // Everything under way is gone. Rows that had been acknowledged and are not there any more.
   RowList Crash(CrashKind kind);
   // A clean stop: everything asked for becomes durable.
@@ -109,6 +111,8 @@ class SimStorage {
   std::int64_t DrawDelay(std::int64_t low, std::int64_t high);
   void FinishRead(const RowKey& key, bool snapshot, std::optional<Row> row,
                   const ReadCallback& done);
+  bool Unacknowledged(const RowKey& key) const;
+  std::optional<Row> Acknowledged(const RowKey& key) const;
   void CompleteNextWrite();
   void FailPending(std::size_t index);
   void SyncInterval();

@@ -213,6 +213,15 @@ void World::EndFaults() {
     node(i).storage().Calm();
     if (node(i).up()) CrashNode(i, CrashKind::kProcess);
   }
+  // A damaged row is repaired from the other owners; without any of them there is nothing to
+  // repair.
+  for (const RowKey& key : judge_->keys()) {
+    const bool anywhere = std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+      return node->storage().Durable(key) != nullptr;
+    });
+    if (anywhere) continue;
+    for (const auto& node : nodes_) node->storage().DropDamaged(key);
+  }
   StartAll();
   RunFor(100'000);
 }

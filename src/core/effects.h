@@ -20,7 +20,7 @@ struct SendEffect {
   Message message;
 };
 // Answered by Shard::OnReadDone(id). A read sees every write the shard asked for before it, durable
-// or not.
+// or not; one asked for after it only once that is durable (a client must not see what may vanish).
 struct ReadEffect {
   RequestId id;
   RowKey key;
