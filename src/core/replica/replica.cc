@@ -35,20 +35,23 @@ ApplyLimits Replica::limits() const {
 // ---- reads -----------------------------------------------------------------------------------
 
 void Replica::Get(const RowKey& key, const Ticket& ticket, Env& env) {
-  if (!keys_.empty()) {
-    const auto it = keys_.find(key);
-    if (it != keys_.end() && !it->second.writes.empty()) {
-      InFlightWrite& last = it->second.writes.back();
-      if (last.gets.size() >= config_.waiters_per_key_max) {
-        return AnswerGet(ticket, Fail(ErrorCode::kOverloaded, "too many reads of one key wait"),
-                         env);
-      }
-      last.gets.push_back(ticket);
-      return;
-    }
-  }
-  const RequestId op = operations_.Insert({Operation::Kind::kGet, RowKey{}, ticket});
+  if (AwaitWriteInFlight(key, ticket, env)) return;
+  const RequestId op = operations_.Insert({Operation::Kind::kGet, key, ticket, writes_failed_});
   env.out.emplace_back(ReadEffect{op, key});
+}
+
+// True: the get is answered once the newest write in flight is durable.
+bool Replica::AwaitWriteInFlight(const RowKey& key, const Ticket& ticket, Env& env) {
+  if (keys_.empty()) return false;
+  const auto it = keys_.find(key);
+  if (it == keys_.end() || it->second.writes.empty()) return false;
+  InFlightWrite& last = it->second.writes.back();
+  if (last.gets.size() >= config_.waiters_per_key_max) {
+    AnswerGet(ticket, Fail(ErrorCode::kOverloaded, "too many reads of one key wait"), env);
+  } else {
+    last.gets.push_back(ticket);
+  }
+  return true;
 }
 
 void Replica::AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env) {
@@ -102,7 +105,7 @@ void Replica::Submit(const RowKey& key, Change change, Env& env) {
   state.waiting.push_back(std::move(change));
   if (state.loading) return;
   state.loading = true;
-  const RequestId op = operations_.Insert({Operation::Kind::kLoad, key, Ticket::Nobody()});
+  const RequestId op = operations_.Insert({Operation::Kind::kLoad, key, Ticket::Nobody(), 0});
   env.out.emplace_back(ReadEffect{op, key});
 }
 
@@ -114,6 +117,13 @@ void Replica::OnReadDone(RequestId op, Result<std::optional<Row>> row, Env& env)
                                                   : counters_.storage_errors);
   }
   if (operation.kind == Operation::Kind::kGet) {
+    // While storage was reading, a write may have begun: what was read may be that, and not
+    // durable.
+    if (AwaitWriteInFlight(operation.key, operation.ticket, env)) return;
+    // Or one may have begun and failed.
+    if (operation.writes_failed != writes_failed_) {
+      return Get(operation.key, operation.ticket, env);
+    }
     if (!row) return AnswerGet(operation.ticket, Fail(row.error()), env);
     return AnswerGet(operation.ticket, *row ? std::move((*row)->record) : Bytes(), env);
   }
@@ -229,7 +239,7 @@ void Replica::ApplyMutation(const RowKey& key, KeyState& state, std::optional<Ro
 
 void Replica::StartWrite(const RowKey& key, KeyState& state, std::optional<Row>& row, Row next,
                          const Ticket& ticket, Env& env) {
-  const RequestId op = operations_.Insert({Operation::Kind::kWrite, key, Ticket::Nobody()});
+  const RequestId op = operations_.Insert({Operation::Kind::kWrite, key, Ticket::Nobody(), 0});
   row = next;
   env.out.emplace_back(WriteEffect{op, key, next});
   state.writes.push_back({op, std::move(next), {ticket}, {}});
@@ -255,6 +265,7 @@ void Replica::OnWriteDone(RequestId op, const Status& status, Env& env) {
   if (it->second.writes.empty() && !it->second.loading) keys_.erase(it);
   if (!status) {
     ++counters_.storage_errors;
+    ++writes_failed_;
     unwritable_until_ = env.now.instant + config_.storage_retry_after;
     if (write.row.own.actor == dots_.actor()) {
       // Its dot may be on a peer and not on this disk: the counters behind it must not go on.

@@ -119,8 +119,9 @@ class Replica {
   // An operation that storage will answer.
   struct Operation {
     enum class Kind : std::uint8_t { kGet, kLoad, kWrite } kind = Kind::kGet;
-    RowKey key;     // kLoad, kWrite
-    Ticket ticket;  // kGet
+    RowKey key;
+    Ticket ticket;                    // kGet
+    std::uint64_t writes_failed = 0;  // kGet: of this replica, when the read began
   };
 
   void Submit(const RowKey& key, Change change, Env& env);
@@ -137,6 +138,7 @@ class Replica {
   void AckUnchanged(KeyState& state, const Ticket& ticket, Env& env);
   void LoadFailed(KeyState& state, const Error& error, const RowKey& key, Env& env);
 
+  bool AwaitWriteInFlight(const RowKey& key, const Ticket& ticket, Env& env);
   void AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env);
   void AnswerChange(const Ticket& ticket, const Status& status, Env& env);
   ApplyLimits limits() const;
@@ -149,6 +151,7 @@ class Replica {
   ShardCounters& counters_;
   SlotMap<Operation> operations_;
   KeyTable keys_;
+  std::uint64_t writes_failed_ = 0;
   Instant unwritable_until_{INT64_MIN};
 };
 
