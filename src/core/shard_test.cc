@@ -115,6 +115,36 @@ TEST(ShardTest, ReadWaitsForTheWriteInFlight) {
   EXPECT_THAT(ValuesOf(GetRecord(cluster.answers.at(get))), ElementsAre("v"));
 }
 
+// Goal: nor does it show a write that began, or began and failed, while storage was reading.
+TEST(ShardTest, ReadThatOverlapsAWriteShowsOnlyWhatStays) {
+  TestCluster cluster(1);
+  const RowKey key = cluster.Key("k");
+  ASSERT_TRUE(cluster.Run(0, Put(key, "old")).has_value());
+  cluster.node(0).hold_reads = true;
+  cluster.node(0).hold_writes = true;
+  const auto get = cluster.Start(0, Get(key));
+  const auto put = cluster.Start(0, Put(key, "new", std::nullopt));
+  std::swap(cluster.node(0).held_reads[0], cluster.node(0).held_reads[1]);
+  cluster.ReleaseRead(0);  // the put's: its write is in flight now
+  cluster.ReleaseRead(0);  // the get's: storage gives "new"
+  EXPECT_EQ(cluster.answers.count(get), 0u);
+  cluster.FailWrite(0);
+  EXPECT_EQ(CodeOf(cluster.answers.at(put)), ErrorCode::kOutcomeUnknown);
+  EXPECT_EQ(CodeOf(cluster.answers.at(get)), ErrorCode::kUnavailable);
+
+  // The read began before the write and ends after it failed: it is carried out again.
+  cluster.Advance(Duration::Seconds(2));
+  const auto get2 = cluster.Start(0, Get(key));
+  cluster.Start(0, Put(key, "newer", std::nullopt));
+  std::swap(cluster.node(0).held_reads[0], cluster.node(0).held_reads[1]);
+  cluster.ReleaseRead(0);
+  cluster.FailWrite(0);
+  cluster.ReleaseRead(0);
+  EXPECT_EQ(cluster.answers.count(get2), 0u);
+  cluster.ReleaseRead(0);
+  EXPECT_THAT(ValuesOf(GetRecord(cluster.answers.at(get2))), ElementsAre("old"));
+}
+
 // Goal: two writers that saw nothing make two siblings; one that saw both replaces both. Paper 4.4.
 TEST(ShardTest, SiblingsAriseAndAreMerged) {
   TestCluster cluster(3);

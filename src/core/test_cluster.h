@@ -29,7 +29,9 @@ class TestNode {
   std::optional<Error> read_error;   // reads fail with it
   std::optional<Error> write_error;  // writes fail with it
   bool hold_writes = false;          // writes stay in flight until ReleaseWrites
+  bool hold_reads = false;           // reads stay in flight until ReleaseReads
   std::deque<WriteEffect> held_writes;
+  std::deque<ReadEffect> held_reads;
 
  private:
   NodeId id_;
@@ -98,8 +100,8 @@ class TestCluster {
     for (const auto& [from, to] : cuts) {
       if (flight.from == from && flight.to == to) return;
     }
-    node(flight.to).shard().OnMessage(node(flight.from).id(), ShardId(0),
-                                      std::move(flight.message), now_, effects_);
+    node(flight.to).shard().OnMessage(node(flight.from).id(), ShardId(0), std::move(flight.message),
+                                      now_, effects_);
     Carry(flight.to);
   }
   void DeliverAll() {
@@ -120,6 +122,25 @@ class TestCluster {
     } else {
       node(at).shard().OnPeerDown(node(peer).id(), now_, effects_);
     }
+    Carry(at);
+  }
+  // Carries out the oldest read: storage answers with the newest write asked for, durable or not.
+  void ReleaseRead(int at) {
+    const ReadEffect read = std::move(node(at).held_reads.front());
+    node(at).held_reads.pop_front();
+    std::optional<Row> row;
+    if (const auto it = node(at).rows.find(read.key); it != node(at).rows.end()) row = it->second;
+    for (const WriteEffect& write : node(at).held_writes) {
+      if (write.key == read.key) row = write.row;
+    }
+    node(at).shard().OnReadDone(read.id, row, now_, effects_);
+    Carry(at);
+  }
+  // The oldest write fails.
+  void FailWrite(int at) {
+    const WriteEffect write = std::move(node(at).held_writes.front());
+    node(at).held_writes.pop_front();
+    node(at).shard().OnWriteDone(write.id, Fail(ErrorCode::kIoError, "EIO"), now_, effects_);
     Carry(at);
   }
   void ReleaseWrites(int at) {
@@ -148,6 +169,7 @@ class TestCluster {
         if (node(i).id() == send->to) flights.push_back({at, i, std::move(send->message)});
       }
     } else if (auto* read = std::get_if<ReadEffect>(&effect)) {
+      if (self.hold_reads) return self.held_reads.push_back(std::move(*read));
       Result<std::optional<Row>> row{std::nullopt};
       if (self.read_error) {
         row = Fail(*self.read_error);
