@@ -3,7 +3,6 @@
 //   gyre-echo --port N
 #include <charconv>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -84,19 +83,16 @@ class EchoHandler final : public ConnectionHandler {
 
 int Main(int argc, char** argv) {
   std::string port = "0";
-  int spin_turns = 0;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view flag = argv[i];
     if (flag == "--port") {
       port = argv[i + 1];
-    } else if (flag == "--spin") {
-      spin_turns = std::atoi(argv[i + 1]);
     } else {
       std::fprintf(stderr, "usage: gyre-echo --port N\n");
       return 2;
     }
   }
-  Result<std::unique_ptr<Reactor>> reactor = MakeEpollReactor({.spin_turns = spin_turns});
+  Result<std::unique_ptr<Reactor>> reactor = MakeEpollReactor();
   const Result<SocketAddress> address = SocketAddress::Parse("127.0.0.1:" + port);
   if (!reactor || !address) {
     std::fprintf(stderr, "gyre-echo: cannot start on port '%s'\n", port.c_str());

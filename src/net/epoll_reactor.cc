@@ -41,7 +41,6 @@ Result<std::unique_ptr<Reactor>> MakeEpollReactor(const ReactorOptions& options)
 
 EpollReactor::EpollReactor(const ReactorOptions& options, UniqueFd epoll, UniqueFd wake_event)
     : log_(options.log),
-      spin_turns_(options.spin_turns),
       epoll_(std::move(epoll)),
       wake_event_(std::move(wake_event)),
       read_buffer_(new char[kReadBufferBytes]) {
@@ -175,7 +174,6 @@ void EpollReactor::ReadClocks() {
 
 int EpollReactor::WaitMillis(Duration wait_max) const {
   if (!flushes_.empty() || !resumes_.empty() || !closings_.empty() || mailbox_.filled()) return 0;
-  if (idle_turns_ < spin_turns_) return 0;
   Duration wait = std::min(wait_max, kWaitMax);
   const Instant due = std::min(wake_, timers_.next_due());
   if (due != Instant::Max()) {
@@ -196,7 +194,6 @@ void EpollReactor::RunOnce(Duration wait_max) {
   GYRE_CHECK(count >= 0 || errno == EINTR);
   ReadClocks();
   ++stats_.turns;
-  idle_turns_ = count > 0 ? 0 : std::min(idle_turns_ + 1, spin_turns_);
 
   for (int i = 0; i < count; ++i) {
     auto* const target = static_cast<PollTarget*>(events[i].data.ptr);

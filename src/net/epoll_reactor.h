@@ -84,8 +84,6 @@ class EpollReactor final : public Reactor {
   void BuryIfDone(TcpConnection* connection);
 
   Log* const log_;
-  const int spin_turns_;
-  int idle_turns_ = 0;
   UniqueFd epoll_;
   UniqueFd wake_event_;
   Now now_;

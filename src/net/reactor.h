@@ -128,8 +128,6 @@ class Reactor {
 
 struct ReactorOptions {
   Log* log = nullptr;  // may be null; must outlive the reactor
-  // Turns that poll without sleeping before a blocking wait; measured: 0 is best on shared cores.
-  int spin_turns = 0;
 };
 // Destroying a reactor closes its connections and destroys their handlers without OnClosed.
 // Errors: kIoError.
