@@ -108,8 +108,10 @@ void CommitThread::CommitGroup(Jobs& jobs, std::size_t begin, std::size_t end) {
       FailJob(std::move(jobs[i]),
               {full ? ErrorCode::kOverloaded : ErrorCode::kUnavailable, "storage: " + problem_});
     } else if (job.failures_seen != job.link->failures.load(std::memory_order_relaxed)) {
-      FailJob(std::move(jobs[i]),
-              {ErrorCode::kUnavailable, "storage: an earlier write of this shard failed"});
+      // No new failure: were it one, a session that always has a batch under way would never
+      // recover.
+      job.status = Fail(ErrorCode::kUnavailable, "storage: an earlier write of this shard failed");
+      HandBack(std::move(jobs[i]));
     } else {
       for (const WriteRequest& write : job.writes) RocksDatabase::AddToBatch(write, batch_);
       rows += job.writes.size();

@@ -1,10 +1,11 @@
-// For tests: a disk under RocksDB whose log syncs can be counted, held and failed, and that knows
-// what a power cut would leave.
+// For tests: a disk under RocksDB whose log syncs can be counted, held and failed, whose table
+// reads can be held, and that knows what a power cut would leave.
 #pragma once
 
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <map>
@@ -12,6 +13,8 @@
 #include <mutex>
 #include <string>
 #include <utility>
+
+#include "base/check.h"
 
 namespace gyre {
 
@@ -39,12 +42,23 @@ class FaultyDisk {
     changed_.notify_all();
   }
   void AwaitHeldSync() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return held_ > 0; });
+    Await([&] { return held_syncs_ > 0; });
   }
   void AwaitLogSyncs(std::uint64_t count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return log_syncs_ >= count; });
+    Await([&] { return log_syncs_ >= count; });
+  }
+  // The same for reads of table files.
+  void HoldTableReads() {
+    const std::lock_guard lock(mutex_);
+    hold_reads_ = true;
+  }
+  void ReleaseTableReads() {
+    const std::lock_guard lock(mutex_);
+    hold_reads_ = false;
+    changed_.notify_all();
+  }
+  void AwaitHeldRead() {
+    Await([&] { return held_reads_ > 0; });
   }
   // Copies `from` as it would be after a power cut now: logs end where they were synced last.
   void CopyAfterPowerCut(const std::string& from, const std::string& to) {
@@ -59,6 +73,12 @@ class FaultyDisk {
   }
 
  private:
+  template <typename Condition>
+  void Await(Condition condition) {
+    std::unique_lock lock(mutex_);
+    GYRE_CHECK(changed_.wait_for(lock, std::chrono::seconds(60), condition));
+  }
+
   class LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
    public:
     LogFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, FaultyDisk& disk, std::string name)
@@ -79,10 +99,10 @@ class FaultyDisk {
       {
         std::unique_lock lock(disk_.mutex_);
         upto = written_;
-        ++disk_.held_;
+        ++disk_.held_syncs_;
         disk_.changed_.notify_all();
         disk_.changed_.wait(lock, [&] { return !disk_.hold_; });
-        --disk_.held_;
+        --disk_.held_syncs_;
         ++disk_.log_syncs_;
         disk_.changed_.notify_all();
         if (disk_.fail_) return rocksdb::IOStatus::IOError("the sync failed, as the test wants");
@@ -103,6 +123,27 @@ class FaultyDisk {
     std::uint64_t written_ = 0;
   };
 
+  class TableFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+   public:
+    TableFile(std::unique_ptr<rocksdb::FSRandomAccessFile>&& file, FaultyDisk& disk)
+        : FSRandomAccessFileOwnerWrapper(std::move(file)), disk_(disk) {}
+    rocksdb::IOStatus Read(std::uint64_t offset, std::size_t size,
+                           const rocksdb::IOOptions& options, rocksdb::Slice* result, char* scratch,
+                           rocksdb::IODebugContext* context) const override {
+      {
+        std::unique_lock lock(disk_.mutex_);
+        ++disk_.held_reads_;
+        disk_.changed_.notify_all();
+        disk_.changed_.wait(lock, [&] { return !disk_.hold_reads_; });
+        --disk_.held_reads_;
+      }
+      return FSRandomAccessFileOwnerWrapper::Read(offset, size, options, result, scratch, context);
+    }
+
+   private:
+    FaultyDisk& disk_;
+  };
+
   class Files final : public rocksdb::FileSystemWrapper {
    public:
     explicit Files(FaultyDisk& disk)
@@ -119,6 +160,17 @@ class FaultyDisk {
       }
       return status;
     }
+    rocksdb::IOStatus NewRandomAccessFile(const std::string& name,
+                                          const rocksdb::FileOptions& options,
+                                          std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                                          rocksdb::IODebugContext* context) override {
+      const rocksdb::IOStatus status =
+          FileSystemWrapper::NewRandomAccessFile(name, options, file, context);
+      if (status.ok() && std::filesystem::path(name).extension() == ".sst") {
+        *file = std::make_unique<TableFile>(std::move(*file), disk_);
+      }
+      return status;
+    }
 
    private:
     FaultyDisk& disk_;
@@ -127,7 +179,9 @@ class FaultyDisk {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t log_syncs_ = 0;
-  int held_ = 0;
+  int held_syncs_ = 0;
+  int held_reads_ = 0;
+  bool hold_reads_ = false;
   bool hold_ = false;
   bool fail_ = false;
   std::map<std::string, std::uint64_t> synced_bytes_;

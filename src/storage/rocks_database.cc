@@ -71,17 +71,6 @@ rocksdb::ColumnFamilyOptions MakeRowOptions(const EngineOptions& options,
   return rows;
 }
 
-// Data, and no CURRENT: RocksDB would begin an empty database over it and say nothing.
-bool Headless(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::exists(path + "/CURRENT", error)) return false;
-  for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
-    const std::string extension = entry.path().extension();
-    if (extension == ".sst" || extension == ".log") return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<RocksDatabase>> RocksDatabase::Open(const EngineOptions& options) {
@@ -91,9 +80,7 @@ Result<std::unique_ptr<RocksDatabase>> RocksDatabase::Open(const EngineOptions& 
   if (!std::filesystem::is_directory(options.path, error)) {
     return Fail(ErrorCode::kIoError, "there is no data folder " + options.path);
   }
-  rocksdb::Status status = Headless(path)
-                               ? rocksdb::Status::Corruption("the file CURRENT is missing")
-                               : database->OpenOnce(options, path);
+  rocksdb::Status status = database->OpenOnce(options, path);
   // A file that is listed and not there is damage too; that the folder is there was seen above.
   if (status.IsCorruption() || status.IsPathNotFound()) {
     database->quarantine_problem_ = "the database is damaged: " + status.ToString();

@@ -209,7 +209,8 @@ TEST_F(RocksEngineTest, PendingWritesAreBounded) {
   EXPECT_TRUE(session.Put(MakeKey("19"), MakeRow("r")).has_value());
 }
 
-// Goal: what no cache holds is read by the pool: one disk read for all who ask, each is answered.
+// Goal: a slow disk read keeps no one waiting but those who ask for that key; all of them are
+// answered.
 TEST_F(RocksEngineTest, ColdReadsCompleteThroughPoll) {
   {
     const auto engine = Open();
@@ -220,12 +221,15 @@ TEST_F(RocksEngineTest, ColdReadsCompleteThroughPoll) {
   TestSession session(*engine);
   RequestId first;
   RequestId second;
+  disk_.HoldTableReads();
   ASSERT_FALSE(session.TryGet(MakeKey("k"), &first).has_value());
-  const auto at_once = session.TryGet(MakeKey("k"), &second);
+  ASSERT_FALSE(session.TryGet(MakeKey("k"), &second).has_value());
+  disk_.AwaitHeldRead();
+  EXPECT_TRUE(session.Put(MakeKey("other"), MakeRow("r")).has_value());
+  EXPECT_EQ(session.Read(MakeKey("other")), MakeRow("r"));
+  disk_.ReleaseTableReads();
   EXPECT_EQ(std::get<ReadDone>(session.Await(first)).row.value(), MakeRow("cold"));
-  if (!at_once) {
-    EXPECT_EQ(std::get<ReadDone>(session.Await(second)).row.value(), MakeRow("cold"));
-  }
+  EXPECT_EQ(std::get<ReadDone>(session.Await(second)).row.value(), MakeRow("cold"));
   RequestId third;
   const auto warm = session.TryGet(MakeKey("k"), &third);
   ASSERT_TRUE(warm.has_value());
@@ -245,7 +249,9 @@ TEST_F(RocksEngineTest, ASlowReadDoesNotUndoANewerWrite) {
   const auto engine = Open();
   TestSession session(*engine);
   RequestId read;
+  disk_.HoldTableReads();
   ASSERT_FALSE(session.TryGet(MakeKey("k"), &read).has_value());
+  disk_.AwaitHeldRead();
   const RequestId write = session.Write(MakeKey("k"), MakeRow("new"));
   session.Flush();
   EXPECT_EQ(session.Read(MakeKey("k")), MakeRow("new"));
@@ -253,7 +259,8 @@ TEST_F(RocksEngineTest, ASlowReadDoesNotUndoANewerWrite) {
   for (int i = 0; i < 50; ++i) {
     ASSERT_TRUE(session.Put(MakeKey(std::to_string(i)), MakeRow(Noise(100, 1))).has_value());
   }
-  EXPECT_TRUE(std::get<ReadDone>(session.Await(read)).row.has_value());
+  disk_.ReleaseTableReads();
+  EXPECT_EQ(std::get<ReadDone>(session.Await(read)).row.value(), MakeRow("old"));
   EXPECT_EQ(session.Read(MakeKey("k")), MakeRow("new"));
 }
 
