@@ -135,7 +135,7 @@ void Replica::OnReadDone(RequestId op, Result<std::optional<Row>> row, Env& env)
   if (!row) {
     LoadFailed(state, row.error(), operation.key, env);
   } else {
-    std::vector<Change> waiting = std::exchange(state.waiting, {});
+    auto waiting = std::exchange(state.waiting, {});
     for (Change& change : waiting) ApplyChange(operation.key, state, *row, change, env);
   }
   if (state.writes.empty()) keys_.erase(it);
@@ -145,7 +145,7 @@ void Replica::OnReadDone(RequestId op, Result<std::optional<Row>> row, Env& env)
 // that may be there: a read error is not "absent". Only a repair may stand in for a row that is
 // known to be damaged; the row then counts as one that came from elsewhere.
 void Replica::LoadFailed(KeyState& state, const Error& error, const RowKey& key, Env& env) {
-  std::vector<Change> waiting = std::exchange(state.waiting, {});
+  auto waiting = std::exchange(state.waiting, {});
   std::optional<Row> row;
   for (Change& change : waiting) {
     const auto* merge = std::get_if<MergeChange>(&change.what);
@@ -242,7 +242,7 @@ void Replica::StartWrite(const RowKey& key, KeyState& state, std::optional<Row>&
   const RequestId op = operations_.Insert({Operation::Kind::kWrite, key, Ticket::Nobody(), 0});
   row = next;
   env.out.emplace_back(WriteEffect{op, key, next});
-  state.writes.push_back({op, std::move(next), {ticket}, {}});
+  state.writes.PushBack({op, std::move(next), {ticket}, {}});
 }
 
 void Replica::AckUnchanged(KeyState& state, const Ticket& ticket, Env& env) {
@@ -260,8 +260,7 @@ void Replica::OnWriteDone(RequestId op, const Status& status, Env& env) {
   GYRE_CHECK(it != keys_.end() && !it->second.writes.empty());
   // Storage completes the writes of one key in order, so this is the first.
   GYRE_CHECK(it->second.writes.front().op == op);
-  const InFlightWrite write = std::move(it->second.writes.front());
-  it->second.writes.pop_front();
+  const InFlightWrite write = it->second.writes.PopFront();
   if (it->second.writes.empty() && !it->second.loading) keys_.erase(it);
   if (!status) {
     ++counters_.storage_errors;

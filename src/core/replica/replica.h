@@ -9,8 +9,8 @@
 // - An acknowledgement means durable, also for a merge that changed nothing.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <unordered_map>
 #include <variant>
@@ -22,6 +22,7 @@
 #include "core/config.h"
 #include "core/counters.h"
 #include "core/effects.h"
+#include "core/fifo.h"
 #include "core/key.h"
 #include "core/slot_map.h"
 
@@ -107,13 +108,13 @@ class Replica {
   struct InFlightWrite {
     RequestId op;
     Row row;
-    std::vector<Ticket> changes;  // acknowledged when durable
-    std::vector<Ticket> gets;     // answered with `row` when durable
+    boost::container::small_vector<Ticket, 1> changes;  // acknowledged when durable
+    std::vector<Ticket> gets;                           // answered with `row` when durable
   };
   struct KeyState {
-    bool loading = false;         // a read for `waiting` is out
-    std::vector<Change> waiting;  // until the row is here
-    std::deque<InFlightWrite> writes;
+    bool loading = false;                               // a read for `waiting` is out
+    boost::container::small_vector<Change, 1> waiting;  // until the row is here
+    Fifo<InFlightWrite> writes;
   };
   using KeyTable = std::unordered_map<RowKey, KeyState, RowKeyHash>;
   // An operation that storage will answer.
