@@ -159,6 +159,9 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Shard
     resp.gyre_version = kGyreVersion;
     resp.node_name = config_.node_name;
     resp.port = config_.resp_listen.port;
+    resp.appendfsync = config_.engine == EngineKind::kMemory         ? "no"
+                       : config_.durability == Durability::kInterval ? "everysec"
+                                                                     : "always";
     resp.client_id_first = i + 1u;
     resp.client_id_step = config_.shards;
     resp.seed = RandomSeed();

@@ -136,8 +136,8 @@ std::string ToLower(std::string_view text) {
 
 // What tools ask for, with the values that are true of Gyre.
 std::vector<std::pair<std::string, std::string>> RedisSettings(const RespOptions& options) {
-  return {{"appendfsync", "always"},
-          {"appendonly", "no"},
+  return {{"appendfsync", options.appendfsync},
+          {"appendonly", options.appendfsync == "no" ? "no" : "yes"},
           {"bind", ""},
           {"cluster-enabled", "no"},
           {"databases", "1"},

@@ -26,6 +26,9 @@ struct RespOptions {
   std::string gyre_version = "0.1.0";
   std::string node_name = "n1";
   std::uint16_t port = 7379;
+  // How durable an acknowledged write is, in Redis' words for CONFIG GET: always, everysec, or no
+  // (memory only).
+  std::string appendfsync = "no";
   // Client ids of this thread: first, first + step, ... so that threads do not meet.
   std::uint64_t client_id_first = 1;
   std::uint64_t client_id_step = 1;
