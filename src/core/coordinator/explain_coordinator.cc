@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/coordinator/replica_calls.h"
+
 namespace gyre {
 
 ExplainCoordinator::ExplainCoordinator(ShardState& shard, const Origin& origin,
@@ -14,15 +16,10 @@ void ExplainCoordinator::Start(Env& env) {
   SetTimer(deadline_);
   waiting_ = plan_.owners;
   for (const NodeId node : plan_.owners) outcome_.copies.push_back({node, std::nullopt, {}});
+  AskForCopies(plan_.reachable, request_.key, plan_.epoch, id(), shard(), env);
   for (const NodeId node : plan_.owners) {
-    if (node == shard().self) {
-      shard().replica.Get(request_.key, Ticket::Local(id()), env);
-    } else if (shard().Reachable(node)) {
-      env.out.emplace_back(
-          SendEffect{node, std::nullopt, ReplicaGet{id(), plan_.epoch, request_.key}});
-    } else {
-      Take(node, Fail(ErrorCode::kUnavailable, "not reachable from here"), env);
-    }
+    if (shard().Reachable(node)) continue;
+    Take(node, Fail(ErrorCode::kUnavailable, "not reachable from here"), env);
   }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/coordinator/replica_calls.h"
+
 namespace gyre {
 namespace {
 
@@ -16,19 +18,6 @@ void Erase(NodeList& nodes, NodeId node) {
 
 }  // namespace
 
-void SendReadRepairs(const NodeList& stale, const RowKey& key, RingEpoch epoch, const Bytes& record,
-                     ShardState& shard, Env& env) {
-  for (const NodeId node : stale) {
-    ++shard.counters.read_repairs;
-    if (node == shard.self) {
-      shard.replica.Merge(key, record, /*repair=*/true, Ticket::Nobody(), env);
-    } else {
-      env.out.emplace_back(SendEffect{
-          node, std::nullopt, ReplicaPut{RequestId{}, epoch, key, record, /*repair=*/true}});
-    }
-  }
-}
-
 GetCoordinator::GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request,
                                ReplicaPlan&& plan)
     : RequestMachine(shard, origin),
@@ -41,23 +30,12 @@ void GetCoordinator::Start(Env& env) {
   state_ = State::kWaitingForQuorum;
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
   SetTimer(deadline_);
-  for (const NodeId node : plan_.reachable) {
-    if (node == shard().self) {
-      shard().replica.Get(request_.key, Ticket::Local(id()), env);
-    } else {
-      env.out.emplace_back(
-          SendEffect{node, std::nullopt, ReplicaGet{id(), plan_.epoch, request_.key}});
-    }
-  }
+  AskForCopies(plan_.reachable, request_.key, plan_.epoch, id(), shard(), env);
 }
 
 void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
-    if (get->error) {
-      reads_.AddFailure(from, *get->error == ErrorCode::kCorruption);
-    } else {
-      reads_.AddReply(from, std::move(get->record));
-    }
+    TakeCopy(reads_, from, *get);
     OnProgress(env);
   } else if (auto* put = std::get_if<ReplicaPutReply>(&reply)) {
     OnWrittenBack(from, !put->error, env);
@@ -66,11 +44,7 @@ void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
 
 void GetCoordinator::OnLocal(LocalOutcome& outcome, Env& env) {
   if (auto* get = std::get_if<LocalGetDone>(&outcome.what)) {
-    if (get->record) {
-      reads_.AddReply(shard().self, std::move(*get->record));
-    } else {
-      reads_.AddFailure(shard().self, get->record.error().code == ErrorCode::kCorruption);
-    }
+    TakeCopy(reads_, shard().self, *get);
     OnProgress(env);
   } else if (auto* durable = std::get_if<LocalDurable>(&outcome.what)) {
     OnWrittenBack(shard().self, durable->status.has_value(), env);
@@ -122,15 +96,8 @@ void GetCoordinator::BeginWriteBack(Env& env) {
       continue;
     }
     writing_back_.push_back(copy.node);
-    ++shard().counters.read_repairs;
-    if (copy.node == shard().self) {
-      shard().replica.Merge(request_.key, answer_bytes_, /*repair=*/true, Ticket::Local(id()), env);
-    } else {
-      env.out.emplace_back(
-          SendEffect{copy.node, std::nullopt,
-                     ReplicaPut{id(), plan_.epoch, request_.key, answer_bytes_, /*repair=*/true}});
-    }
   }
+  SendRepairs(writing_back_, request_.key, plan_.epoch, answer_bytes_, id(), shard(), env);
   OnWrittenBack(NodeId{}, false, env);  // perhaps enough hold it already
 }
 
@@ -174,7 +141,7 @@ void GetCoordinator::RepairAndFinish(Env& env) {
     if (given && joined == answer_bytes_) continue;
     stale.push_back(copy.node);
   }
-  SendReadRepairs(stale, request_.key, plan_.epoch, joined, shard(), env);
+  SendRepairs(stale, request_.key, plan_.epoch, joined, RequestId{}, shard(), env);
 }
 
 void GetCoordinator::OnTimer(Env& env) {

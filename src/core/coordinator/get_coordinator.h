@@ -50,8 +50,4 @@ class GetCoordinator : public RequestMachine {
   NodeList writing_back_;
 };
 
-// Sends `record` to every node of `stale`, without waiting for an answer.
-void SendReadRepairs(const NodeList& stale, const RowKey& key, RingEpoch epoch, const Bytes& record,
-                     ShardState& shard, Env& env);
-
 }  // namespace gyre

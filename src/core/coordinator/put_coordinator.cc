@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/coordinator/forward_coordinator.h"
+#include "core/coordinator/replica_calls.h"
 
 namespace gyre {
 
@@ -18,24 +19,13 @@ void PutCoordinator::Start(Env& env) {
   if (!request_.read_first) return Apply(Record{}, env);
   state_ = State::kReading;
   reads_.emplace(plan_.reachable, plan_.read_needed);
-  for (const NodeId node : plan_.reachable) {
-    if (node == shard().self) {
-      shard().replica.Get(request_.key, Ticket::Local(id()), env);
-    } else {
-      env.out.emplace_back(
-          SendEffect{node, std::nullopt, ReplicaGet{id(), plan_.epoch, request_.key}});
-    }
-  }
+  AskForCopies(plan_.reachable, request_.key, plan_.epoch, id(), shard(), env);
 }
 
 void PutCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
     if (state_ != State::kReading) return;
-    if (get->error) {
-      reads_->AddFailure(from, *get->error == ErrorCode::kCorruption);
-    } else {
-      reads_->AddReply(from, std::move(get->record));
-    }
+    TakeCopy(*reads_, from, *get);
     OnReadProgress(env);
   } else if (auto* put = std::get_if<ReplicaPutReply>(&reply)) {
     OnAck(from, !put->error, env);
@@ -45,11 +35,7 @@ void PutCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
 void PutCoordinator::OnLocal(LocalOutcome& outcome, Env& env) {
   if (auto* get = std::get_if<LocalGetDone>(&outcome.what)) {
     if (state_ != State::kReading) return;
-    if (get->record) {
-      reads_->AddReply(shard().self, std::move(*get->record));
-    } else {
-      reads_->AddFailure(shard().self, get->record.error().code == ErrorCode::kCorruption);
-    }
+    TakeCopy(*reads_, shard().self, *get);
     OnReadProgress(env);
   } else if (auto* applied = std::get_if<LocalApplied>(&outcome.what)) {
     OnApplied(*applied, env);

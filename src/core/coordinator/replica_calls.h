@@ -1,0 +1,22 @@
+// The questions that machines put to the owners of a key, wherever these are: the own replica is
+// asked by a call, the others by messages, and both answers end in the same ReadSet.
+#pragma once
+
+#include "core/coordinator/read_set.h"
+#include "core/coordinator/request_machine.h"
+
+namespace gyre {
+
+// Asks each of `owners` for its copy, for the machine `id`.
+void AskForCopies(const NodeList& owners, const RowKey& key, RingEpoch epoch, RequestId id,
+                  ShardState& shard, Env& env);
+// What came back.
+void TakeCopy(ReadSet& reads, NodeId from, ReplicaGetReply& reply);
+void TakeCopy(ReadSet& reads, NodeId self, LocalGetDone& outcome);
+
+// Gives `record` to each of `stale` as a repair. With an id the machine is told when it is durable
+// there; RequestId{}: nobody waits.
+void SendRepairs(const NodeList& stale, const RowKey& key, RingEpoch epoch, const Bytes& record,
+                 RequestId id, ShardState& shard, Env& env);
+
+}  // namespace gyre
