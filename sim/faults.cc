@@ -98,6 +98,7 @@ bool Faults::Crash(FaultKind kind) {
   if (!world_.node(node).up()) return false;
   if (kind == FaultKind::kWipedDisk && !world_.spec().wipes_disks) return false;
   if (kind == FaultKind::kCleanRestart) {
+    if (world_.node(node).paused()) return false;
     world_.StopNode(node);
   } else {
     world_.CrashNode(node,

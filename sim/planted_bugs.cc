@@ -126,7 +126,8 @@ class ForgottenClock : public PlantedBug {
   }
 };
 
-// A merge that adds what the other side has, and never asks who has seen what.
+// A merge that adds what the other side has, and never asks who has seen what. Of few siblings
+// only: they would grow without end.
 class UnionMerge : public PlantedBug {
   void OnWrite(const Row* before, Row& row) override {
     if (before == nullptr) return;
@@ -134,6 +135,7 @@ class UnionMerge : public PlantedBug {
     if (!old) return;
     Rewrite(row.record, [&](Record& record) {
       bool changed = false;
+      if (record.siblings.size() > 3 || old->siblings.size() > 3) return false;
       for (const Sibling& sibling : old->siblings) {
         if (Holds(record, sibling.dot) || !record.clock.Covers(sibling.dot)) continue;
         const auto at = std::find_if(record.siblings.begin(), record.siblings.end(),

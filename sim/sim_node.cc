@@ -33,6 +33,7 @@ SimNode::SimNode(Surroundings& world, int index, NodeId id, std::uint16_t shard_
 void SimNode::Start() {
   GYRE_CHECK(!up());
   ++life_;
+  write_errors_at_start_ = storage_.counters().write_errors;
   std::optional<CleanStop> stop;
   if (clean_stop_) {
     Result<CleanStop> decoded = DecodeCleanStop(*clean_stop_);
@@ -88,11 +89,17 @@ SimStorage::RowList SimNode::Crash(CrashKind kind) {
 void SimNode::StopCleanly() {
   GYRE_CHECK(up());
   world_.trace->Event(world_.events->now(), kStop, id_.value);
-  CleanStop stop{"disk " + std::to_string(disk_), {}};
-  for (const auto& shard : shards_) {
-    stop.shards.push_back({shard->dots().actor(), shard->dots().next_epoch()});
+  // As the server does: after a failed write some dot may be on a peer and not here, so nothing is
+  // left that would let the next start go on with these actors.
+  const bool failed = storage_.counters().write_errors > write_errors_at_start_ ||
+                      (storage_.failing() && storage_.writes_under_way() > 0);
+  if (!failed) {
+    CleanStop stop{"disk " + std::to_string(disk_), {}};
+    for (const auto& shard : shards_) {
+      stop.shards.push_back({shard->dots().actor(), shard->dots().next_epoch()});
+    }
+    clean_stop_ = EncodeCleanStop(stop);
   }
-  clean_stop_ = EncodeCleanStop(stop);
   DropShards();
   storage_.Close();
   world_.judge->OnCrash(index_);

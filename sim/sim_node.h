@@ -46,6 +46,7 @@ class SimNode {
   void Start();
   // Back to what is on the disk; gives the acknowledged rows that are not. REQUIRES: up().
   SimStorage::RowList Crash(CrashKind kind);
+  // REQUIRES: up(), not paused().
   void StopCleanly();
   // For the next start.
   void SetShardCount(std::uint16_t shard_count) { shard_count_ = shard_count; }
@@ -97,6 +98,7 @@ class SimNode {
   std::optional<std::string> clean_stop_;  // on the disk
   std::uint64_t life_ = 0;
   std::uint64_t disk_ = 0;  // changes when wiped
+  std::uint64_t write_errors_at_start_ = 0;
   std::uint64_t pauses_ = 0;
   std::int64_t paused_until_ = 0;
   ShardCounters former_;

@@ -101,7 +101,7 @@ class World {
     return links_[static_cast<std::size_t>(node) * nodes_.size() + static_cast<std::size_t>(peer)];
   }
   void BreakRequests(int node);
-  void ReadEveryKey(QuorumSpec read, int round);
+  void ReadEveryKey(QuorumSpec read, int start);
   bool AllEqual() const;
   void CheckQuiet();
   void Print(const std::string& what) const;

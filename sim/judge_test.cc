@@ -1,0 +1,298 @@
+// The judge on histories made by hand: what it must report, and what it must let pass.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/ring/claim.h"
+#include "sim/judge.h"
+#include "sim/world_spec.h"
+
+namespace gyre::sim {
+namespace {
+
+using ::testing::IsEmpty;
+
+struct JudgeTest : ::testing::Test {
+  JudgeTest() : spec(QuietSpec(3, 3, QuorumSpec::Number(2), QuorumSpec::Number(2))) {
+    view = MakeView(spec);
+    spec.config.clock_entries_max = 4;
+    key = {KeyspaceId(0), view->ring.TokenOf("k"), Bytes("k")};
+    judge = std::make_unique<Judge>(view, spec.config, std::vector<RowKey>{key});
+    for (int i = 0; i < 3; ++i) {
+      storages.push_back(std::make_unique<SimStorage>(events, 1, StorageProfile{}));
+    }
+  }
+
+  ActorId ActorOf(int node, std::uint64_t low = 1) {
+    return ActorId(
+        std::uint64_t{view->ring.members()[static_cast<std::size_t>(node)].id.value} << 40 | low);
+  }
+  Sibling Value(Dot dot, const std::string& value) {
+    return {dot, HybridTime{dot.n}, kNeverExpires, ValueType::kBytes, Xxh3_64(value), Bytes(value)};
+  }
+  Record RecordOf(std::vector<Dot> clock, std::vector<Sibling> siblings) {
+    Record record;
+    for (const Dot& dot : clock) record.clock.Add(dot, WallTime{1'000'000});
+    std::sort(siblings.begin(), siblings.end(),
+              [](const Sibling& a, const Sibling& b) { return a.dot < b.dot; });
+    for (Sibling& sibling : siblings) record.siblings.push_back(std::move(sibling));
+    return record;
+  }
+  Write& Client(const std::string& value, std::optional<VersionVector> context) {
+    Write& write = judge->NewWrite(0, OpKind::kPut);
+    write.value = value;
+    write.context = std::move(context);
+    judge->OnNewWrite(write);
+    return write;
+  }
+  Witness WitnessOf(int node) {
+    return {node, WallTime{2'000'000}, ActorOf(node), ActorOf(node),
+            storages[static_cast<std::size_t>(node)].get()};
+  }
+  // The node stores the record, as its coordinator or as a replica.
+  void Store(int node, const Record& record) {
+    const Row row{{}, record.Encode()};
+    judge->OnWriteAsked(WitnessOf(node), key, row);
+    SimStorage& storage = *storages[static_cast<std::size_t>(node)];
+    storage.Write(key, row, [](Status) {});
+    while (events.RunNext()) {
+    }
+    judge->OnDurable(node, key, row);
+  }
+  // The record reaches the node in a message, and is stored there.
+  void Replicate(int node, const Record& record) {
+    Deliver(node, record);
+    Store(node, record);
+  }
+  void Deliver(int node, const Record& record) {
+    judge->OnDelivered(node, ReplicaPut{RequestId(1), RingEpoch(1), key, record.Encode(), false});
+  }
+  Op NewOp(OpKind kind, std::optional<std::size_t> write, int read_needed = 2) {
+    Op op;
+    op.id = next_op++;
+    op.kind = kind;
+    op.write = write;
+    op.reads = kind == OpKind::kGet;
+    op.read_needed = read_needed;
+    op.write_needed = 2;
+    judge->OnOpStart(op);
+    return op;
+  }
+  std::vector<const SimStorage*> Storages() const {
+    std::vector<const SimStorage*> list;
+    for (const auto& storage : storages) list.push_back(storage.get());
+    return list;
+  }
+  // Exactly these have spoken.
+  void ExpectReports(std::vector<Checker> expected) {
+    std::vector<Checker> found;
+    for (int i = 0; i < kCheckerCount; ++i) {
+      if (judge->count(static_cast<Checker>(i)) > 0) found.push_back(static_cast<Checker>(i));
+    }
+    EXPECT_EQ(found, expected) << (judge->violations().empty() ? ""
+                                                               : judge->violations().front().text);
+  }
+
+  WorldSpec spec;
+  ClusterViewPtr view;
+  RowKey key;
+  EventQueue events;
+  std::unique_ptr<Judge> judge;
+  std::vector<std::unique_ptr<SimStorage>> storages;
+  std::uint64_t next_op = 1;
+};
+
+// Two writes that had seen nothing are siblings; one that had seen both replaces both.
+TEST_F(JudgeTest, AcceptsSiblingsAndTheirMerge) {
+  const Dot a{ActorOf(0), 1, 1}, b{ActorOf(1), 1, 1}, c{ActorOf(0), 1, 2};
+  Client("va", VersionVector());
+  Client("vb", VersionVector());
+  Store(0, RecordOf({a}, {Value(a, "va")}));
+  Store(1, RecordOf({b}, {Value(b, "vb")}));
+  const Record both = RecordOf({a, b}, {Value(a, "va"), Value(b, "vb")});
+  Replicate(0, both);
+  Client("vc", both.clock);
+  const Record merged = RecordOf({b, c}, {Value(c, "vc")});
+  Store(0, merged);
+  Replicate(2, merged);
+  ExpectReports({});
+}
+
+TEST_F(JudgeTest, ReportsARecordThatDroppedASibling) {
+  const Dot a{ActorOf(0), 1, 1}, b{ActorOf(1), 1, 1};
+  Client("va", VersionVector());
+  Client("vb", VersionVector());
+  Store(0, RecordOf({a}, {Value(a, "va")}));
+  Store(1, RecordOf({b}, {Value(b, "vb")}));
+  Deliver(0, RecordOf({b}, {Value(b, "vb")}));
+  Store(0, RecordOf({a, b}, {Value(b, "vb")}));
+  ExpectReports({Checker::kLost});
+}
+
+TEST_F(JudgeTest, ReportsASupersededWriteThatIsBack) {
+  const Dot a1{ActorOf(0), 1, 1}, a2{ActorOf(0), 1, 2};
+  Client("v1", VersionVector());
+  const Record first = RecordOf({a1}, {Value(a1, "v1")});
+  Store(0, first);
+  Client("v2", first.clock);
+  Store(0, RecordOf({a2}, {Value(a2, "v2")}));
+  Deliver(1, RecordOf({a2}, {Value(a2, "v2")}));
+  Store(1, RecordOf({a2}, {Value(a1, "v1"), Value(a2, "v2")}));
+  ExpectReports({Checker::kSiblings});
+}
+
+TEST_F(JudgeTest, ReportsAValueThatNobodySent) {
+  const Dot a{ActorOf(0), 1, 1};
+  Store(0, RecordOf({a}, {Value(a, "from nowhere")}));
+  ExpectReports({Checker::kInvented});
+}
+
+TEST_F(JudgeTest, ReportsKnowledgeThatNeverArrived) {
+  const Dot a{ActorOf(0), 1, 1}, b{ActorOf(1), 1, 1};
+  Client("va", VersionVector());
+  Client("vb", VersionVector());
+  Store(0, RecordOf({a}, {Value(a, "va")}));
+  Store(1, RecordOf({b}, {Value(b, "vb")}));
+  Store(0, RecordOf({a, b}, {Value(a, "va"), Value(b, "vb")}));  // but b never reached node 0
+  ExpectReports({Checker::kInvented});
+}
+
+TEST_F(JudgeTest, ReportsADotOfTwoValues) {
+  const Dot a{ActorOf(0), 1, 1};
+  Client("one", VersionVector());
+  Client("two", VersionVector());
+  Store(0, RecordOf({a}, {Value(a, "one")}));
+  Replicate(1, RecordOf({a}, {Value(a, "two")}));
+  ExpectReports({Checker::kDots});
+}
+
+TEST_F(JudgeTest, ReportsAReplicaThatForgets) {
+  const Dot a{ActorOf(0), 1, 1}, b{ActorOf(1), 1, 1};
+  Client("va", VersionVector());
+  const Record first = RecordOf({a}, {Value(a, "va")});
+  Store(0, first);
+  Replicate(1, first);
+  Client("vb", first.clock);
+  const Record second = RecordOf({a, b}, {Value(b, "vb")});
+  Store(1, second);
+  Replicate(0, second);
+  Store(0, RecordOf({b}, {Value(b, "vb")}));  // two entries: no reason to truncate
+  ExpectReports({Checker::kMonotone});
+}
+
+TEST_F(JudgeTest, ReportsAnAcknowledgementWithTooFewCopies) {
+  const Dot a{ActorOf(0), 1, 1};
+  const std::size_t write = Client("va", VersionVector()).id;
+  const Record record = RecordOf({a}, {Value(a, "va")});
+  Op op = NewOp(OpKind::kPut, write);
+  Store(0, record);
+  judge->OnAnswer(WitnessOf(0), op, ClientResult(PutOutcome{record.clock, true, {}}));
+  ExpectReports({Checker::kOutcomes});
+}
+
+TEST_F(JudgeTest, AcceptsAnAcknowledgementWithEnoughCopies) {
+  const Dot a{ActorOf(0), 1, 1};
+  const std::size_t write = Client("va", VersionVector()).id;
+  const Record record = RecordOf({a}, {Value(a, "va")});
+  Op op = NewOp(OpKind::kPut, write);
+  Store(0, record);
+  Replicate(2, record);
+  judge->OnAnswer(WitnessOf(0), op, ClientResult(PutOutcome{record.clock, true, {}}));
+  ExpectReports({});
+}
+
+// A refused write must be nowhere, whether it shows up before its answer or after.
+TEST_F(JudgeTest, ReportsARefusedWriteThatWasApplied) {
+  const Dot a{ActorOf(0), 1, 1}, b{ActorOf(1), 1, 1};
+  const std::size_t before = Client("va", VersionVector()).id;
+  Op op = NewOp(OpKind::kPut, before);
+  Store(0, RecordOf({a}, {Value(a, "va")}));
+  judge->OnAnswer(WitnessOf(0), op, Fail(ErrorCode::kUnavailable, "too few"));
+  EXPECT_EQ(judge->count(Checker::kOutcomes), 1u);
+  const std::size_t after = Client("vb", VersionVector()).id;
+  Op late = NewOp(OpKind::kPut, after);
+  judge->OnAnswer(WitnessOf(1), late, Fail(ErrorCode::kOverloaded, "too many"));
+  Store(1, RecordOf({b}, {Value(b, "vb")}));
+  EXPECT_EQ(judge->count(Checker::kOutcomes), 2u);
+}
+
+TEST_F(JudgeTest, AcceptsAnUnknownWriteEitherWay) {
+  const Dot a{ActorOf(0), 1, 1};
+  Op op = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
+  Op other = NewOp(OpKind::kPut, Client("vb", VersionVector()).id);
+  judge->OnAnswer(WitnessOf(0), op, Fail(ErrorCode::kOutcomeUnknown, "timeout"));
+  judge->OnAnswer(WitnessOf(0), other, Fail(ErrorCode::kOutcomeUnknown, "timeout"));
+  Store(0, RecordOf({a}, {Value(a, "va")}));
+  ExpectReports({});
+}
+
+TEST_F(JudgeTest, ReportsASecondAnswer) {
+  Op op = NewOp(OpKind::kGet, std::nullopt);
+  judge->OnAnswer(WitnessOf(0), op, ClientResult(GetOutcome{}));
+  judge->OnAnswer(WitnessOf(0), op, ClientResult(GetOutcome{}));
+  ExpectReports({Checker::kOutcomes});
+}
+
+TEST_F(JudgeTest, ReportsAReadThatMissesAnAcknowledgedWrite) {
+  const Dot a{ActorOf(0), 1, 1};
+  const Record record = RecordOf({a}, {Value(a, "va")});
+  Op early = NewOp(OpKind::kGet, std::nullopt);  // begun before the acknowledgement: may miss it
+  Op put = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
+  Store(0, record);
+  Replicate(1, record);
+  judge->OnAnswer(WitnessOf(0), put, ClientResult(PutOutcome{record.clock, true, {}}));
+  judge->OnAnswer(WitnessOf(2), early, ClientResult(GetOutcome{}));
+  Op one = NewOp(OpKind::kGet, std::nullopt, /*read_needed=*/1);  // R + W = N: may miss it
+  judge->OnAnswer(WitnessOf(2), one, ClientResult(GetOutcome{}));
+  ExpectReports({});
+  Op two = NewOp(OpKind::kGet, std::nullopt, /*read_needed=*/2);
+  judge->OnAnswer(WitnessOf(2), two, ClientResult(GetOutcome{}));
+  ExpectReports({Checker::kSessions});
+}
+
+// What one quorum read has shown, the next must show, though its write was never acknowledged.
+TEST_F(JudgeTest, ReportsReadsThatGoBack) {
+  const Dot a{ActorOf(0), 1, 1};
+  const Record record = RecordOf({a}, {Value(a, "va")});
+  Client("va", VersionVector());
+  Store(0, record);
+  Op first = NewOp(OpKind::kGet, std::nullopt);
+  judge->OnAnswer(WitnessOf(0), first, ClientResult(GetOutcome{record}));
+  Op second = NewOp(OpKind::kGet, std::nullopt);
+  judge->OnAnswer(WitnessOf(2), second, ClientResult(GetOutcome{}));
+  ExpectReports({Checker::kSessions});
+}
+
+TEST_F(JudgeTest, ReportsAcknowledgedWritesThatAreGoneAtTheEnd) {
+  const Dot a{ActorOf(0), 1, 1};
+  const Record record = RecordOf({a}, {Value(a, "va")});
+  Op put = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
+  Store(0, record);
+  Replicate(1, record);
+  judge->OnAnswer(WitnessOf(0), put, ClientResult(PutOutcome{record.clock, true, {}}));
+  EXPECT_FALSE(judge->OwnersEqual(0, Storages()));
+  judge->CheckFinal(0, Storages());  // node 2 has nothing
+  ExpectReports({Checker::kLost});
+}
+
+// A write whose every copy was destroyed is not held against the system; one of which a copy is
+// left is.
+TEST_F(JudgeTest, ForgivesOnlyWhatFaultsDestroyed) {
+  const Dot a{ActorOf(0), 1, 1};
+  const Record record = RecordOf({a}, {Value(a, "va")});
+  Op put = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
+  Store(0, record);
+  Replicate(1, record);
+  judge->OnAnswer(WitnessOf(0), put, ClientResult(PutOutcome{record.clock, true, {}}));
+  const Row row{{}, record.Encode()};
+  storages[0]->Wipe();
+  judge->OnLoss(key, row, Storages());
+  EXPECT_EQ(judge->counters().forgiven, 0u);
+  storages[1]->Wipe();
+  judge->OnLoss(key, row, Storages());
+  EXPECT_EQ(judge->counters().forgiven, 1u);
+  judge->CheckFinal(0, Storages());
+  ExpectReports({});
+}
+
+}  // namespace
+}  // namespace gyre::sim
