@@ -163,8 +163,6 @@ TEST_F(RocksTrapsTest, AFlippedTableByteIsCorruptionNotAbsence) {
 
 class FullDiskTest : public RocksTrapsTest {
  protected:
-  static constexpr std::uint64_t kDiskBytes = 48 << 20;
-
   void SetUp() override {
     if (::mount("gyre-test", folder_.path().c_str(), "tmpfs", 0, "size=48m") != 0) {
       GTEST_SKIP() << "mounting a small disk is not permitted here (needs root)";
