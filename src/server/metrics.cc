@@ -178,9 +178,8 @@ std::string MetricsText(const NodeStats& stats, std::string_view node_name) {
                stats.connections_total);
   page.Counter("gyre_connections_refused_total", "Clients turned away by a limit.",
                stats.connections_refused);
-  page.Counter("gyre_protocol_errors_total", "Requests that were no RESP or HTTP.",
-               stats.protocol_errors);
-  page.Counter("gyre_commands_total", "RESP commands and HTTP requests.", stats.commands_total);
+  page.Counter("gyre_protocol_errors_total", "Commands that were no RESP.", stats.protocol_errors);
+  page.Counter("gyre_commands_total", "RESP commands taken.", stats.commands_total);
   AddEngine(page, stats.engine);
   AddPeers(page, stats.peers);
   return page.Take();

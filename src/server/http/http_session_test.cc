@@ -278,6 +278,18 @@ TEST_F(HttpSessionTest, EntityTagsAreTrue) {
   EXPECT_EQ(one.body, "v");
 }
 
+// Goal: the tag names the living siblings, as one of many may expire without a write.
+TEST_F(HttpSessionTest, EntityTagChangesWhenOneOfManySiblingsExpires) {
+  Put("k", "a");
+  Put("k", "b");
+  Ask("PUT", "/v1/kv/default/k?ttl=10", "", "c");
+  const std::string three = Get("k").Header("ETag");
+  backend_.Advance(Duration::Seconds(11));
+  const Reply two = Get("k", "If-None-Match: " + three + "\r\n");
+  EXPECT_EQ(two.status, 300);
+  EXPECT_NE(two.Header("ETag"), three);
+}
+
 // Goal: HEAD is GET without the body.
 TEST_F(HttpSessionTest, HeadGivesTheHeaderOfGet) {
   Put("k", "hello");
