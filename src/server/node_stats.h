@@ -75,11 +75,11 @@ struct PeerStats {
   NodeId id;
   std::string name;
   std::string address;
-  bool up = false;               // every shard's link
+  bool up = false;  // every shard's link
   std::uint64_t queued_bytes = 0;
   std::uint64_t reconnects = 0;
   std::uint64_t frames_sent = 0, frames_received = 0, frames_dropped = 0;
-  std::string last_problem;      // one sentence, empty if none
+  std::string last_problem;  // one sentence, empty if none
 };
 
 struct NodeStats {
