@@ -39,7 +39,7 @@ TEST(SimClockTest, WorldTimeOfIsTheFirstMomentThatShowsIt) {
   for (const std::int64_t rate : {500'000, 999'983, 1'000'000, 1'700'003}) {
     SimClock clock(WallTime{1'000}, rate);
     clock.SetRate(12'345, rate + 7);
-    for (const std::int64_t wanted : {20'000, 123'457, 9'999'999}) {
+    for (const std::int64_t wanted : {40'000, 123'457, 9'999'999}) {
       const std::int64_t at = clock.WorldTimeOf(Instant{wanted});
       EXPECT_GE(clock.At(at).instant.us, wanted);
       EXPECT_LT(clock.At(at - 1).instant.us, wanted);
@@ -189,7 +189,7 @@ TEST_F(IntervalStorageTest, PowerLossTakesUnsyncedAcknowledgedWritesAndSaysSo) {
   Write("old");
   events.RunUntil(2'000'000);  // past the sync
   std::size_t lost = 0;
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 60; ++round) {
     done.clear();
     Write("new");
     events.RunUntil(events.now() + 10'000);
@@ -201,7 +201,7 @@ TEST_F(IntervalStorageTest, PowerLossTakesUnsyncedAcknowledgedWritesAndSaysSo) {
     lost += storage.Crash(CrashKind::kPower).size();
   }
   EXPECT_GT(lost, 2u);
-  EXPECT_LT(lost, 20u);
+  EXPECT_LT(lost, 60u);
 }
 
 // Goal: after a failed write all later ones fail until recovery, and reads see none of them; after
