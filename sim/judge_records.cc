@@ -196,7 +196,7 @@ void Judge::RegisterNewDots(const Witness& witness, std::size_t key, const Recor
     if (writes.empty()) {
       Report(Checker::kInvented, "no client asked for " + ToString(sibling.dot) + " = '" +
                                      sibling.value.ToString() + "' of key " + std::to_string(key));
-      state.truth.Add(sibling, 0, {});
+      state.truth.Add(sibling, KeyTruth::kNone, {});
       continue;
     }
     auto& group = by_write[writes.front()];
@@ -444,7 +444,8 @@ void Judge::CheckLimits(const Witness& witness, std::size_t key, const Record& b
                         const Record& after) {
   // What a quorum read brings along may be more than each copy had.
   const KeyTruth& truth = states_[key].truth;
-  const bool joined = writes_[truth.event(truth.size() - 1).write].read_first;
+  const std::size_t id = truth.event(truth.size() - 1).write;
+  const bool joined = id == KeyTruth::kNone || writes_[id].read_first;
   if (!joined && after.siblings.size() > config_.siblings_max &&
       after.siblings.size() > before.siblings.size()) {
     Report(Checker::kBounds, "a write left " + std::to_string(after.siblings.size()) +

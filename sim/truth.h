@@ -23,7 +23,7 @@ class KeyTruth {
  public:
   struct Event {
     Sibling sibling;        // as first seen
-    std::size_t write = 0;  // of the history
+    std::size_t write = 0;  // of the history; kNone: nobody asked for it
     // Every write it had seen, however indirectly; not itself. Where that cannot be told for sure
     // (two deletes that arrived together; what a truncation dropped in the same step), `history`
     // is what it had surely seen and `history_most` what it may have seen.
