@@ -127,7 +127,7 @@ class Judge {
     std::vector<VersionVector> known;                          // by node: what reached it
   };
 
-  // records (judge_records.cc)
+  // records (judge_records.cc) and new writes (judge_writes.cc)
   // Returns how many writes were new in it.
   std::size_t CheckRecord(const Witness& witness, std::size_t key, const Record& record,
                           const Record& before, std::uint64_t hash);

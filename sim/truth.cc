@@ -26,6 +26,10 @@ std::string ToString(const VersionVector& clock) {
   return text.empty() ? "[]" : text;
 }
 
+const VersionVector::Entry* EntryOf(const VersionVector& clock, const Dot& dot) {
+  return clock.Find(dot.actor, dot.epoch);
+}
+
 std::string ToString(const Record& record) {
   std::string text = "clock " + ToString(record.clock) + " siblings";
   for (const Sibling& sibling : record.siblings) {

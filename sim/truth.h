@@ -18,6 +18,8 @@ namespace gyre::sim {
 std::string ToString(const Dot& dot);
 std::string ToString(const VersionVector& clock);
 std::string ToString(const Record& record);
+// The clock's entry of this dot's counter; null if it has none.
+const VersionVector::Entry* EntryOf(const VersionVector& clock, const Dot& dot);
 
 class KeyTruth {
  public:
