@@ -32,7 +32,6 @@ class ReadSet {
 
   Standing standing() const { return tally_.standing(); }
   bool all_answered() const { return tally_.all_answered(); }
-  int needed() const { return tally_.needed(); }
   const Copies& copies() const { return copies_; }
   // Did all that replied give the same bytes?
   bool agree() const { return agree_; }
