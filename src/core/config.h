@@ -25,8 +25,8 @@ struct CoreConfig {
   // A value larger than this is refused where it enters.
   std::size_t value_bytes_max = 8 * 1024 * 1024;
   // Siblings of one record past which a put that would add one more is refused (kOverloaded): the
-  // policy for hot keys with blind writers. Never drops a sibling, so a join of the owners' copies may
-  // hold more: up to N times as many.
+  // policy for hot keys with blind writers. Never drops a sibling, so a join of the owners' copies
+  // may hold more: up to N times as many.
   std::size_t siblings_max = 1'000;  // sim: 20..1000
   // Paper 4.4: past this many clock entries the oldest go, if older than clock_entry_age_safe.
   std::size_t clock_entries_max = 10;                            // sim: 4..16
