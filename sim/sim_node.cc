@@ -9,7 +9,8 @@
 namespace gyre::sim {
 namespace {
 
-enum Happening : std::uint64_t { kStart = 1, kCrash, kStop, kRun, kSend, kRead, kWrite, kReply };
+enum Happening : std::uint64_t { kStart = 1, kCrash, kStop, kRun, kSend, kRead, kWrite, kReply, kReadAtHand,
+                                kWriteAtHand };
 
 }  // namespace
 
@@ -50,7 +51,8 @@ void SimNode::Start() {
         id_, ShardId(i), shard_count_, actors[i].actor, actors[i].next_epoch, prng_.Next(), config};
     world_.plant->OnStart(options);
     world_.trace->Event(world_.events->now(), kStart, id_.value, options.actor.value);
-    shards_.push_back(std::make_unique<Shard>(options, world_.view));
+    at_hand_.push_back(std::make_unique<AtHand>(*this, i));
+    shards_.push_back(std::make_unique<Shard>(options, world_.view, at_hand_.back().get()));
   }
   next_tick_.assign(shards_.size(), SimClock::kFarFuture);
 }
@@ -74,6 +76,7 @@ void SimNode::DropShards() {
     former_.corrupt_messages += c.corrupt_messages;
   }
   shards_.clear();
+  at_hand_.clear();
   ++life_;
   paused_until_ = 0;
 }
@@ -177,7 +180,7 @@ void SimNode::OnRequest(ClientId client, ClientRequest request, int read_needed)
   world_.plant->OnRequest(request, read_needed);
   const ShardId shard = ShardOfRequest(request, world_.view->ring, shard_count_);
   Dispatch(shard.value, [client, request = std::move(request)](Shard& s, Now now, Effects& out) {
-    s.OnClientRequest(client, request, now, out);
+    s.OnClientRequest(client, ClientRequest(request), now, out);
   });
 }
 
@@ -202,7 +205,7 @@ void SimNode::OnFrame(int from, const Bytes& frame, Fate fate) {
   const ShardId shard = ShardOfMessage(*envelope, world_.view->ring, shard_count_);
   const NodeId peer = world_.view->ring.members()[static_cast<std::size_t>(from)].id;
   Dispatch(shard.value, [peer, e = std::move(*envelope)](Shard& s, Now now, Effects& out) {
-    s.OnMessage(peer, e.from_shard, e.message, now, out);
+    s.OnMessage(peer, e.from_shard, Message(e.message), now, out);
   });
 }
 
@@ -212,6 +215,30 @@ void SimNode::OnPeer(NodeId peer, bool is_up) {
       is_up ? shard.OnPeerUp(peer, now, out) : shard.OnPeerDown(peer, now, out);
     });
   }
+}
+
+// ---- storage within the call -------------------------------------------------------------------
+
+std::optional<Result<std::optional<Row>>> SimNode::AtHand::ReadAtHand(const RowKey& key) {
+  Surroundings& world = node_.world_;
+  auto row = node_.storage_.ReadAtHand(key);
+  if (!row) return row;
+  world.trace->Event(world.events->now(), kReadAtHand, node_.id_.value, shard_);
+  if (**row) world.judge->OnRowRead(node_.index_, key, ***row);
+  world.plant->OnRead(*row);
+  return row;
+}
+
+void SimNode::AtHand::WriteAtHand(const RowKey& key, const Row& row) {
+  SimNode& node = node_;
+  Surroundings& world = node.world_;
+  Row written = row;
+  world.plant->OnWrite(node.storage_.Latest(key), written);
+  world.trace->Event(world.events->now(), kWriteAtHand, node.id_.value, written.record.view());
+  const ActorId actor = node.shards_[shard_]->dots().actor();
+  world.judge->OnWriteAsked({node.index_, node.LocalNow().wall, actor, actor, &node.storage_}, key,
+                            written);
+  node.storage_.WriteAtHand(key, written);
 }
 
 // ---- effects -----------------------------------------------------------------------------------

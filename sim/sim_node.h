@@ -76,6 +76,18 @@ class SimNode {
 
  private:
   using Handler = std::function<void(Shard&, Now, Effects&)>;
+  // What one shard gets from the disk within its own call.
+  class AtHand : public RowsAtHand {
+   public:
+    AtHand(SimNode& node, std::size_t shard) : node_(node), shard_(shard) {}
+    std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override;
+    bool WritesAtHand() override { return node_.storage_.DrawWriteAtHand(); }
+    void WriteAtHand(const RowKey& key, const Row& row) override;
+
+   private:
+    SimNode& node_;
+    std::size_t shard_;
+  };
   // Runs `handler` on a shard of this life, later if the node is paused.
   void Dispatch(std::size_t shard, Handler handler);
   void Later(std::uint64_t life, std::size_t shard, Handler handler);
@@ -93,7 +105,8 @@ class SimNode {
   Prng prng_;
   SimStorage storage_;
   SimClock clock_;
-  std::vector<std::unique_ptr<Shard>> shards_;  // empty: down
+  std::vector<std::unique_ptr<AtHand>> at_hand_;  // of each shard
+  std::vector<std::unique_ptr<Shard>> shards_;    // empty: down
   std::vector<std::int64_t> next_tick_;
   std::optional<std::string> clean_stop_;  // on the disk
   std::uint64_t life_ = 0;

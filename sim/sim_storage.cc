@@ -35,6 +35,14 @@ void SimStorage::Read(const RowKey& key, ReadCallback done) {
   });
 }
 
+std::optional<Result<std::optional<Row>>> SimStorage::ReadAtHand(const RowKey& key) {
+  if (IsRotten(key) || !prng_.Chance(profile_.reads_at_hand_per_million)) return std::nullopt;
+  ++counters_.reads;
+  ++counters_.at_hand;
+  const Row* row = Latest(key);
+  return Result<std::optional<Row>>(row == nullptr ? std::nullopt : std::optional<Row>(*row));
+}
+
 void SimStorage::FinishRead(const RowKey& key, bool snapshot, std::optional<Row> row,
                             const ReadCallback& done) {
   if (events_.now() < stalled_until_) {
@@ -118,6 +126,21 @@ void SimStorage::Write(const RowKey& key, Row row, WriteCallback done) {
   events_.At(last_write_due_, [this, life = life_] {
     if (life == life_) CompleteNextWrite();
   });
+}
+
+// Never past writes that wait, nor while nothing is written.
+bool SimStorage::DrawWriteAtHand() {
+  return profile_.sync && pending_.empty() && !failing_ && !acknowledges_before_sync &&
+         events_.now() >= stalled_until_ && prng_.Chance(profile_.writes_at_hand_per_million);
+}
+
+void SimStorage::WriteAtHand(const RowKey& key, const Row& row) {
+  ++counters_.writes;
+  ++counters_.at_hand;
+  rotten_.erase(key);
+  latest_[key] = row;
+  durable_[key] = row;
+  if (on_durable) on_durable(key, row);
 }
 
 void SimStorage::CompleteNextWrite() {

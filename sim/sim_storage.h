@@ -27,6 +27,9 @@ struct StorageProfile {
   bool sync = true;  // false: acknowledged from memory, synced every sync_interval_us
   std::int64_t sync_interval_us = 1'000'000;
   std::uint64_t cached_reads_per_million = 700'000;  // answered without delay
+  // Done within the call that asks (RowsAtHand).
+  std::uint64_t reads_at_hand_per_million = 300'000;
+  std::uint64_t writes_at_hand_per_million = 0;
   std::int64_t read_us_max = 2'000;
   std::int64_t write_us_min = 200;
   std::int64_t write_us_max = 3'000;
@@ -36,6 +39,7 @@ struct StorageProfile {
 
 struct StorageCounters {
   std::uint64_t reads = 0, writes = 0, scans = 0;
+  std::uint64_t at_hand = 0;  // of the reads and writes: done within the call
   std::uint64_t read_errors = 0, corrupt_reads = 0, write_errors = 0;
   std::uint64_t lost_writes = 0;        // asked for, and gone in a crash
   std::uint64_t lost_acknowledged = 0;  // of them: acknowledged (interval durability only)
@@ -56,6 +60,11 @@ class SimStorage {
   // Callbacks come later, never from within the call, and never after a crash.
   void Read(const RowKey& key, ReadCallback done);
   void Write(const RowKey& key, Row row, WriteCallback done);
+  // As RowsAtHand wants them.
+  std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key);
+  // May a write be done at hand now? If so, it is to be.
+  bool DrawWriteAtHand();
+  void WriteAtHand(const RowKey& key, const Row& row);
   // Every row with first <= key < last, in order, at most `rows_max`.
   void Scan(const RowKey& first, const RowKey& last, std::size_t rows_max, ScanCallback done);
 

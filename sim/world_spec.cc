@@ -78,6 +78,8 @@ StorageProfile DrawStorage(Prng& prng) {
   storage.sync = !prng.Chance(150'000);
   storage.sync_interval_us = 1'000'000;
   storage.cached_reads_per_million = prng.Below(1'000'001);
+  storage.reads_at_hand_per_million = prng.Chance(500'000) ? prng.Below(1'000'001) : 0;
+  storage.writes_at_hand_per_million = prng.Chance(300'000) ? prng.Below(1'000'001) : 0;
   storage.read_us_max = prng.Between(50, 5'000);
   storage.write_us_min = prng.Between(1, 300);
   storage.write_us_max = storage.write_us_min + prng.Between(50, 8'000);

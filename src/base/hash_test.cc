@@ -11,6 +11,10 @@ namespace {
 TEST(HashTest, Md5MatchesTheRfc) {
   EXPECT_EQ(Md5(""), (Hash128{0xd41d8cd98f00b204, 0xe9800998ecf8427e}));
   EXPECT_EQ(Md5("message digest"), (Hash128{0xf96b697d7cb7938d, 0x525a2f31aaf161d0}));
+  // Around the end of the first block.
+  EXPECT_EQ(Md5(std::string(55, 'a')), (Hash128{0xef1772b6dff9a122, 0x358552954ad0df65}));
+  EXPECT_EQ(Md5(std::string(56, 'a')), (Hash128{0x3b0c8ac703f828b0, 0x4c6c197006d17218}));
+  EXPECT_EQ(Md5(std::string(64, 'a')), (Hash128{0x014842d480b57149, 0x5a4a0363793f7367}));
 }
 
 // Goal: frames and records carry the CRC of RFC 3720 (iSCSI), on every processor.

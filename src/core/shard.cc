@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/coordinator/admission.h"
+#include "core/coordinator/sole_owner.h"
 #include "core/slot_map.h"
 
 namespace gyre {
@@ -25,12 +26,12 @@ void CountRequest(const ClientRequest& request, ShardCounters& counters) {
 struct Shard::Impl {
   using MachinePtr = std::unique_ptr<RequestMachine>;
 
-  Impl(const ShardOptions& shard_options, ClusterViewPtr view)
+  Impl(const ShardOptions& shard_options, ClusterViewPtr view, RowsAtHand* at_hand)
       : options(shard_options),
         prng(options.seed),
         replica(options.node, options.config, DotSource(options.actor, options.next_epoch), prng,
-                counters),
-        state{options.node, options.config, std::move(view), counters, replica, {}, {}},
+                counters, at_hand),
+        state{options.node, options.config, std::move(view), counters, replica, {}, {}, {}},
         machines(prng) {}
 
   // Takes the machine in and starts it.
@@ -63,13 +64,28 @@ struct Shard::Impl {
     MachinePtr successor = machines.Take(id)->TakeSuccessor();
     if (successor != nullptr) Start(std::move(successor), env);
   }
-  // What the replica has for machines of this shard, until nothing is left.
-  void DrainLocal(Env& env) {
-    for (std::size_t i = 0; i < local.size(); ++i) {
-      LocalOutcome outcome = std::move(local[i]);
-      With(outcome.request, env, [&](RequestMachine& m) { m.OnLocal(outcome, env); });
+  // Ends an event: hands the machines what the replica has for them, until nothing is left, and
+  // sets the timers of those that still wait. Most are done by then, and never had a timer.
+  void Settle(Env& env) {
+    while (!local.empty()) {
+      draining.swap(local);
+      for (LocalOutcome& outcome : draining) {
+        With(outcome.request, env, [&](RequestMachine& m) { m.OnLocal(outcome, env); });
+      }
+      draining.clear();
     }
-    local.clear();
+    for (const auto& [id, at] : state.timers_wanted) {
+      if (machines.Find(id) != nullptr) state.timers.Set(id, at);
+    }
+    state.timers_wanted.clear();
+  }
+
+  bool AnswerAsSoleOwner(ClientId client, ClientRequest& request, Now now, Effects& out) {
+    if (auto* get = std::get_if<GetRequest>(&request)) {
+      return gyre::AnswerAsSoleOwner(state, client, *get, now, out);
+    }
+    auto* put = std::get_if<PutRequest>(&request);
+    return put != nullptr && gyre::AnswerAsSoleOwner(state, client, *put, now, out);
   }
 
   std::optional<ErrorCode> CheckPeer(RingEpoch epoch, const RowKey& key);
@@ -82,20 +98,22 @@ struct Shard::Impl {
   ShardState state;
   SlotMap<MachinePtr> machines;
   std::vector<LocalOutcome> local;
+  std::vector<LocalOutcome> draining;
 };
 
-Shard::Shard(const ShardOptions& options, ClusterViewPtr view)
-    : impl_(std::make_unique<Impl>(options, std::move(view))) {}
+Shard::Shard(const ShardOptions& options, ClusterViewPtr view, RowsAtHand* at_hand)
+    : impl_(std::make_unique<Impl>(options, std::move(view), at_hand)) {}
 Shard::~Shard() = default;
 
 // ---- requests ----------------------------------------------------------------------------------
 
-void Shard::OnClientRequest(ClientId client, ClientRequest request, Now now, Effects& out) {
+void Shard::OnClientRequest(ClientId client, ClientRequest&& request, Now now, Effects& out) {
+  CountRequest(request, impl_->counters);
+  if (impl_->AnswerAsSoleOwner(client, request, now, out)) return;
   Env env{now, out, impl_->local};
   const Origin origin{client, std::nullopt, {}, {}};
-  CountRequest(request, impl_->counters);
   std::visit([&](auto& typed) { impl_->Begin(origin, std::move(typed), env); }, request);
-  impl_->DrainLocal(env);
+  impl_->Settle(env);
 }
 
 // ---- messages ----------------------------------------------------------------------------------
@@ -117,7 +135,7 @@ std::optional<ErrorCode> Shard::Impl::CheckPeer(RingEpoch epoch, const RowKey& k
   return std::nullopt;
 }
 
-void Shard::OnMessage(NodeId from, ShardId from_shard, Message message, Now now, Effects& out) {
+void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now now, Effects& out) {
   Impl& impl = *impl_;
   Env env{now, out, impl.local};
   const auto reply = [&](Message answer) {
@@ -184,7 +202,7 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message message, Now now,
       answered(std::get<ReplicaScanReply>(message).id);
       break;
   }
-  impl.DrainLocal(env);
+  impl.Settle(env);
 }
 
 // ---- everything else ---------------------------------------------------------------------------
@@ -192,19 +210,19 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message message, Now now,
 void Shard::OnReadDone(RequestId id, Result<std::optional<Row>> row, Now now, Effects& out) {
   Env env{now, out, impl_->local};
   impl_->replica.OnReadDone(id, std::move(row), env);
-  impl_->DrainLocal(env);
+  impl_->Settle(env);
 }
 
 void Shard::OnWriteDone(RequestId id, Status status, Now now, Effects& out) {
   Env env{now, out, impl_->local};
   impl_->replica.OnWriteDone(id, status, env);
-  impl_->DrainLocal(env);
+  impl_->Settle(env);
 }
 
 void Shard::OnScanDone(RequestId id, Result<ScanOutcome> outcome, Now now, Effects& out) {
   Env env{now, out, impl_->local};
   impl_->With(id, env, [&](RequestMachine& m) { m.OnScanDone(std::move(outcome), env); });
-  impl_->DrainLocal(env);
+  impl_->Settle(env);
 }
 
 void Shard::OnPeerUp(NodeId peer, Now /*now*/, Effects& /*out*/) { impl_->state.up.insert(peer); }
@@ -215,7 +233,7 @@ void Shard::OnPeerDown(NodeId peer, Now now, Effects& out) {
   for (const RequestId id : impl_->machines.Ids()) {
     impl_->With(id, env, [&](RequestMachine& m) { m.OnPeerDown(peer, env); });
   }
-  impl_->DrainLocal(env);
+  impl_->Settle(env);
 }
 
 void Shard::OnTick(Now now, Effects& out) {
@@ -223,7 +241,7 @@ void Shard::OnTick(Now now, Effects& out) {
   for (const RequestId id : impl_->state.timers.TakeDue(now.instant)) {
     impl_->With(id, env, [&](RequestMachine& m) { m.OnTimer(env); });
   }
-  impl_->DrainLocal(env);
+  impl_->Settle(env);
 }
 
 Instant Shard::NextWake() const { return impl_->state.timers.NextWake(); }

@@ -16,6 +16,7 @@
 #include "core/counters.h"
 #include "core/effects.h"
 #include "core/ids.h"
+#include "core/replica/rows_at_hand.h"
 #include "core/wire/messages.h"
 
 namespace gyre {
@@ -32,14 +33,15 @@ struct ShardOptions {
 
 class Shard {
  public:
-  Shard(const ShardOptions& options, ClusterViewPtr view);
+  // `at_hand` may be null, and outlives the shard.
+  Shard(const ShardOptions& options, ClusterViewPtr view, RowsAtHand* at_hand = nullptr);
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
   // REQUIRES: the request's key or partition belongs to this shard.
-  void OnClientRequest(ClientId client, ClientRequest request, Now now, Effects& out);
-  void OnMessage(NodeId from, ShardId from_shard, Message message, Now now, Effects& out);
+  void OnClientRequest(ClientId client, ClientRequest&& request, Now now, Effects& out);
+  void OnMessage(NodeId from, ShardId from_shard, Message&& message, Now now, Effects& out);
   void OnReadDone(RequestId id, Result<std::optional<Row>> row, Now now, Effects& out);
   void OnWriteDone(RequestId id, Status status, Now now, Effects& out);
   void OnScanDone(RequestId id, Result<ScanOutcome> outcome, Now now, Effects& out);

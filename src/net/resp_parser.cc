@@ -10,6 +10,8 @@ namespace {
 
 // Longest line that can hold a valid number, with room to see that it is none.
 constexpr std::size_t kNumberLineMax = 64;
+// More digits than these are left to the careful way.
+constexpr std::size_t kPlainDigitsMax = 9;
 // Capacity that is kept between commands.
 constexpr std::size_t kKeptPiecesMax = 1024;
 
@@ -83,6 +85,17 @@ std::size_t RespParser::Unget() {
 RespParser::Line RespParser::ReadNumberLine(std::string_view bytes, std::int64_t* value) {
   const std::string_view rest = bytes.substr(at_);
   std::size_t end = 0;
+  // What nearly every line is: a few digits, all here.
+  std::int64_t plain = 0;
+  while (end < rest.size() && end < kPlainDigitsMax && rest[end] >= '0' && rest[end] <= '9') {
+    plain = plain * 10 + (rest[end++] - '0');
+  }
+  if (end > 0 && end + 1 < rest.size() && rest[end] == '\r' && rest[end + 1] == '\n' &&
+      (rest[0] != '0' || end == 1)) {
+    *value = plain;
+    at_ += end + 2;
+    return Line::kWhole;
+  }
   while (end < rest.size() && end < kNumberLineMax && rest[end] != '\r') ++end;
   if (end == kNumberLineMax) return Line::kTooLong;
   if (end + 1 >= rest.size()) return Line::kNeedMore;

@@ -19,7 +19,7 @@ struct ServerConfig;
 class ResultSink {
  public:
   virtual ~ResultSink() = default;
-  virtual void OnResult(std::uint64_t tag, ClientResult result) = 0;
+  virtual void OnResult(std::uint64_t tag, ClientResult&& result) = 0;
 };
 
 class Backend {
@@ -31,7 +31,7 @@ class Backend {
   virtual Now now() const = 0;  // read once per loop turn
   // Exactly one OnResult(tag) follows; it may come before Submit returns (a hit in memory on a
   // single node), and Submit may be called from within OnResult.
-  virtual void Submit(ClientRequest request, ResultSink* sink, std::uint64_t tag) = 0;
+  virtual void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) = 0;
   // The whole node, all shards: counters as last published (at most 100 ms old).
   virtual NodeStats Stats() const = 0;
   // This shard's own histogram for a finished client operation.

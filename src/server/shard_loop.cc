@@ -29,7 +29,7 @@ ShardLoop::ShardLoop(Options options, PeerLinksOptions links, std::unique_ptr<Re
           Carry();
         });
       })),
-      shard_(options_.shard, view_),
+      shard_(options_.shard, view_, this),
       links_(*reactor_, *this, *options_.log, std::move(links)) {
   reactor_->SetWakeHandler([this](Now now) {
     shard_.OnTick(now, effects_);
@@ -48,7 +48,7 @@ void ShardLoop::Run() {
 
 // ---- requests ----------------------------------------------------------------------------------
 
-void ShardLoop::Submit(ClientRequest request, ResultSink* sink, std::uint64_t tag) {
+void ShardLoop::Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) {
   const ClientId client = clients_.Add({sink, tag, index_, {}});
   const ShardId owner = ShardOfRequest(request, view_->ring, shard_count_);
   if (owner == index_) {

@@ -24,7 +24,7 @@
 
 namespace gyre {
 
-class ShardLoop : public Backend, private PeerLinksOwner {
+class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
  public:
   struct Options {
     const ServerConfig* config = nullptr;
@@ -57,7 +57,7 @@ class ShardLoop : public Backend, private PeerLinksOwner {
   const ClusterViewPtr& view() const override { return view_; }
   const ServerConfig& config() const override { return *options_.config; }
   Now now() const override { return reactor_->now(); }
-  void Submit(ClientRequest request, ResultSink* sink, std::uint64_t tag) override;
+  void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) override;
   NodeStats Stats() const override { return options_.board->Total(); }
   void RecordLatency(Operation operation, Duration elapsed) override {
     stats_.latency[static_cast<std::size_t>(operation)].Record(elapsed);
@@ -71,6 +71,13 @@ class ShardLoop : public Backend, private PeerLinksOwner {
   void OnPeerUp(NodeId peer) override;
   void OnPeerDown(NodeId peer, std::string_view reason) override;
   void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) override;
+
+  // RowsAtHand
+  std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override {
+    return session_->ReadAtHand(key);
+  }
+  bool WritesAtHand() override { return session_->WritesAtHand(); }
+  void WriteAtHand(const RowKey& key, const Row& row) override { session_->WriteAtHand(key, row); }
 
   // Carries out effects until there are none; events that follow are handed in at once.
   void Carry();

@@ -73,6 +73,13 @@ class EngineSession {
   // Answers at once if that needs no disk (memory, hot-row cache, block cache); otherwise returns
   // nullopt and a ReadDone follows through Poll.
   virtual std::optional<Result<std::optional<Row>>> Read(RequestId id, const RowKey& key) = 0;
+  // The row if it is in the session's own memory (memory engine, hot-row cache), with the promises
+  // of Read; nullopt otherwise, and nothing follows.
+  virtual std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) = 0;
+  // Is a write complete within its call (no disk)? Then WriteAtHand does it, and no completion
+  // follows. REQUIRES of WriteAtHand: WritesAtHand(), no write of this key is in flight.
+  virtual bool WritesAtHand() const = 0;
+  virtual void WriteAtHand(const RowKey& key, const Row& row) = 0;
   // Gathers the write; it is sent off by Flush. WriteDone follows through Poll.
   virtual void Write(WriteRequest write) = 0;
   // End of a loop turn: hands everything gathered to the commit thread as one batch.

@@ -54,18 +54,25 @@ class MemorySession final : public EngineSession {
       : rows_(rows), wake_(std::move(wake)) {}
 
   std::optional<Result<std::optional<Row>>> Read(RequestId /*id*/, const RowKey& key) override {
+    return ReadAtHand(key);
+  }
+  std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override {
     const RowTable* table = rows_.Find(key.keyspace);
     if (table == nullptr) return Result<std::optional<Row>>(std::nullopt);
     return Result<std::optional<Row>>(table->Find(key.token, key.key.view()));
   }
 
-  void Write(WriteRequest write) override {
-    RowTable& table = rows_.Get(write.key.keyspace);
+  bool WritesAtHand() const override { return true; }
+  void WriteAtHand(const RowKey& key, const Row& row) override {
+    RowTable& table = rows_.Get(key.keyspace);
     const std::size_t index_before = table.index_bytes();
-    const auto outcome = table.Put(write.key.token, write.key.key.view(), write.row);
+    const auto outcome = table.Put(key.token, key.key.view(), row);
     if (outcome.inserted) rows_.rows.Add(1);
     rows_.bytes.Add(outcome.bytes_difference +
                     static_cast<std::int64_t>(table.index_bytes() - index_before));
+  }
+  void Write(WriteRequest write) override {
+    WriteAtHand(write.key, write.row);
     done_.emplace_back(WriteDone{write.id, {}});
   }
 

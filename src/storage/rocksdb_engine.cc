@@ -35,6 +35,9 @@ class RocksSession final : public EngineSession {
   ~RocksSession() override { Flush(); }
 
   std::optional<Result<std::optional<Row>>> Read(RequestId id, const RowKey& key) override;
+  std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override;
+  bool WritesAtHand() const override { return false; }
+  void WriteAtHand(const RowKey& /*key*/, const Row& /*row*/) override { GYRE_CHECK(false); }
   void Write(WriteRequest write) override;
   void Flush() override;
   void Scan(RequestId id, const ScanRange& range) override;
@@ -71,11 +74,15 @@ class RocksSession final : public EngineSession {
   std::vector<Job> taken_;
 };
 
+std::optional<Result<std::optional<Row>>> RocksSession::ReadAtHand(const RowKey& key) {
+  const Row* const row = cache_.Find(key);
+  if (row == nullptr) return std::nullopt;
+  Increment(link_->cache_hits);
+  return Result<std::optional<Row>>(*row);
+}
+
 std::optional<Result<std::optional<Row>>> RocksSession::Read(RequestId id, const RowKey& key) {
-  if (const Row* row = cache_.Find(key)) {
-    Increment(link_->cache_hits);
-    return Result<std::optional<Row>>(*row);
-  }
+  if (auto row = ReadAtHand(key)) return row;
   Increment(link_->cache_misses);
   if (auto answer = database_.GetCached(key)) {
     if (answer->has_value() && answer->value().has_value()) cache_.PutRead(key, ***answer);

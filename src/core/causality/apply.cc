@@ -1,7 +1,9 @@
 // What a coordinator makes of its record when a client changes the key. Declared in merge.h.
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/causality/merge.h"
 
@@ -29,7 +31,7 @@ class Application {
     sibling.type = ValueType::kBytes;
     sibling.checksum = write.checksum;
     sibling.value = write.value;
-    return Put(write.context, std::move(sibling));
+    return Put(write.context, sibling);
   }
 
   Result<Applied> operator()(const DeleteValue& deletion) {
@@ -37,13 +39,15 @@ class Application {
                                ? before_.clock.empty() && deletion.context->empty()
                                : !before_.AnyLiveAt(now_);
     if (pointless) return Unchanged();
-    return Put(deletion.context, Tombstone());
+    Sibling tombstone = Tombstone();
+    return Put(deletion.context, tombstone);
   }
 
   Result<Applied> operator()(const SetExpiry& change) {
     if (change.expiry.ms > kWallTimeMsMax) return ExpiryOutOfRange();
-    Record::Siblings rewritten;
-    Record after;
+    std::vector<Sibling> rewritten;
+    Result<Applied> applied;
+    Record& after = applied->record;
     after.clock = before_.clock;
     bool any_holds = false;
     bool any_expires = false;
@@ -67,7 +71,8 @@ class Application {
     std::stable_sort(rewritten.begin(), rewritten.end(),
                      [](const Sibling& a, const Sibling& b) { return a.time < b.time; });
     if (any_expires) rewritten.push_back(Tombstone());
-    return Finish(std::move(after), std::move(rewritten));
+    if (Status status = Finish(*applied, rewritten); !status) return Fail(status.error());
+    return applied;
   }
 
  private:
@@ -120,12 +125,19 @@ class Application {
     return {};
   }
 
-  // Adds `sibling` in place of what `context` covers.
-  Result<Applied> Put(const std::optional<VersionVector>& context, Sibling sibling) {
-    Record after;
+  // Adds `sibling`, which it takes, in place of what `context` covers.
+  Result<Applied> Put(const std::optional<VersionVector>& context, Sibling& sibling) {
+    Result<Applied> applied;  // filled in its place: a record is large to move
+    if (Status status = PutInto(*applied, context, sibling); !status) {
+      applied = Fail(std::move(status.error()));
+    }
+    return applied;
+  }
+  Status PutInto(Applied& applied, const std::optional<VersionVector>& context, Sibling& sibling) {
+    Record& after = applied.record;
     after.clock = before_.clock;
     if (context.has_value()) {
-      if (Status status = CheckContext(*context); !status.has_value()) return Fail(status.error());
+      if (Status status = CheckContext(*context); !status.has_value()) return status;
       VersionVector seen = *context;
       seen.LimitTimes({now_.ms + limits_.clock_entry_age_safe.ms()});
       after.clock.Merge(seen);
@@ -140,13 +152,12 @@ class Application {
                       " siblings, the most allowed: read it and write back with the context");
     }
     if (sibling.type != ValueType::kTombstone && !sibling.LiveAt(now_)) sibling = Tombstone();
-    Record::Siblings fresh;
-    fresh.push_back(std::move(sibling));
-    return Finish(std::move(after), std::move(fresh));
+    return Finish(applied, std::span(&sibling, 1));
   }
 
-  // Gives `fresh` their names and times, in this order, and adds them to `after`.
-  Result<Applied> Finish(Record after, Record::Siblings fresh) {
+  // Gives `fresh` their names and times, in this order, and moves them into the record.
+  Status Finish(Applied& applied, std::span<Sibling> fresh) {
+    Record& after = applied.record;
     // One more entry and, per sibling, as much metadata as there can be: near enough for a limit.
     constexpr std::size_t kSiblingBytesMost = 64;
     if (after.clock.size() + 1 > kClockEntriesHardMax ||
@@ -175,9 +186,10 @@ class Application {
                            [&dot](const Sibling& sibling) { return dot < sibling.dot; });
     after.siblings.insert(at, std::make_move_iterator(fresh.begin()),
                           std::make_move_iterator(fresh.end()));
-    Applied applied{std::move(after), {dot.actor, dot.epoch, dot.n}, /*changed=*/true};
-    applied.entries_truncated = Truncate(applied.record, dot, now_, limits_);
-    return applied;
+    applied.own = {dot.actor, dot.epoch, dot.n};
+    applied.changed = true;
+    applied.entries_truncated = Truncate(after, dot, now_, limits_);
+    return {};
   }
 
   const Record& before_;

@@ -116,6 +116,12 @@ Bytes Record::Encode() const {
 }
 
 Result<Record> Record::Decode(const Bytes& bytes) {
+  Result<Record> record;
+  if (Status status = record->DecodeFrom(bytes); !status) record = Fail(std::move(status.error()));
+  return record;
+}
+
+Status Record::DecodeFrom(const Bytes& bytes) {
   if (bytes.size() > kRecordBytesMax) return Corrupt("longer than any record may be");
   Reader prefix(bytes.view());
   const std::uint32_t guard = prefix.U32();
@@ -131,16 +137,14 @@ Result<Record> Record::Decode(const Bytes& bytes) {
     return Fail(ErrorCode::kUnsupported, "record: written by a later version of Gyre");
   }
 
-  Result<Record> result;
-  Record& record = *result;
   Reader in(bytes.view().substr(metadata_at, metadata_bytes));
-  record.clock = VersionVector::Decode(in);
-  const auto& entries = record.clock.entries();
+  clock = VersionVector::Decode(in);
+  const auto& entries = clock.entries();
   const std::uint64_t count = in.VarintAtMost(kSiblingsHardMax);
   if (!in.ok() || count > in.remaining() / kSiblingBytesMin) return Corrupt("malformed clock");
-  record.siblings.reserve(count);
+  siblings.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) {
-    Sibling& sibling = record.siblings.emplace_back();
+    Sibling& sibling = siblings.emplace_back();
     const std::uint64_t index = in.Varint();
     const std::uint64_t behind = in.Varint();
     const std::uint8_t type = in.U8();
@@ -168,7 +172,7 @@ Result<Record> Record::Decode(const Bytes& bytes) {
     }
   }
   if (!in.done() || value_at != bytes.size()) return Corrupt("bytes are left over");
-  return result;
+  return {};
 }
 
 }  // namespace gyre

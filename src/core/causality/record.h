@@ -49,7 +49,7 @@ struct Sibling {
 };
 
 struct Record {
-  using Siblings = boost::container::small_vector<Sibling, 2>;
+  using Siblings = boost::container::small_vector<Sibling, 1>;
 
   VersionVector clock;
   Siblings siblings;
@@ -73,6 +73,9 @@ struct Record {
   // Values are slices of `bytes`. Every checksum is verified.
   // Errors: kCorruption (format, limit, order or checksum), kUnsupported (a newer format).
   static Result<Record> Decode(const Bytes& bytes);
+  // The same, in place: records are large to move. REQUIRES: empty(). After an error what it holds
+  // is of no use.
+  Status DecodeFrom(const Bytes& bytes);
 };
 
 // What a shard knows of its own writes to a key, beside the record and never replicated: the epoch

@@ -40,7 +40,7 @@ class VersionVector {
     bool operator==(const Entry&) const = default;
     Dot dot() const { return {actor, epoch, n}; }
   };
-  using Entries = boost::container::small_vector<Entry, 4>;
+  using Entries = boost::container::small_vector<Entry, 3>;
 
   // Has the write of this name been seen?
   bool Covers(const Dot& dot) const;

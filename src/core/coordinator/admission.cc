@@ -43,6 +43,17 @@ NodeList OthersOf(const ShardState& state, const ReplicaPlan& plan) {
   return others;
 }
 
+}  // namespace
+
+Status CheckKey(const RowKey& key) {
+  if (key.key.empty()) return Fail(ErrorCode::kInvalidArgument, "the key is empty");
+  if (key.key.size() > kKeyBytesMax) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "the key is longer than " + std::to_string(kKeyBytesMax) + " bytes");
+  }
+  return {};
+}
+
 Status CheckMutation(Mutation& mutation, const KeyspaceConfig& keyspace, const CoreConfig& config,
                      Now now) {
   auto* write = std::get_if<WriteValue>(&mutation);
@@ -54,17 +65,6 @@ Status CheckMutation(Mutation& mutation, const KeyspaceConfig& keyspace, const C
   }
   if (keyspace.default_ttl.us > 0 && write->expiry == kNeverExpires && !write->keep_expiry) {
     write->expiry = WallTime{now.wall.ms + keyspace.default_ttl.ms()};
-  }
-  return {};
-}
-
-}  // namespace
-
-Status CheckKey(const RowKey& key) {
-  if (key.key.empty()) return Fail(ErrorCode::kInvalidArgument, "the key is empty");
-  if (key.key.size() > kKeyBytesMax) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "the key is longer than " + std::to_string(kKeyBytesMax) + " bytes");
   }
   return {};
 }
@@ -83,13 +83,13 @@ MachinePtr Admit(ShardState& state, const Origin& origin, GetRequest&& request, 
                   {ErrorCode::kUnavailable, QuorumShortfall(*plan, plan->read_needed)});
   }
   if (plan->self_is_owner) {
-    return (std::make_unique<GetCoordinator>(state, origin, std::move(request), std::move(*plan)));
+    return std::make_unique<GetCoordinator>(state, origin, std::move(request), *plan);
   }
   if (origin.peer) {
     return Refuse(state, origin, kKind, {ErrorCode::kWrongEpoch, "not an owner of this key"});
   }
-  return (std::make_unique<ForwardCoordinator>(state, origin, std::move(request),
-                                               OthersOf(state, *plan), plan->epoch));
+  return std::make_unique<ForwardCoordinator>(state, origin, std::move(request),
+                                              OthersOf(state, *plan), plan->epoch);
 }
 
 MachinePtr Admit(ShardState& state, const Origin& origin, PutRequest&& request, Now now) {
@@ -109,7 +109,7 @@ MachinePtr Admit(ShardState& state, const Origin& origin, PutRequest&& request, 
     return Refuse(state, origin, kKind, {ErrorCode::kUnavailable, QuorumShortfall(*plan, needed)});
   }
   if (plan->self_is_owner && state.replica.Writable(now.instant)) {
-    return (std::make_unique<PutCoordinator>(state, origin, std::move(request), std::move(*plan)));
+    return std::make_unique<PutCoordinator>(state, origin, std::move(request), *plan);
   }
   NodeList others = OthersOf(state, *plan);
   if (origin.peer || others.empty()) {
@@ -118,8 +118,8 @@ MachinePtr Admit(ShardState& state, const Origin& origin, PutRequest&& request, 
                       : Error{ErrorCode::kWrongEpoch, "not an owner of this key"};
     return Refuse(state, origin, kKind, std::move(error));
   }
-  return (std::make_unique<ForwardCoordinator>(state, origin, std::move(request), std::move(others),
-                                               plan->epoch));
+  return std::make_unique<ForwardCoordinator>(state, origin, std::move(request), others,
+                                              plan->epoch);
 }
 
 MachinePtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request, Now /*now*/) {
@@ -135,7 +135,7 @@ MachinePtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request,
   NodeList candidates;
   for (const NodeId owner : ring.OwnersOf(request.partition, keyspace->replicas)) {
     if (owner == state.self) {
-      candidates.insert(candidates.begin(), owner);
+      candidates.push_front(owner);
     } else if (!origin.peer && state.Reachable(owner)) {
       candidates.push_back(owner);
     }
@@ -144,8 +144,8 @@ MachinePtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request,
     return Refuse(state, origin, kKind,
                   {ErrorCode::kUnavailable, "no owner of the partition is reachable"});
   }
-  return (std::make_unique<ScanCoordinator>(state, origin, std::move(request),
-                                            std::move(candidates), ring.epoch()));
+  return std::make_unique<ScanCoordinator>(state, origin, std::move(request), candidates,
+                                           ring.epoch());
 }
 
 MachinePtr Admit(ShardState& state, const Origin& origin, ExplainRequest&& request, Now /*now*/) {
@@ -153,8 +153,7 @@ MachinePtr Admit(ShardState& state, const Origin& origin, ExplainRequest&& reque
   if (Status key = CheckKey(request.key); !key) return Refuse(state, origin, kKind, key.error());
   Result<ReplicaPlan> plan = MakePlan(state, request.key, request.options);
   if (!plan) return Refuse(state, origin, kKind, plan.error());
-  return (
-      std::make_unique<ExplainCoordinator>(state, origin, std::move(request), std::move(*plan)));
+  return std::make_unique<ExplainCoordinator>(state, origin, std::move(request), *plan);
 }
 
 }  // namespace gyre

@@ -24,5 +24,9 @@ std::unique_ptr<RequestMachine> Refuse(ShardState& shard, const Origin& origin,
 
 // Errors: kInvalidArgument unless 1..kKeyBytesMax bytes.
 Status CheckKey(const RowKey& key);
+// Gives a new value the keyspace's time to live, if it has none of its own.
+// Errors: kInvalidArgument: the value is larger than the config allows.
+Status CheckMutation(Mutation& mutation, const KeyspaceConfig& keyspace, const CoreConfig& config,
+                     Now now);
 
 }  // namespace gyre

@@ -1,6 +1,5 @@
 #include "core/coordinator/explain_coordinator.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "core/coordinator/replica_calls.h"
@@ -8,8 +7,8 @@
 namespace gyre {
 
 ExplainCoordinator::ExplainCoordinator(ShardState& shard, const Origin& origin,
-                                       ExplainRequest request, ReplicaPlan plan)
-    : RequestMachine(shard, origin), request_(std::move(request)), plan_(std::move(plan)) {}
+                                       ExplainRequest request, const ReplicaPlan& plan)
+    : RequestMachine(shard, origin), request_(std::move(request)), plan_(plan) {}
 
 void ExplainCoordinator::Start(Env& env) {
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
@@ -24,9 +23,8 @@ void ExplainCoordinator::Start(Env& env) {
 }
 
 void ExplainCoordinator::Take(NodeId from, Result<Bytes> record, Env& env) {
-  const auto place = std::find(waiting_.begin(), waiting_.end(), from);
-  if (place == waiting_.end()) return;
-  waiting_.erase(place);
+  if (!waiting_.Contains(from)) return;
+  waiting_.Remove(from);
   for (ExplainOutcome::Copy& copy : outcome_.copies) {
     if (copy.node != from) continue;
     if (!record) {

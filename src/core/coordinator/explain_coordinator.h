@@ -10,7 +10,7 @@ namespace gyre {
 class ExplainCoordinator : public RequestMachine {
  public:
   ExplainCoordinator(ShardState& shard, const Origin& origin, ExplainRequest request,
-                     ReplicaPlan plan);
+                     const ReplicaPlan& plan);
 
   void Start(Env& env) override;
   void OnReply(NodeId from, Message& reply, Env& env) override;

@@ -6,10 +6,10 @@
 namespace gyre {
 
 ForwardCoordinator::ForwardCoordinator(ShardState& shard, const Origin& origin, Request request,
-                                       NodeList candidates, RingEpoch epoch)
+                                       const NodeList& candidates, RingEpoch epoch)
     : RequestMachine(shard, origin),
       request_(std::move(request)),
-      candidates_(std::move(candidates)),
+      candidates_(candidates),
       epoch_(epoch),
       last_error_{ErrorCode::kUnavailable, "no owner of the key could be reached"} {
   GYRE_CHECK(!origin.peer && !candidates_.empty());
@@ -25,7 +25,7 @@ void ForwardCoordinator::Start(Env& env) {
 
 void ForwardCoordinator::AskNext(Env& env) {
   while (!candidates_.empty() && !shard().Reachable(candidates_.front())) {
-    candidates_.erase(candidates_.begin());
+    candidates_.TakeFront();
   }
   if (candidates_.empty()) {
     Answer(Fail(std::move(last_error_)), env);
@@ -37,8 +37,7 @@ void ForwardCoordinator::AskNext(Env& env) {
   const Duration share{std::max<std::int64_t>(left.us / tries, 1)};
   try_deadline_ = env.now.instant + share;
   SetTimer(try_deadline_);
-  asked_ = candidates_.front();
-  candidates_.erase(candidates_.begin());
+  asked_ = candidates_.TakeFront();
   // The owner gives up first, so that its answer is still awaited here.
   const Duration given{std::max<std::int64_t>(share.us * 9 / 10, 1)};
   Message message;

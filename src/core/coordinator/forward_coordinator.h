@@ -19,7 +19,8 @@ class ForwardCoordinator : public RequestMachine {
   using Request = std::variant<GetRequest, PutRequest>;
 
   // `candidates` in the order to try. REQUIRES: not empty; the origin is a client.
-  ForwardCoordinator(ShardState& shard, const Origin& origin, Request request, NodeList candidates,
+  ForwardCoordinator(ShardState& shard, const Origin& origin, Request request,
+                     const NodeList& candidates,
                      RingEpoch epoch);
 
   void Start(Env& env) override;

@@ -1,28 +1,15 @@
 #include "core/coordinator/get_coordinator.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "core/coordinator/replica_calls.h"
 
 namespace gyre {
-namespace {
-
-bool Contains(const NodeList& nodes, NodeId node) {
-  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
-}
-
-void Erase(NodeList& nodes, NodeId node) {
-  nodes.erase(std::remove(nodes.begin(), nodes.end(), node), nodes.end());
-}
-
-}  // namespace
-
 GetCoordinator::GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request,
-                               ReplicaPlan&& plan)
+                               const ReplicaPlan& plan)
     : RequestMachine(shard, origin),
       request_(std::move(request)),
-      plan_(std::move(plan)),
+      plan_(plan),
       reads_(plan_.reachable, plan_.read_needed) {}
 
 void GetCoordinator::Start(Env& env) {
@@ -102,8 +89,8 @@ void GetCoordinator::BeginWriteBack(Env& env) {
 }
 
 void GetCoordinator::OnWrittenBack(NodeId node, bool ok, Env& env) {
-  if (Contains(writing_back_, node)) {
-    Erase(writing_back_, node);
+  if (writing_back_.Contains(node)) {
+    writing_back_.Remove(node);
     if (ok) holders_.push_back(node);
   }
   if (state_ != State::kWaitingForWriteBack) return;
@@ -137,7 +124,7 @@ void GetCoordinator::RepairAndFinish(Env& env) {
     if (!replied && !copy.corrupt) continue;
     if (replied && copy.record == joined) continue;
     // Written back already, or on its way, and nothing more came since.
-    const bool given = Contains(holders_, copy.node) || Contains(writing_back_, copy.node);
+    const bool given = holders_.Contains(copy.node) || writing_back_.Contains(copy.node);
     if (given && joined == answer_bytes_) continue;
     stale.push_back(copy.node);
   }

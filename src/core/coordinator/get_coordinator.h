@@ -19,7 +19,8 @@ namespace gyre {
 class GetCoordinator : public RequestMachine {
  public:
   // REQUIRES: plan.reachable.size() >= plan.read_needed.
-  GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request, ReplicaPlan&& plan);
+  GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request,
+                 const ReplicaPlan& plan);
 
   void Start(Env& env) override;
   void OnReply(NodeId from, Message& reply, Env& env) override;

@@ -9,8 +9,8 @@
 namespace gyre {
 
 PutCoordinator::PutCoordinator(ShardState& shard, const Origin& origin, PutRequest&& request,
-                               ReplicaPlan&& plan)
-    : RequestMachine(shard, origin), request_(std::move(request)), plan_(std::move(plan)) {}
+                               const ReplicaPlan& plan)
+    : RequestMachine(shard, origin), request_(std::move(request)), plan_(plan) {}
 
 void PutCoordinator::Start(Env& env) {
   GYRE_CHECK(state_ == State::kIdle && plan_.self_is_owner);
@@ -86,9 +86,8 @@ void PutCoordinator::OnApplied(LocalApplied& applied, Env& env) {
 
 void PutCoordinator::OnAck(NodeId node, bool ok, Env& env) {
   if (state_ != State::kWaitingForQuorum) return;
-  const auto place = std::find(waiting_.begin(), waiting_.end(), node);
-  if (place != waiting_.end()) {
-    waiting_.erase(place);
+  if (waiting_.Contains(node)) {
+    waiting_.Remove(node);
     ok ? acks_->AddOk() : acks_->AddFailed();
   }
   if (acks_->standing() == Standing::kPending) return;
@@ -139,7 +138,7 @@ void PutCoordinator::Refuse(Error error, Env& env) {
     if (!origin().peer && !others.empty()) {
       request_.options.timeout = deadline_ - env.now.instant;
       return FinishWith(std::make_unique<ForwardCoordinator>(shard(), origin(), std::move(request_),
-                                                             std::move(others), plan_.epoch));
+                                                             others, plan_.epoch));
     }
   }
   Answer(Fail(std::move(error)), env);

@@ -19,7 +19,8 @@ class PutCoordinator : public RequestMachine {
  public:
   // REQUIRES: this node is an owner; plan.reachable.size() >= plan.write_needed, and >= read_needed
   // if the request reads first.
-  PutCoordinator(ShardState& shard, const Origin& origin, PutRequest&& request, ReplicaPlan&& plan);
+  PutCoordinator(ShardState& shard, const Origin& origin, PutRequest&& request,
+                 const ReplicaPlan& plan);
 
   void Start(Env& env) override;
   void OnReply(NodeId from, Message& reply, Env& env) override;

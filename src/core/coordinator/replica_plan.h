@@ -2,19 +2,17 @@
 // Paper 4.3, 4.5.
 #pragma once
 
-#include <boost/container/small_vector.hpp>
 #include <optional>
 #include <string>
 
 #include "base/result.h"
 #include "core/cluster_view.h"
+#include "core/coordinator/node_list.h"
 #include "core/coordinator/request_machine.h"
 #include "core/key.h"
 #include "core/quorum/quorum_spec.h"
 
 namespace gyre {
-
-using NodeList = boost::container::small_vector<NodeId, 4>;
 
 struct ReplicaPlan {
   RingEpoch epoch;

@@ -6,15 +6,16 @@
 
 namespace gyre {
 
+void CountError(ErrorCode code, ShardCounters& counters) {
+  if (code == ErrorCode::kUnavailable) ++counters.unavailable;
+  if (code == ErrorCode::kOutcomeUnknown) ++counters.outcome_unknown;
+  if (code == ErrorCode::kOverloaded) ++counters.overloaded;
+}
+
 void RequestMachine::Answer(ClientResult&& result, Env& env) {
   GYRE_CHECK(!answered_);
   answered_ = true;
-  if (!result) {
-    const ErrorCode code = result.error().code;
-    if (code == ErrorCode::kUnavailable) ++shard_.counters.unavailable;
-    if (code == ErrorCode::kOutcomeUnknown) ++shard_.counters.outcome_unknown;
-    if (code == ErrorCode::kOverloaded) ++shard_.counters.overloaded;
-  }
+  if (!result) CountError(result.error().code, shard_.counters);
   if (!origin_.peer) {
     env.out.emplace_back(ReplyEffect{origin_.client, std::move(result)});
     return;

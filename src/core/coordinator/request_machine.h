@@ -35,10 +35,14 @@ struct ShardState {
   Replica& replica;
   boost::container::flat_set<NodeId> up;  // peers whose links are usable
   TimerWheel timers;
+  std::vector<std::pair<RequestId, Instant>> timers_wanted;  // set when the event ends
 
   // May this node be planned with, for reads?
   bool Reachable(NodeId node) const { return node == self || up.contains(node); }
 };
+
+// Of a request that is answered with an error.
+void CountError(ErrorCode code, ShardCounters& counters);
 
 class RequestMachine {
  public:
@@ -70,7 +74,7 @@ class RequestMachine {
   RequestId id() const { return id_; }
   ShardState& shard() { return shard_; }
   const ClusterView& view() const { return *shard_.view; }
-  void SetTimer(Instant at) { shard_.timers.Set(id_, at); }
+  void SetTimer(Instant at) { shard_.timers_wanted.emplace_back(id_, at); }
   void Finish() { finished_ = true; }
   bool answered() const { return answered_; }
   // Answers client or forwarder; counts errors. REQUIRES: !answered().

@@ -6,10 +6,10 @@
 namespace gyre {
 
 ScanCoordinator::ScanCoordinator(ShardState& shard, const Origin& origin, ScanRequest request,
-                                 NodeList candidates, RingEpoch epoch)
+                                 const NodeList& candidates, RingEpoch epoch)
     : RequestMachine(shard, origin),
       request_(std::move(request)),
-      candidates_(std::move(candidates)),
+      candidates_(candidates),
       epoch_(epoch) {
   GYRE_CHECK(!candidates_.empty());
 }
@@ -28,8 +28,7 @@ void ScanCoordinator::AskNext(Env& env) {
   const auto tries = static_cast<std::int64_t>(candidates_.size());
   try_deadline_ = env.now.instant + Duration{std::max<std::int64_t>(left.us / tries, 1)};
   SetTimer(try_deadline_);
-  asked_ = candidates_.front();
-  candidates_.erase(candidates_.begin());
+  asked_ = candidates_.TakeFront();
   if (asked_ == shard().self) {
     env.out.emplace_back(ScanEffect{id(), request_});
   } else {

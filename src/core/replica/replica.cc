@@ -19,39 +19,55 @@ std::optional<OwnWrites> OwnOf(const std::optional<Row>& row) {
 }  // namespace
 
 Replica::Replica(NodeId self, const CoreConfig& config, DotSource dots, Prng& prng,
-                 ShardCounters& counters)
+                 ShardCounters& counters, RowsAtHand* at_hand)
     : self_(self),
       config_(config),
       dots_(dots),
       clock_(config.hybrid_clock_lead_max),
       prng_(prng),
       counters_(counters),
+      at_hand_(at_hand),
       operations_(prng) {}
 
 ApplyLimits Replica::limits() const {
   return {config_.siblings_max, config_.clock_entries_max, config_.clock_entry_age_safe};
 }
 
+void Replica::CountReadError(const Error& error) {
+  ++(error.code == ErrorCode::kCorruption ? counters_.corrupt_rows : counters_.storage_errors);
+}
+
 // ---- reads -----------------------------------------------------------------------------------
 
 void Replica::Get(const RowKey& key, const Ticket& ticket, Env& env) {
-  if (AwaitWriteInFlight(key, ticket, env)) return;
+  if (InFlightWrite* write = WriteInFlight(key)) return AwaitWrite(*write, ticket, env);
+  if (at_hand_ != nullptr) {
+    if (auto row = at_hand_->ReadAtHand(key)) {
+      if (!*row) CountReadError(row->error());
+      return AnswerRead(ticket, *row, env);
+    }
+  }
   const RequestId op = operations_.Insert({Operation::Kind::kGet, key, ticket, writes_failed_});
   env.out.emplace_back(ReadEffect{op, key});
 }
 
-// True: the get is answered once the newest write in flight is durable.
-bool Replica::AwaitWriteInFlight(const RowKey& key, const Ticket& ticket, Env& env) {
-  if (keys_.empty()) return false;
+Replica::InFlightWrite* Replica::WriteInFlight(const RowKey& key) {
+  if (keys_.empty()) return nullptr;
   const auto it = keys_.find(key);
-  if (it == keys_.end() || it->second.writes.empty()) return false;
-  InFlightWrite& last = it->second.writes.back();
-  if (last.gets.size() >= config_.waiters_per_key_max) {
-    AnswerGet(ticket, Fail(ErrorCode::kOverloaded, "too many reads of one key wait"), env);
-  } else {
-    last.gets.push_back(ticket);
+  return it == keys_.end() || it->second.writes.empty() ? nullptr : &it->second.writes.back();
+}
+
+// The get is answered once the newest write in flight is durable.
+void Replica::AwaitWrite(InFlightWrite& write, const Ticket& ticket, Env& env) {
+  if (write.gets.size() >= config_.waiters_per_key_max) {
+    return AnswerGet(ticket, Fail(ErrorCode::kOverloaded, "too many reads of one key wait"), env);
   }
-  return true;
+  write.gets.push_back(ticket);
+}
+
+void Replica::AnswerRead(const Ticket& ticket, ReadRow& row, Env& env) {
+  if (!row) return AnswerGet(ticket, Fail(row.error()), env);
+  AnswerGet(ticket, *row ? std::move((*row)->record) : Bytes(), env);
 }
 
 void Replica::AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env) {
@@ -68,189 +84,229 @@ void Replica::AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env) {
   }
 }
 
+bool Replica::GetNow(const RowKey& key, Record& record) {
+  if (at_hand_ == nullptr || WriteInFlight(key) != nullptr) return false;
+  const auto row = at_hand_->ReadAtHand(key);
+  if (!row || !*row) return false;
+  return !row->value() || record.DecodeFrom((**row)->record);
+}
+
 // ---- changes ---------------------------------------------------------------------------------
 
 void Replica::Merge(const RowKey& key, Bytes record, bool repair, const Ticket& ticket, Env& env) {
-  Submit(key, {ticket, MergeChange{std::move(record), repair}}, env);
+  Submit(key, MergeChange{std::move(record), repair}, ticket, env);
 }
 
 void Replica::Mutate(const RowKey& key, Mutation mutation, Record seen, const Ticket& ticket,
                      Env& env) {
-  Submit(key, {ticket, MutateChange{std::move(mutation), std::move(seen)}}, env);
+  Submit(key, MutateChange{std::move(mutation), std::move(seen)}, ticket, env);
 }
 
-void Replica::Submit(const RowKey& key, Change change, Env& env) {
+std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& mutation, Now now,
+                                         LocalApplied& outcome) {
+  if (at_hand_ == nullptr || !Writable(now.instant)) return std::nullopt;
+  if (!keys_.empty() && keys_.contains(key)) return std::nullopt;
+  const auto row = at_hand_->ReadAtHand(key);
+  if (!row || !*row || !at_hand_->WritesAtHand()) return std::nullopt;
+  const auto next = MutateRow(**row, mutation, Record{}, now.wall, outcome);
+  if (!next) {
+    const ErrorCode code = next.error().code;
+    const bool refused =
+        code == ErrorCode::kInvalidArgument || code == ErrorCode::kOverloaded;
+    if (!refused) return std::nullopt;  // a damaged row: for the long way to deal with
+    return Fail(next.error());
+  }
+  if (next->has_value()) at_hand_->WriteAtHand(key, **next);
+  return Status();
+}
+
+template <typename What>
+void Replica::Submit(const RowKey& key, What&& what, const Ticket& ticket, Env& env) {
   if (!Writable(env.now.instant)) {
     return AnswerChange(
-        change.ticket,
-        Fail(ErrorCode::kUnavailable, "this node's storage failed a write a moment ago"), env);
+        ticket, Fail(ErrorCode::kUnavailable, "this node's storage failed a write a moment ago"),
+        env);
   }
-  const auto it = keys_.try_emplace(key).first;
+  const auto too_many = [&] {
+    AnswerChange(ticket, Fail(ErrorCode::kOverloaded, "too many writes of one key wait"), env);
+  };
+  auto it = keys_.empty() ? keys_.end() : keys_.find(key);
+  if (it == keys_.end()) {
+    if (at_hand_ != nullptr) {
+      if (auto read = at_hand_->ReadAtHand(key)) {
+        if (!*read) CountReadError(read->error());
+        if (!*read && !StandsIn(what, read->error())) {
+          return AnswerChange(ticket, Fail(read->error()), env);
+        }
+        std::optional<Row> present = *read ? std::move(**read) : std::nullopt;
+        return MakeChange(key, nullptr, present, what, ticket, env);
+      }
+    }
+    it = keys_.try_emplace(key).first;
+  }
   KeyState& state = it->second;
   if (!state.writes.empty()) {
     // The newest row is at hand; nothing can be waiting for a read.
     if (state.writes.back().changes.size() >= config_.waiters_per_key_max ||
         state.writes.size() >= config_.waiters_per_key_max) {
-      return AnswerChange(change.ticket,
-                          Fail(ErrorCode::kOverloaded, "too many writes of one key wait"), env);
+      return too_many();
     }
     std::optional<Row> row = state.writes.back().row;
-    ApplyChange(key, state, row, change, env);
-    return;
+    return MakeChange(key, &state, row, what, ticket, env);
   }
-  if (state.waiting.size() >= config_.waiters_per_key_max) {
-    return AnswerChange(change.ticket,
-                        Fail(ErrorCode::kOverloaded, "too many writes of one key wait"), env);
-  }
-  state.waiting.push_back(std::move(change));
+  if (state.waiting.size() >= config_.waiters_per_key_max) return too_many();
+  state.waiting.push_back({ticket, std::forward<What>(what)});
   if (state.loading) return;
   state.loading = true;
   const RequestId op = operations_.Insert({Operation::Kind::kLoad, key, Ticket::Nobody(), 0});
   env.out.emplace_back(ReadEffect{op, key});
 }
 
-void Replica::OnReadDone(RequestId op, Result<std::optional<Row>> row, Env& env) {
+void Replica::OnReadDone(RequestId op, ReadRow row, Env& env) {
   if (operations_.Find(op) == nullptr) return;
   const Operation operation = operations_.Take(op);
-  if (!row) {
-    ++(row.error().code == ErrorCode::kCorruption ? counters_.corrupt_rows
-                                                  : counters_.storage_errors);
-  }
+  if (!row) CountReadError(row.error());
   if (operation.kind == Operation::Kind::kGet) {
     // While storage was reading, a write may have begun: what was read may be that, and not
     // durable.
-    if (AwaitWriteInFlight(operation.key, operation.ticket, env)) return;
+    if (InFlightWrite* write = WriteInFlight(operation.key)) {
+      return AwaitWrite(*write, operation.ticket, env);
+    }
     // Or one may have begun and failed.
     if (operation.writes_failed != writes_failed_) {
       return Get(operation.key, operation.ticket, env);
     }
-    if (!row) return AnswerGet(operation.ticket, Fail(row.error()), env);
-    return AnswerGet(operation.ticket, *row ? std::move((*row)->record) : Bytes(), env);
+    return AnswerRead(operation.ticket, row, env);
   }
   GYRE_CHECK(operation.kind == Operation::Kind::kLoad);
   const auto it = keys_.find(operation.key);
   GYRE_CHECK(it != keys_.end() && it->second.loading);
-  KeyState& state = it->second;
-  state.loading = false;
-  if (!row) {
-    LoadFailed(state, row.error(), operation.key, env);
-  } else {
-    auto waiting = std::exchange(state.waiting, {});
-    for (Change& change : waiting) ApplyChange(operation.key, state, *row, change, env);
-  }
-  if (state.writes.empty()) keys_.erase(it);
+  OnRowLoaded(operation.key, it->second, row, env);
+  if (it->second.writes.empty()) keys_.erase(it);
 }
 
+// The row is here: makes the changes that wait for it.
 // A coordinator that cannot read its own row does not coordinate, and nothing is merged into a row
 // that may be there: a read error is not "absent". Only a repair may stand in for a row that is
 // known to be damaged; the row then counts as one that came from elsewhere.
-void Replica::LoadFailed(KeyState& state, const Error& error, const RowKey& key, Env& env) {
+void Replica::OnRowLoaded(const RowKey& key, KeyState& state, ReadRow& row, Env& env) {
+  state.loading = false;
   auto waiting = std::exchange(state.waiting, {});
-  std::optional<Row> row;
+  std::optional<Row> present = row ? std::move(*row) : std::nullopt;
   for (Change& change : waiting) {
-    const auto* merge = std::get_if<MergeChange>(&change.what);
-    const bool replaces = error.code == ErrorCode::kCorruption && merge != nullptr && merge->repair;
-    if (replaces || row) {
-      ApplyChange(key, state, row, change, env);
-    } else {
-      AnswerChange(change.ticket, Fail(error), env);
+    std::visit(
+        [&](auto& what) {
+          const bool known = row || present || StandsIn(what, row.error());
+          if (!known) return AnswerChange(change.ticket, Fail(row.error()), env);
+          MakeChange(key, &state, present, what, change.ticket, env);
+        },
+        change.what);
+  }
+}
+
+bool Replica::StandsIn(const MergeChange& merge, const Error& error) {
+  return error.code == ErrorCode::kCorruption && merge.repair;
+}
+
+template <typename What>
+void Replica::MakeChange(const RowKey& key, KeyState* state, std::optional<Row>& row, const What& what,
+                    const Ticket& ticket, Env& env) {
+  Result<std::optional<Row>> next = NextRow(row, what, ticket, env);
+  if (!next) return AnswerChange(ticket, Fail(std::move(next.error())), env);
+  if (!next->has_value()) {
+    // Nothing to write: durable once what is in flight is.
+    if (state == nullptr || state->writes.empty()) return AnswerChange(ticket, {}, env);
+    return state->writes.back().changes.push_back(ticket);
+  }
+  if (state == nullptr) {
+    if (at_hand_ != nullptr && at_hand_->WritesAtHand()) {
+      at_hand_->WriteAtHand(key, **next);
+      return AnswerChange(ticket, {}, env);
     }
+    state = &keys_.try_emplace(key).first->second;
   }
+  row = *next;
+  StartWrite(key, *state, std::move(**next), ticket, env);
 }
 
-void Replica::ApplyChange(const RowKey& key, KeyState& state, std::optional<Row>& row,
-                          Change& change, Env& env) {
-  if (const auto* merge = std::get_if<MergeChange>(&change.what)) {
-    ApplyMerge(key, state, row, *merge, change.ticket, env);
-  } else {
-    ApplyMutation(key, state, row, std::get<MutateChange>(change.what), change.ticket, env);
-  }
-}
-
-void Replica::ApplyMerge(const RowKey& key, KeyState& state, std::optional<Row>& row,
-                         const MergeChange& merge, const Ticket& ticket, Env& env) {
-  if (row && row->record == merge.record) return AckUnchanged(state, ticket, env);
+Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row, const MergeChange& merge,
+                                          const Ticket& /*ticket*/, Env& env) {
+  if (row && row->record == merge.record) return std::nullopt;
   Result<Record> theirs = Record::Decode(merge.record);
   if (!theirs) {
     ++counters_.corrupt_messages;
-    return AnswerChange(ticket, Fail(theirs.error()), env);
+    return Fail(theirs.error());
   }
   for (const Sibling& sibling : theirs->siblings) clock_.Observe(sibling.time, env.now.wall);
-  if (!row) {
-    return StartWrite(key, state, row, Row{OwnWrites{}, merge.record.Compact()}, ticket, env);
-  }
+  if (!row) return Row{OwnWrites{}, merge.record.Compact()};
   const Result<Record> ours = RecordOf(row);
   if (!ours) {
     ++counters_.corrupt_rows;
-    if (!merge.repair) return AnswerChange(ticket, Fail(ours.error()), env);
-    return StartWrite(key, state, row, Row{OwnWrites{}, merge.record.Compact()}, ticket, env);
+    if (!merge.repair) return Fail(ours.error());
+    return Row{OwnWrites{}, merge.record.Compact()};
   }
   switch (Compare(*ours, *theirs)) {
     case Causal::kNewer:
-      return AckUnchanged(state, ticket, env);
+      return std::nullopt;
     case Causal::kOlder:
-      return StartWrite(key, state, row, Row{row->own, merge.record.Compact()}, ticket, env);
+      return Row{row->own, merge.record.Compact()};
     case Causal::kEqual:
     case Causal::kConcurrent:
       break;
   }
   // Equal ones may still differ in the times of their clock entries: owners end with equal bytes.
   const Record join = Join(*ours, *theirs);
-  if (Status fits = join.CheckLimits(); !fits) return AnswerChange(ticket, fits, env);
+  if (Status fits = join.CheckLimits(); !fits) return Fail(fits.error());
   Row joined{row->own, join.Encode()};
-  if (joined.record == row->record) return AckUnchanged(state, ticket, env);
-  StartWrite(key, state, row, std::move(joined), ticket, env);
+  if (joined.record == row->record) return std::nullopt;
+  return joined;
 }
 
-void Replica::ApplyMutation(const RowKey& key, KeyState& state, std::optional<Row>& row,
-                            const MutateChange& mutate, const Ticket& ticket, Env& env) {
+Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row,
+                                            const MutateChange& mutate, const Ticket& ticket,
+                                            Env& env) {
+  GYRE_CHECK(ticket.kind == Ticket::Kind::kLocal);
+  env.local.push_back({ticket.request, LocalApplied{}});
+  auto& applied = std::get<LocalApplied>(env.local.back().what);
+  auto next = MutateRow(row, mutate.mutation, mutate.seen, env.now.wall, applied);
+  if (!next) env.local.pop_back();
+  return next;
+}
+
+Result<std::optional<Row>> Replica::MutateRow(const std::optional<Row>& row,
+                                              const Mutation& mutation, const Record& seen,
+                                              WallTime now, LocalApplied& outcome) {
   Result<Record> before = RecordOf(row);
   if (!before) {
     ++counters_.corrupt_rows;
-    return AnswerChange(ticket, Fail(before.error()), env);
+    return Fail(before.error());
   }
-  if (!mutate.seen.empty()) {
-    for (const Sibling& sibling : mutate.seen.siblings) {
-      clock_.Observe(sibling.time, env.now.wall);
-    }
-    *before = Join(*before, mutate.seen);  // Apply checks its limits
+  if (!seen.empty()) {
+    for (const Sibling& sibling : seen.siblings) clock_.Observe(sibling.time, now);
+    *before = Join(*before, seen);  // Apply checks its limits
   }
-  Result<Applied> applied =
-      Apply(mutate.mutation, *before, OwnOf(row), dots_, clock_, env.now.wall, limits());
-  if (!applied) return AnswerChange(ticket, Fail(applied.error()), env);
-  LocalApplied outcome;
+  Result<Applied> applied = Apply(mutation, *before, OwnOf(row), dots_, clock_, now, limits());
+  if (!applied) return Fail(applied.error());
   outcome.changed = applied->changed;
-  outcome.context = applied->record.clock;
-  if (const Sibling* newest = before->NewestLive(env.now.wall)) outcome.before = *newest;
+  if (const Sibling* newest = before->NewestLive(now)) outcome.before = *newest;
   if (!applied->changed) {
-    env.local.push_back({ticket.request, std::move(outcome)});
-    return AckUnchanged(state, ticket, env);
+    outcome.context = std::move(applied->record.clock);
+    return std::nullopt;
   }
   counters_.clock_entries_truncated += static_cast<std::uint64_t>(applied->entries_truncated);
   int live = 0;
-  for (const Sibling& sibling : applied->record.siblings) live += sibling.LiveAt(env.now.wall);
+  for (const Sibling& sibling : applied->record.siblings) live += sibling.LiveAt(now);
   if (live > 1) ++counters_.siblings_created;
   outcome.record = applied->record.Encode();
-  Row next{applied->own, outcome.record};
-  GYRE_CHECK(ticket.kind == Ticket::Kind::kLocal);
-  env.local.push_back({ticket.request, std::move(outcome)});
-  StartWrite(key, state, row, std::move(next), ticket, env);
+  outcome.context = std::move(applied->record.clock);
+  return Row{applied->own, outcome.record};
 }
 
-void Replica::StartWrite(const RowKey& key, KeyState& state, std::optional<Row>& row, Row next,
-                         const Ticket& ticket, Env& env) {
+void Replica::StartWrite(const RowKey& key, KeyState& state, Row next, const Ticket& ticket,
+                         Env& env) {
   const RequestId op = operations_.Insert({Operation::Kind::kWrite, key, Ticket::Nobody(), 0});
-  row = next;
   env.out.emplace_back(WriteEffect{op, key, next});
   state.writes.PushBack({op, std::move(next), {ticket}, {}});
-}
-
-void Replica::AckUnchanged(KeyState& state, const Ticket& ticket, Env& env) {
-  if (!state.writes.empty()) {
-    state.writes.back().changes.push_back(ticket);
-  } else {
-    AnswerChange(ticket, {}, env);
-  }
 }
 
 void Replica::OnWriteDone(RequestId op, const Status& status, Env& env) {

@@ -24,6 +24,7 @@
 #include "core/effects.h"
 #include "core/fifo.h"
 #include "core/key.h"
+#include "core/replica/rows_at_hand.h"
 #include "core/slot_map.h"
 
 namespace gyre {
@@ -72,8 +73,9 @@ struct Env {
 
 class Replica {
  public:
+  // `at_hand` may be null: then every row is waited for.
   Replica(NodeId self, const CoreConfig& config, DotSource dots, Prng& prng,
-          ShardCounters& counters);
+          ShardCounters& counters, RowsAtHand* at_hand);
 
   void Get(const RowKey& key, const Ticket& ticket, Env& env);
   // Joins an encoded record into the row. `repair` may also replace a row that is damaged.
@@ -81,6 +83,15 @@ class Replica {
   // Coordinates one write: joins `seen` (what a read brought; may be empty), then applies
   // `mutation` under a fresh dot.
   void Mutate(const RowKey& key, Mutation mutation, Record seen, const Ticket& ticket, Env& env);
+
+  // The two short ways, of which nothing is left when they return: for rows at hand of keys that
+  // nothing is in flight for. They draw no tickets and touch no other owner.
+  // False: nothing was done, ask with Get. `record` is the row's, empty if there is none.
+  bool GetNow(const RowKey& key, Record& record);
+  // nullopt: nothing was done, ask with Mutate. Otherwise the change is made and durable, or (an
+  // error) refused.
+  std::optional<Status> MutateNow(const RowKey& key, const Mutation& mutation, Now now,
+                                  LocalApplied& outcome);
 
   void OnReadDone(RequestId op, Result<std::optional<Row>> row, Env& env);
   void OnWriteDone(RequestId op, const Status& status, Env& env);
@@ -100,10 +111,12 @@ class Replica {
     Mutation mutation;
     Record seen;
   };
+  // A change that waits for its row.
   struct Change {
     Ticket ticket;
     std::variant<MergeChange, MutateChange> what;
   };
+  using ReadRow = Result<std::optional<Row>>;
   // A row that was handed to storage and is not durable yet.
   struct InFlightWrite {
     RequestId op;
@@ -125,22 +138,33 @@ class Replica {
     std::uint64_t writes_failed = 0;  // kGet: of this replica, when the read began
   };
 
-  void Submit(const RowKey& key, Change change, Env& env);
-  // Applies one change to `row`, the present state of the key (nullopt: absent), and replaces it.
-  void ApplyChange(const RowKey& key, KeyState& state, std::optional<Row>& row, Change& change,
-                   Env& env);
-  void ApplyMerge(const RowKey& key, KeyState& state, std::optional<Row>& row,
-                  const MergeChange& merge, const Ticket& ticket, Env& env);
-  void ApplyMutation(const RowKey& key, KeyState& state, std::optional<Row>& row,
-                     const MutateChange& mutate, const Ticket& ticket, Env& env);
-  void StartWrite(const RowKey& key, KeyState& state, std::optional<Row>& row, Row next,
-                  const Ticket& ticket, Env& env);
-  // Nothing had to be written: durable once what is in flight is.
-  void AckUnchanged(KeyState& state, const Ticket& ticket, Env& env);
-  void LoadFailed(KeyState& state, const Error& error, const RowKey& key, Env& env);
+  template <typename What>
+  void Submit(const RowKey& key, What&& what, const Ticket& ticket, Env& env);
+  // Makes one change to `row`, the present state of the key (nullopt: absent), and brings it up to
+  // date. `state` is null if nothing of the key is in flight.
+  template <typename What>
+  void MakeChange(const RowKey& key, KeyState* state, std::optional<Row>& row, const What& what,
+             const Ticket& ticket, Env& env);
+  // What becomes of `row`; nullopt: it stays. Errors: the change is refused.
+  Result<std::optional<Row>> NextRow(const std::optional<Row>& row, const MergeChange& merge,
+                                   const Ticket& ticket, Env& env);
+  Result<std::optional<Row>> NextRow(const std::optional<Row>& row, const MutateChange& mutate,
+                                   const Ticket& ticket, Env& env);
+  // `seen` is joined first. Fills `outcome`, unless refused.
+  Result<std::optional<Row>> MutateRow(const std::optional<Row>& row, const Mutation& mutation,
+                                       const Record& seen, WallTime now, LocalApplied& outcome);
+  // May this change go on with an absent row, where the row could not be read?
+  static bool StandsIn(const MergeChange& merge, const Error& error);
+  static bool StandsIn(const MutateChange&, const Error&) { return false; }
+  void StartWrite(const RowKey& key, KeyState& state, Row next, const Ticket& ticket, Env& env);
+  void CountReadError(const Error& error);
+  void OnRowLoaded(const RowKey& key, KeyState& state, ReadRow& row, Env& env);
 
-  bool AwaitWriteInFlight(const RowKey& key, const Ticket& ticket, Env& env);
+  // The write that a get of the key has to wait for; null if there is none.
+  InFlightWrite* WriteInFlight(const RowKey& key);
+  void AwaitWrite(InFlightWrite& write, const Ticket& ticket, Env& env);
   void AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env);
+  void AnswerRead(const Ticket& ticket, ReadRow& row, Env& env);
   void AnswerChange(const Ticket& ticket, const Status& status, Env& env);
   ApplyLimits limits() const;
 
@@ -150,6 +174,7 @@ class Replica {
   HybridClock clock_;
   Prng& prng_;
   ShardCounters& counters_;
+  RowsAtHand* const at_hand_;
   SlotMap<Operation> operations_;
   KeyTable keys_;
   std::uint64_t writes_failed_ = 0;

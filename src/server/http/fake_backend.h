@@ -34,7 +34,7 @@ class FakeBackend final : public Backend {
   const ClusterViewPtr& view() const override { return view_; }
   const ServerConfig& config() const override { return config_; }
   Now now() const override { return now_; }
-  void Submit(ClientRequest request, ResultSink* sink, std::uint64_t tag) override {
+  void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) override {
     requests.push_back(request);
     ClientResult result = fail_with ? ClientResult(Fail(*fail_with)) : Carry(request);
     if (deferred) {

@@ -232,7 +232,7 @@ void HttpSession::FailConnection(int status, std::string_view message) {
   FlushReady();
 }
 
-void HttpSession::OnResult(std::uint64_t tag, ClientResult result) {
+void HttpSession::OnResult(std::uint64_t tag, ClientResult&& result) {
   GYRE_CHECK(tag >= first_tag_ && tag - first_tag_ < slots_.size());
   Slot& slot = slots_[tag - first_tag_];
   GYRE_CHECK(slot.call.has_value());

@@ -52,7 +52,7 @@ class HttpSession final : public ConnectionHandler, private ResultSink {
   std::optional<HttpReply> AnswerHere(const HttpRequest& request, const HttpTarget& target);
   std::optional<HttpReply> CheckPassword(const HttpRequest& request) const;
   void FailConnection(int status, std::string_view message);
-  void OnResult(std::uint64_t tag, ClientResult result) override;
+  void OnResult(std::uint64_t tag, ClientResult&& result) override;
   void FlushReady();
 
   Connection& connection_;

@@ -280,7 +280,7 @@ OutputBuffer& RespSession::TargetOf(std::uint64_t sequence, ReplySlot& slot) {
   return sequence == queue_.head() ? connection_.out() : slot.reply;
 }
 
-void RespSession::Submit(ClientRequest request, FinishFn finish, std::uint64_t param) {
+void RespSession::Submit(ClientRequest&& request, FinishFn finish, std::uint64_t param) {
   std::uint64_t sequence = 0;
   ReplySlot& slot = Open(&sequence);
   slot.finish = finish;
@@ -333,7 +333,7 @@ void RespSession::ForgetKeys(ReplySlot& slot) {
   }
 }
 
-void RespSession::OnResult(std::uint64_t tag, ClientResult result) {
+void RespSession::OnResult(std::uint64_t tag, ClientResult&& result) {
   const std::uint64_t sequence = tag >> kIndexBits;
   ReplySlot& slot = queue_.At(sequence);
   GYRE_CHECK(outstanding_ > 0 && !slot.done);
@@ -352,7 +352,7 @@ void RespSession::OnResult(std::uint64_t tag, ClientResult result) {
   if (!in_on_bytes_) AfterResult();
 }
 
-void RespSession::OnMultiResult(std::uint64_t sequence, std::uint32_t index, ClientResult result) {
+void RespSession::OnMultiResult(std::uint64_t sequence, std::uint32_t index, ClientResult&& result) {
   ReplySlot::Multi& multi = *queue_.At(sequence).multi;
   --multi.in_flight;
   multi.request->OnResult(index, std::move(result), now());

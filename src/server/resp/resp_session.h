@@ -54,7 +54,7 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   std::size_t OnBytes(std::string_view bytes) override;
   void OnClosed() override;
   std::size_t pending() const override { return outstanding_; }
-  void OnResult(std::uint64_t tag, ClientResult result) override;
+  void OnResult(std::uint64_t tag, ClientResult&& result) override;
 
   // The service goes first: nothing of it is touched from here on.
   void Abandon() { closed_ = true; }
@@ -67,7 +67,7 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   // `text` begins with its code word.
   void Error(std::string_view text) { Reply().Error(text); }
   // One request, whose outcome `finish` turns into the reply. Errors are answered from the table.
-  void Submit(ClientRequest request, FinishFn finish, std::uint64_t param = 0);
+  void Submit(ClientRequest&& request, FinishFn finish, std::uint64_t param = 0);
   void Start(std::unique_ptr<MultiRequest> request);
   // Nothing more is read; the connection closes after the answers that are due.
   void CloseAfterReplies() { closing_ = true; }
@@ -128,7 +128,7 @@ class RespSession final : public ConnectionHandler, public ResultSink {
 
   ReplySlot& Open(std::uint64_t* sequence);
   OutputBuffer& TargetOf(std::uint64_t sequence, ReplySlot& slot);
-  void OnMultiResult(std::uint64_t sequence, std::uint32_t index, ClientResult result);
+  void OnMultiResult(std::uint64_t sequence, std::uint32_t index, ClientResult&& result);
   void Pump(std::uint64_t sequence);
   void RegisterKeys(std::uint64_t sequence);
   void ForgetKeys(ReplySlot& slot);

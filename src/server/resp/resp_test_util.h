@@ -46,7 +46,7 @@ class FakeBackend final : public Backend {
   void RecordLatency(Operation operation, Duration) override {
     ++recorded[static_cast<std::size_t>(operation)];
   }
-  void Submit(ClientRequest request, ResultSink* sink, std::uint64_t tag) override {
+  void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) override {
     ++submitted;
     if (!deferred) return sink->OnResult(tag, Execute(request));
     waiting_.push_back({std::move(request), sink, tag});

@@ -1,0 +1,27 @@
+// Rows that need no waiting: those of the memory engine, those in a cache of hot rows. The replica
+// asks here first; what is not at hand goes by ReadEffect and WriteEffect and comes back as an
+// event. Both ways promise the same (effects.h), so a driver may answer "not at hand" as it likes:
+// the simulator does so by chance.
+#pragma once
+
+#include <optional>
+
+#include "base/result.h"
+#include "core/causality/record.h"
+#include "core/key.h"
+
+namespace gyre {
+
+class RowsAtHand {
+ public:
+  virtual ~RowsAtHand() = default;
+
+  // nullopt: not at hand. REQUIRES: no write of this key is in flight.
+  virtual std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) = 0;
+  // May the next write be done at hand? If so it is done, as durable as configured, when
+  // WriteAtHand returns. REQUIRES of both: no write of this key is in flight.
+  virtual bool WritesAtHand() = 0;
+  virtual void WriteAtHand(const RowKey& key, const Row& row) = 0;
+};
+
+}  // namespace gyre
