@@ -29,9 +29,12 @@ class Backend {
   virtual const ClusterViewPtr& view() const = 0;
   virtual const ServerConfig& config() const = 0;
   virtual Now now() const = 0;  // read once per loop turn
-  // Exactly one OnResult(tag) follows; it may come before Submit returns (a hit in memory on a
-  // single node), and Submit may be called from within OnResult.
+  // Exactly one OnResult(tag) follows; it may come before Submit returns, and Submit may be called
+  // from within OnResult. Requests are gathered, so that their rows are looked up together: what
+  // needs no waiting is answered before the turn ends.
   virtual void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) = 0;
+  // Carries out what was gathered, now.
+  virtual void Settle() {}
   // The whole node, all shards: counters as last published (at most 100 ms old).
   virtual NodeStats Stats() const = 0;
   // This shard's own histogram for a finished client operation.

@@ -7,6 +7,8 @@ namespace gyre {
 namespace {
 
 constexpr Duration kPublishInterval = Duration::Millis(100);
+// So many cache misses a processor can have under way, or a few more.
+constexpr std::size_t kGatheredMax = 16;
 
 }  // namespace
 
@@ -52,13 +54,32 @@ void ShardLoop::Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t 
   const ClientId client = clients_.Add({sink, tag, index_, {}});
   const ShardId owner = ShardOfRequest(request, view_->ring, shard_count_);
   if (owner == index_) {
-    shard_.OnClientRequest(client, std::move(request), now(), effects_);
-    return Carry();
+    gathered_.push_back({client, std::move(request)});
+    if (gathered_.size() >= kGatheredMax) Settle();
+    return;
   }
   ShardLoop* other = siblings_[owner.value];
   other->reactor_->Post([other, request = std::move(request), from = index_, client]() mutable {
     other->TakeRequest(std::move(request), from, client);
   });
+}
+
+void ShardLoop::Settle() {
+  if (!settling_.empty()) return;  // further up the stack, which goes on until nothing is gathered
+  while (!gathered_.empty()) {
+    settling_.swap(gathered_);
+    keys_.clear();
+    for (const Gathered& each : settling_) {
+      if (const auto* get = std::get_if<GetRequest>(&each.request)) keys_.push_back(&get->key);
+      if (const auto* put = std::get_if<PutRequest>(&each.request)) keys_.push_back(&put->key);
+    }
+    session_->Prefetch(keys_);
+    for (Gathered& each : settling_) {
+      shard_.OnClientRequest(each.client, std::move(each.request), now(), effects_);
+      Carry();
+    }
+    settling_.clear();
+  }
 }
 
 // From another shard.
@@ -190,6 +211,7 @@ void ShardLoop::HandOver(ReleasedSocket socket, Handshake handshake, ShardId to)
 // ---- turns -------------------------------------------------------------------------------------
 
 void ShardLoop::OnTurnEnd() {
+  Settle();
   session_->Flush();
   PollStorage();
   Carry();

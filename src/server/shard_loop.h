@@ -58,6 +58,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   const ServerConfig& config() const override { return *options_.config; }
   Now now() const override { return reactor_->now(); }
   void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) override;
+  void Settle() override;
   NodeStats Stats() const override { return options_.board->Total(); }
   void RecordLatency(Operation operation, Duration elapsed) override {
     stats_.latency[static_cast<std::size_t>(operation)].Record(elapsed);
@@ -78,6 +79,11 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   }
   bool WritesAtHand() override { return session_->WritesAtHand(); }
   void WriteAtHand(const RowKey& key, const Row& row) override { session_->WriteAtHand(key, row); }
+
+  struct Gathered {
+    ClientId client;
+    ClientRequest request;
+  };
 
   // Carries out effects until there are none; events that follow are handed in at once.
   void Carry();
@@ -104,6 +110,9 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   PeerLinks links_;
   std::vector<ShardLoop*> siblings_;
   ClientTable clients_;
+  std::vector<Gathered> gathered_;  // submitted, not yet given to the shard
+  std::vector<Gathered> settling_;
+  std::vector<const RowKey*> keys_;
   std::map<RequestId, ScanJob> scans_;
   Effects effects_;
   Effects carrying_;

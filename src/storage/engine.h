@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -73,6 +74,8 @@ class EngineSession {
   // Answers at once if that needs no disk (memory, hot-row cache, block cache); otherwise returns
   // nullopt and a ReadDone follows through Poll.
   virtual std::optional<Result<std::optional<Row>>> Read(RequestId id, const RowKey& key) = 0;
+  // These rows will be asked for next. A hint: fetches into the processor's caches what it can.
+  virtual void Prefetch(std::span<const RowKey* const> /*keys*/) {}
   // The row if it is in the session's own memory (memory engine, hot-row cache), with the promises
   // of Read; nullopt otherwise, and nothing follows.
   virtual std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) = 0;

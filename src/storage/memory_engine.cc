@@ -62,6 +62,17 @@ class MemorySession final : public EngineSession {
     return Result<std::optional<Row>>(table->Find(key.token, key.key.view()));
   }
 
+  void Prefetch(std::span<const RowKey* const> keys) override {
+    tokens_.clear();
+    const RowTable* table = nullptr;
+    for (const RowKey* key : keys) {
+      if (tokens_.empty()) table = rows_.Find(key->keyspace);
+      // A turn's keys are of one keyspace, or else the rest goes without.
+      if (table == nullptr || rows_.Find(key->keyspace) != table) break;
+      tokens_.push_back(key->token);
+    }
+    if (table != nullptr) table->Prefetch(tokens_);
+  }
   bool WritesAtHand() const override { return true; }
   void WriteAtHand(const RowKey& key, const Row& row) override {
     RowTable& table = rows_.Get(key.keyspace);
@@ -100,6 +111,7 @@ class MemorySession final : public EngineSession {
   ShardRows& rows_;
   const std::function<void()> wake_;
   std::vector<Completion> done_;
+  std::vector<Token> tokens_;  // kept for its memory
 };
 
 class MemoryEngine final : public Engine {

@@ -1,6 +1,7 @@
 #include "storage/row_table.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 
@@ -73,6 +74,7 @@ void PrefetchRow(Bytes::Handle handle) {
   const char* const at = reinterpret_cast<const char*>(handle);  // without reading it
   __builtin_prefetch(at + 64);
   __builtin_prefetch(at + 128);
+  __builtin_prefetch(at + 192);
 }
 
 // Orders a stored row against (token, key).
@@ -160,8 +162,8 @@ void RowTable::Free(Leaf* leaf) {
   ::operator delete(leaf);
 }
 
-RowTable::Place RowTable::Search(const Leaf& leaf, Token token, std::string_view key) {
-  const std::uint16_t tag = leaf.TagOf(token);
+// Of the rows whose tag is not below `tag`.
+std::uint32_t RowTable::FirstWithTag(const Leaf& leaf, std::uint16_t tag) {
   const std::uint16_t* const tags = leaf.tags();
   // Without branches: which half is taken is a coin toss.
   const std::uint16_t* low = tags;
@@ -171,7 +173,36 @@ RowTable::Place RowTable::Search(const Leaf& leaf, Token token, std::string_view
     left -= half;
   }
   if (leaf.count > 0 && *low < tag) ++low;
-  std::uint32_t at = static_cast<std::uint32_t>(low - tags);
+  return static_cast<std::uint32_t>(low - tags);
+}
+
+void RowTable::Prefetch(std::span<const Token> tokens) const {
+  constexpr std::size_t kLine = 64;
+  std::array<const Bytes::Handle*, 64> places;
+  tokens = tokens.first(std::min(tokens.size(), places.size()));
+  for (const Token token : tokens) {
+    const char* const leaf = reinterpret_cast<const char*>(directory_[IndexOf(token)]);
+    __builtin_prefetch(leaf);
+    __builtin_prefetch(leaf + kLine);
+  }
+  std::size_t count = 0;
+  for (const Token token : tokens) {
+    const Leaf& leaf = *directory_[IndexOf(token)];
+    const std::uint32_t at = FirstWithTag(leaf, leaf.TagOf(token));
+    if (at == leaf.count) continue;
+    places[count] = leaf.rows() + at;
+    __builtin_prefetch(places[count++]);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    __builtin_prefetch(*places[i]);
+    PrefetchRow(*places[i]);
+  }
+}
+
+RowTable::Place RowTable::Search(const Leaf& leaf, Token token, std::string_view key) {
+  const std::uint16_t tag = leaf.TagOf(token);
+  const std::uint16_t* const tags = leaf.tags();
+  std::uint32_t at = FirstWithTag(leaf, tag);
   if (at == leaf.count || tags[at] != tag) return {at, false};
   // Usually the one row with this tag is the one; equal tags fall to the full order.
   Bytes::Handle* const rows = leaf.rows();
@@ -179,7 +210,7 @@ RowTable::Place RowTable::Search(const Leaf& leaf, Token token, std::string_view
   const auto order = Compare(RowView(rows[at]), token, key);
   if (order >= 0) return {at, order == 0};
   const std::uint32_t end =
-      static_cast<std::uint32_t>(std::upper_bound(low, tags + leaf.count, tag) - tags);
+      static_cast<std::uint32_t>(std::upper_bound(tags + at, tags + leaf.count, tag) - tags);
   const Bytes::Handle* const found = std::partition_point(
       rows + at + 1, rows + end,
       [&](Bytes::Handle row) { return Compare(RowView(row), token, key) < 0; });

@@ -171,7 +171,11 @@ bool RespSession::Dispatch(const RespArgs& args) {
   opened_slot_ = false;
   command_ = Look(args);
   if (command_ != nullptr && TakeKeys(*command_, args)) {
-    if (!queue_.empty() && MustWait()) return false;
+    if (!queue_.empty() && MustWait()) {
+      backend().Settle();  // what it waits for may only be waiting for company
+      block_ = Block::kNone;
+      if (!queue_.empty() && MustWait()) return false;
+    }
     if (state_.reply_mode == ReplyMode::kSkip) state_.reply_mode = ReplyMode::kOn;
     command_->handler(*this, args);
   } else if (state_.reply_mode == ReplyMode::kSkip) {
