@@ -69,7 +69,7 @@ struct GetOutcome {
 struct PutOutcome {
   VersionVector context;          // of what was written (or, unchanged, of what was found)
   bool changed = true;            // false: the mutation had nothing to do (EXPIRE of an absent key)
-  std::optional<Sibling> before;  // the newest live sibling that the mutation saw
+  std::optional<Sibling> before;  // the newest live sibling it saw; only if it read first
 };
 
 struct ScannedKey {

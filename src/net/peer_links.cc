@@ -240,7 +240,7 @@ void PeerLinks::EaseCongestion() {
   }
 }
 
-void PeerLinks::OnFrame(PeerLink& link, Envelope envelope) {
+void PeerLinks::OnFrame(PeerLink& link, Envelope&& envelope) {
   ++link.peer->stats.frames_received;
   owner_.OnFrame(link.peer->config.id, std::move(envelope));
 }

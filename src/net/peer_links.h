@@ -68,7 +68,7 @@ class PeerLinksOwner {
  public:
   virtual ~PeerLinksOwner() = default;
   // Slices of the envelope may share a block with other frames (net/frame_reader.h).
-  virtual void OnFrame(NodeId from, Envelope envelope) = 0;
+  virtual void OnFrame(NodeId from, Envelope&& envelope) = 0;
   // The first link to the peer is up; the last one that could take frames is not any more.
   // They alternate, beginning with up.
   virtual void OnPeerUp(NodeId peer) = 0;
@@ -145,7 +145,7 @@ class PeerLinks {
   Instant now() const { return reactor_.now().instant; }
   void OnHandshake(PeerLink& link, const Handshake& handshake);
   void OnBadHandshake(PeerLink& link, const std::string& problem);
-  void OnFrame(PeerLink& link, Envelope envelope);
+  void OnFrame(PeerLink& link, Envelope&& envelope);
   void OnUnknownFrame(PeerLink& link);
   void OnBadFrame(PeerLink& link, const std::string& problem);
   void OnLinkClosed(PeerLink& link);

@@ -42,7 +42,7 @@ std::uint64_t IdOf(const Envelope& envelope) {
 // What one shard's links said, in order: "+7" peer 7 is up, "-7" it is down.
 class Recorder final : public PeerLinksOwner {
  public:
-  void OnFrame(NodeId from, Envelope envelope) override {
+  void OnFrame(NodeId from, Envelope&& envelope) override {
     froms.push_back(from);
     frames.push_back(std::move(envelope));
   }

@@ -54,14 +54,29 @@ void ShardLoop::Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t 
   const ClientId client = clients_.Add({sink, tag, index_, {}});
   const ShardId owner = ShardOfRequest(request, view_->ring, shard_count_);
   if (owner == index_) {
-    gathered_.push_back({client, std::move(request)});
-    if (gathered_.size() >= kGatheredMax) Settle();
-    return;
+    gathered_.push_back(GatheredRequest{client, std::move(request)});
+    return SettleIfMany();
   }
   ShardLoop* other = siblings_[owner.value];
   other->reactor_->Post([other, request = std::move(request), from = index_, client]() mutable {
     other->TakeRequest(std::move(request), from, client);
   });
+}
+
+const RowKey* ShardLoop::KeyOf(const Gathered& gathered) {
+  if (const auto* client = std::get_if<GatheredRequest>(&gathered)) {
+    if (const auto* get = std::get_if<GetRequest>(&client->request)) return &get->key;
+    if (const auto* put = std::get_if<PutRequest>(&client->request)) return &put->key;
+    return nullptr;
+  }
+  const Message& message = std::get<GatheredMessage>(gathered).message;
+  if (const auto* get = std::get_if<ReplicaGet>(&message)) return &get->key;
+  if (const auto* put = std::get_if<ReplicaPut>(&message)) return &put->key;
+  return nullptr;
+}
+
+void ShardLoop::SettleIfMany() {
+  if (gathered_.size() >= kGatheredMax) Settle();
 }
 
 void ShardLoop::Settle() {
@@ -70,12 +85,16 @@ void ShardLoop::Settle() {
     settling_.swap(gathered_);
     keys_.clear();
     for (const Gathered& each : settling_) {
-      if (const auto* get = std::get_if<GetRequest>(&each.request)) keys_.push_back(&get->key);
-      if (const auto* put = std::get_if<PutRequest>(&each.request)) keys_.push_back(&put->key);
+      if (const RowKey* key = KeyOf(each)) keys_.push_back(key);
     }
     session_->Prefetch(keys_);
     for (Gathered& each : settling_) {
-      shard_.OnClientRequest(each.client, std::move(each.request), now(), effects_);
+      if (auto* client = std::get_if<GatheredRequest>(&each)) {
+        shard_.OnClientRequest(client->client, std::move(client->request), now(), effects_);
+      } else {
+        auto& peer = std::get<GatheredMessage>(each);
+        shard_.OnMessage(peer.from, peer.from_shard, std::move(peer.message), now(), effects_);
+      }
       Carry();
     }
     settling_.clear();
@@ -175,7 +194,7 @@ void ShardLoop::Send(SendEffect& send) {
   links_.Send(send.to, Envelope{index_, send.to_shard, std::move(send.message)});
 }
 
-void ShardLoop::OnFrame(NodeId from, Envelope envelope) {
+void ShardLoop::OnFrame(NodeId from, Envelope&& envelope) {
   const ShardId shard = ShardOfMessage(envelope, view_->ring, shard_count_);
   if (shard == index_) return TakeMessage(from, std::move(envelope));
   ShardLoop* other = siblings_[shard.value];
@@ -184,7 +203,13 @@ void ShardLoop::OnFrame(NodeId from, Envelope envelope) {
   });
 }
 
-void ShardLoop::TakeMessage(NodeId from, Envelope envelope) {
+void ShardLoop::TakeMessage(NodeId from, Envelope&& envelope) {
+  const MessageType type = TypeOf(envelope.message);
+  if (type == MessageType::kReplicaGet || type == MessageType::kReplicaPut) {
+    gathered_.push_back(
+        GatheredMessage{from, envelope.from_shard, std::move(envelope.message)});
+    return SettleIfMany();
+  }
   shard_.OnMessage(from, envelope.from_shard, std::move(envelope.message), now(), effects_);
   Carry();
 }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <variant>
 #include <vector>
 
 #include "base/log.h"
@@ -68,7 +69,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   ShardLoop(Options options, PeerLinksOptions links, std::unique_ptr<Reactor> reactor);
 
   // PeerLinksOwner
-  void OnFrame(NodeId from, Envelope envelope) override;
+  void OnFrame(NodeId from, Envelope&& envelope) override;
   void OnPeerUp(NodeId peer) override;
   void OnPeerDown(NodeId peer, std::string_view reason) override;
   void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) override;
@@ -80,10 +81,17 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   bool WritesAtHand() override { return session_->WritesAtHand(); }
   void WriteAtHand(const RowKey& key, const Row& row) override { session_->WriteAtHand(key, row); }
 
-  struct Gathered {
+  // What will look up a row, and waits for company.
+  struct GatheredRequest {
     ClientId client;
     ClientRequest request;
   };
+  struct GatheredMessage {
+    NodeId from;
+    ShardId from_shard;
+    Message message;
+  };
+  using Gathered = std::variant<GatheredRequest, GatheredMessage>;
 
   // Carries out effects until there are none; events that follow are handed in at once.
   void Carry();
@@ -94,7 +102,9 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   void Reply(ReplyEffect& reply);
   void Scan(ScanEffect& scan);
 
-  void TakeMessage(NodeId from, Envelope envelope);
+  static const RowKey* KeyOf(const Gathered& gathered);
+  void SettleIfMany();
+  void TakeMessage(NodeId from, Envelope&& envelope);
   void TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client);
   void TakeResult(ClientId client, ClientResult result);
   void OnTurnEnd();
@@ -110,7 +120,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   PeerLinks links_;
   std::vector<ShardLoop*> siblings_;
   ClientTable clients_;
-  std::vector<Gathered> gathered_;  // submitted, not yet given to the shard
+  std::vector<Gathered> gathered_;  // not yet given to the shard
   std::vector<Gathered> settling_;
   std::vector<const RowKey*> keys_;
   std::map<RequestId, ScanJob> scans_;

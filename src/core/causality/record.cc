@@ -117,8 +117,20 @@ Bytes Record::Encode() const {
 
 Result<Record> Record::Decode(const Bytes& bytes) {
   Result<Record> record;
-  if (Status status = record->DecodeFrom(bytes); !status) record = Fail(std::move(status.error()));
+  Status status = record->DecodeFrom(bytes);
+  if (status) status = record->CheckValues();
+  if (!status) record = Fail(std::move(status.error()));
   return record;
+}
+
+Status Record::CheckValues() const {
+  for (const Sibling& sibling : siblings) {
+    if (sibling.type == ValueType::kTombstone) continue;
+    if (Xxh3_64(sibling.value.view()) != sibling.checksum) {
+      return Corrupt("a value fails its checksum");
+    }
+  }
+  return {};
 }
 
 Status Record::DecodeFrom(const Bytes& bytes) {
@@ -167,9 +179,6 @@ Status Record::DecodeFrom(const Bytes& bytes) {
     if (!in.ok() || size > bytes.size() - value_at) return Corrupt("malformed sibling");
     sibling.value = bytes.Slice(value_at, size);
     value_at += size;
-    if (Xxh3_64(sibling.value.view()) != sibling.checksum) {
-      return Corrupt("a value fails its checksum");
-    }
   }
   if (!in.done() || value_at != bytes.size()) return Corrupt("bytes are left over");
   return {};

@@ -16,7 +16,7 @@ void PutCoordinator::Start(Env& env) {
   GYRE_CHECK(state_ == State::kIdle && plan_.self_is_owner);
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
   SetTimer(deadline_);
-  if (!request_.read_first) return Apply(Record{}, env);
+  if (!request_.read_first) return Apply(std::nullopt, env);
   state_ = State::kReading;
   reads_.emplace(plan_.reachable, plan_.read_needed);
   AskForCopies(plan_.reachable, request_.key, plan_.epoch, id(), shard(), env);
@@ -56,7 +56,7 @@ void PutCoordinator::OnReadProgress(Env& env) {
   }
 }
 
-void PutCoordinator::Apply(Record seen, Env& env) {
+void PutCoordinator::Apply(std::optional<Record> seen, Env& env) {
   state_ = State::kApplying;
   // A copy: another owner may have to be asked with it.
   shard().replica.Mutate(request_.key, request_.mutation, std::move(seen), Ticket::Local(id()),

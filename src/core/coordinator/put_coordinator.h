@@ -33,7 +33,7 @@ class PutCoordinator : public RequestMachine {
   enum class State { kIdle, kReading, kApplying, kWaitingForQuorum, kDone };
 
   void OnReadProgress(Env& env);
-  void Apply(Record seen, Env& env);
+  void Apply(std::optional<Record> seen, Env& env);
   void OnApplied(LocalApplied& applied, Env& env);
   void OnAck(NodeId node, bool ok, Env& env);
   void Refuse(Error error, Env& env);

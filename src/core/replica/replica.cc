@@ -5,12 +5,6 @@
 namespace gyre {
 namespace {
 
-// A row's record, decoded. Errors: kCorruption.
-Result<Record> RecordOf(const std::optional<Row>& row) {
-  if (!row) return Record{};
-  return Record::Decode(row->record);
-}
-
 std::optional<OwnWrites> OwnOf(const std::optional<Row>& row) {
   if (!row) return std::nullopt;
   return row->own;
@@ -88,7 +82,7 @@ bool Replica::GetNow(const RowKey& key, Record& record) {
   if (at_hand_ == nullptr || WriteInFlight(key) != nullptr) return false;
   const auto row = at_hand_->ReadAtHand(key);
   if (!row || !*row) return false;
-  return !row->value() || record.DecodeFrom((**row)->record);
+  return !row->value() || (record.DecodeFrom((**row)->record) && record.CheckValues());
 }
 
 // ---- changes ---------------------------------------------------------------------------------
@@ -97,18 +91,18 @@ void Replica::Merge(const RowKey& key, Bytes record, bool repair, const Ticket& 
   Submit(key, MergeChange{std::move(record), repair}, ticket, env);
 }
 
-void Replica::Mutate(const RowKey& key, Mutation mutation, Record seen, const Ticket& ticket,
-                     Env& env) {
+void Replica::Mutate(const RowKey& key, Mutation mutation, std::optional<Record> seen,
+                     const Ticket& ticket, Env& env) {
   Submit(key, MutateChange{std::move(mutation), std::move(seen)}, ticket, env);
 }
 
-std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& mutation, Now now,
-                                         LocalApplied& outcome) {
+std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& mutation,
+                                         bool read_first, Now now, LocalApplied& outcome) {
   if (at_hand_ == nullptr || !Writable(now.instant)) return std::nullopt;
   if (!keys_.empty() && keys_.contains(key)) return std::nullopt;
   const auto row = at_hand_->ReadAtHand(key);
   if (!row || !*row || !at_hand_->WritesAtHand()) return std::nullopt;
-  const auto next = MutateRow(**row, mutation, Record{}, now.wall, outcome);
+  const auto next = MutateRow(**row, mutation, /*seen=*/nullptr, read_first, now.wall, outcome);
   if (!next) {
     const ErrorCode code = next.error().code;
     const bool refused =
@@ -239,23 +233,29 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row, const
   }
   for (const Sibling& sibling : theirs->siblings) clock_.Observe(sibling.time, env.now.wall);
   if (!row) return Row{OwnWrites{}, merge.record.Compact()};
-  const Result<Record> ours = RecordOf(row);
-  if (!ours) {
+  Record ours;
+  Status readable = ours.DecodeFrom(row->record);
+  // A repair comes because of values that may be damaged.
+  if (readable && merge.repair) readable = ours.CheckValues();
+  if (readable) {
+    switch (Compare(ours, *theirs)) {
+      case Causal::kNewer:
+        return std::nullopt;
+      case Causal::kOlder:
+        return Row{row->own, merge.record.Compact()};
+      case Causal::kEqual:
+      case Causal::kConcurrent:
+        if (!merge.repair) readable = ours.CheckValues();
+        break;
+    }
+  }
+  if (!readable) {
     ++counters_.corrupt_rows;
-    if (!merge.repair) return Fail(ours.error());
+    if (!merge.repair) return Fail(std::move(readable.error()));
     return Row{OwnWrites{}, merge.record.Compact()};
   }
-  switch (Compare(*ours, *theirs)) {
-    case Causal::kNewer:
-      return std::nullopt;
-    case Causal::kOlder:
-      return Row{row->own, merge.record.Compact()};
-    case Causal::kEqual:
-    case Causal::kConcurrent:
-      break;
-  }
   // Equal ones may still differ in the times of their clock entries: owners end with equal bytes.
-  const Record join = Join(*ours, *theirs);
+  const Record join = Join(ours, *theirs);
   if (Status fits = join.CheckLimits(); !fits) return Fail(fits.error());
   Row joined{row->own, join.Encode()};
   if (joined.record == row->record) return std::nullopt;
@@ -268,27 +268,39 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row,
   GYRE_CHECK(ticket.kind == Ticket::Kind::kLocal);
   env.local.push_back({ticket.request, LocalApplied{}});
   auto& applied = std::get<LocalApplied>(env.local.back().what);
-  auto next = MutateRow(row, mutate.mutation, mutate.seen, env.now.wall, applied);
+  auto next = MutateRow(row, mutate.mutation, mutate.seen ? &*mutate.seen : nullptr,
+                        mutate.seen.has_value(), env.now.wall, applied);
   if (!next) env.local.pop_back();
   return next;
 }
 
 Result<std::optional<Row>> Replica::MutateRow(const std::optional<Row>& row,
-                                              const Mutation& mutation, const Record& seen,
-                                              WallTime now, LocalApplied& outcome) {
-  Result<Record> before = RecordOf(row);
-  if (!before) {
+                                              const Mutation& mutation, const Record* seen,
+                                              bool read_first, WallTime now,
+                                              LocalApplied& outcome) {
+  Record before;
+  Status readable = row ? before.DecodeFrom(row->record) : Status();
+  if (readable && read_first) readable = before.CheckValues();
+  if (!readable) {
     ++counters_.corrupt_rows;
-    return Fail(before.error());
+    return Fail(std::move(readable.error()));
   }
-  if (!seen.empty()) {
-    for (const Sibling& sibling : seen.siblings) clock_.Observe(sibling.time, now);
-    *before = Join(*before, seen);  // Apply checks its limits
+  if (seen != nullptr && !seen->empty()) {
+    for (const Sibling& sibling : seen->siblings) clock_.Observe(sibling.time, now);
+    before = Join(before, *seen);  // Apply checks its limits
   }
-  Result<Applied> applied = Apply(mutation, *before, OwnOf(row), dots_, clock_, now, limits());
+  Result<Applied> applied = Apply(mutation, before, OwnOf(row), dots_, clock_, now, limits());
   if (!applied) return Fail(applied.error());
   outcome.changed = applied->changed;
-  if (const Sibling* newest = before->NewestLive(now)) outcome.before = *newest;
+  if (read_first) {
+    if (const Sibling* newest = before.NewestLive(now)) outcome.before = *newest;
+  } else if (applied->record.siblings.size() > 1 || !std::holds_alternative<WriteValue>(mutation)) {
+    // Values of before stay: they go on to the other owners.
+    if (Status good = applied->record.CheckValues(); !good) {
+      ++counters_.corrupt_rows;
+      return Fail(std::move(good.error()));
+    }
+  }
   if (!applied->changed) {
     outcome.context = std::move(applied->record.clock);
     return std::nullopt;

@@ -52,7 +52,7 @@ struct LocalApplied {
   Bytes record;           // what now goes to the other owners; empty if unchanged
   VersionVector context;  // of the record after the mutation
   bool changed = false;
-  std::optional<Sibling> before;  // newest live sibling the mutation saw
+  std::optional<Sibling> before;  // newest live sibling the mutation saw, if it read first
 };
 // The change is durable, or failed; for a mutation it follows LocalApplied. A failure before
 // LocalApplied means that nothing was changed.
@@ -80,9 +80,10 @@ class Replica {
   void Get(const RowKey& key, const Ticket& ticket, Env& env);
   // Joins an encoded record into the row. `repair` may also replace a row that is damaged.
   void Merge(const RowKey& key, Bytes record, bool repair, const Ticket& ticket, Env& env);
-  // Coordinates one write: joins `seen` (what a read brought; may be empty), then applies
-  // `mutation` under a fresh dot.
-  void Mutate(const RowKey& key, Mutation mutation, Record seen, const Ticket& ticket, Env& env);
+  // Coordinates one write: joins `seen` (what a read brought, for those that read first), then
+  // applies `mutation` under a fresh dot.
+  void Mutate(const RowKey& key, Mutation mutation, std::optional<Record> seen,
+              const Ticket& ticket, Env& env);
 
   // The two short ways, of which nothing is left when they return: for rows at hand of keys that
   // nothing is in flight for. They draw no tickets and touch no other owner.
@@ -90,8 +91,8 @@ class Replica {
   bool GetNow(const RowKey& key, Record& record);
   // nullopt: nothing was done, ask with Mutate. Otherwise the change is made and durable, or (an
   // error) refused.
-  std::optional<Status> MutateNow(const RowKey& key, const Mutation& mutation, Now now,
-                                  LocalApplied& outcome);
+  std::optional<Status> MutateNow(const RowKey& key, const Mutation& mutation, bool read_first,
+                                  Now now, LocalApplied& outcome);
 
   void OnReadDone(RequestId op, Result<std::optional<Row>> row, Env& env);
   void OnWriteDone(RequestId op, const Status& status, Env& env);
@@ -109,7 +110,7 @@ class Replica {
   };
   struct MutateChange {
     Mutation mutation;
-    Record seen;
+    std::optional<Record> seen;
   };
   // A change that waits for its row.
   struct Change {
@@ -150,9 +151,10 @@ class Replica {
                                    const Ticket& ticket, Env& env);
   Result<std::optional<Row>> NextRow(const std::optional<Row>& row, const MutateChange& mutate,
                                    const Ticket& ticket, Env& env);
-  // `seen` is joined first. Fills `outcome`, unless refused.
+  // `seen` (may be null) is joined first. Fills `outcome`, unless refused.
   Result<std::optional<Row>> MutateRow(const std::optional<Row>& row, const Mutation& mutation,
-                                       const Record& seen, WallTime now, LocalApplied& outcome);
+                                       const Record* seen, bool read_first, WallTime now,
+                                       LocalApplied& outcome);
   // May this change go on with an absent row, where the row could not be read?
   static bool StandsIn(const MergeChange& merge, const Error& error);
   static bool StandsIn(const MutateChange&, const Error&) { return false; }
