@@ -232,7 +232,7 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row, const
     return Fail(theirs.error());
   }
   for (const Sibling& sibling : theirs->siblings) clock_.Observe(sibling.time, env.now.wall);
-  if (!row) return Row{OwnWrites{}, merge.record.Compact()};
+  if (!row) return Row{OwnWrites{}, merge.record};
   Record ours;
   Status readable = ours.DecodeFrom(row->record);
   // A repair comes because of values that may be damaged.
@@ -242,7 +242,7 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row, const
       case Causal::kNewer:
         return std::nullopt;
       case Causal::kOlder:
-        return Row{row->own, merge.record.Compact()};
+        return Row{row->own, merge.record};
       case Causal::kEqual:
       case Causal::kConcurrent:
         if (!merge.repair) readable = ours.CheckValues();
@@ -252,7 +252,7 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row, const
   if (!readable) {
     ++counters_.corrupt_rows;
     if (!merge.repair) return Fail(std::move(readable.error()));
-    return Row{OwnWrites{}, merge.record.Compact()};
+    return Row{OwnWrites{}, merge.record};
   }
   // Equal ones may still differ in the times of their clock entries: owners end with equal bytes.
   const Record join = Join(ours, *theirs);
