@@ -310,6 +310,113 @@ TEST(ShardTest, OneNodeAloneWorks) {
   EXPECT_THAT(ValuesOf(GetRecord(cluster.Run(0, Get(key)))), ElementsAre("v"));
 }
 
+// Any request of a client, for one of a few keys.
+ClientRequest RandomRequest(const TestCluster& cluster, Prng& prng, const VersionVector& context) {
+  const RowKey key = cluster.Key("k" + std::to_string(prng.Below(5)));
+  const std::string value = "v" + std::to_string(prng.Below(1000));
+  const auto seen = prng.Chance(500'000) ? std::optional<VersionVector>(context) : std::nullopt;
+  switch (prng.Below(6)) {
+    case 0:
+    case 1:
+      return Get(key);
+    case 2:
+      return PutRequest{key, DeleteValue{seen}, prng.Chance(500'000), {}};
+    case 3:
+      return PutRequest{
+          key, SetExpiry{WallTime{cluster.now().wall.ms + prng.Between(-5, 3000)}}, true, {}};
+    default: {
+      PutRequest put = Put(key, value, seen);
+      put.read_first = prng.Chance(300'000);
+      auto& write = std::get<WriteValue>(put.mutation);
+      if (prng.Chance(200'000)) write.expiry = WallTime{cluster.now().wall.ms + 1000};
+      if (prng.Chance(50'000)) write.value = Bytes(std::string(2000, 'x'));  // too large
+      return put;
+    }
+  }
+}
+
+// Goal: a sole owner with its rows at hand answers what the machines would, and leaves the rows
+// that they would; and at once.
+TEST(ShardTest, TheShortWayGivesWhatTheLongOneGives) {
+  CoreConfig config;
+  config.siblings_max = 4;
+  config.value_bytes_max = 1000;
+  TestCluster machines(1, {}, config);
+  TestCluster short_way(1, {}, config);
+  short_way.node(0).rows_at_hand = true;
+  Prng prng(7);
+  VersionVector context;
+  int errors = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const ClientRequest request = RandomRequest(machines, prng, context);
+    const ClientResult expected = machines.Run(0, request);
+    const std::uint64_t number = short_way.Start(0, request);
+    ASSERT_TRUE(short_way.answers.contains(number)) << i;
+    const ClientResult& answer = short_way.answers.at(number);
+    ASSERT_EQ(answer.has_value(), expected.has_value()) << i;
+    if (!answer) {
+      ++errors;
+      ASSERT_EQ(answer.error().code, expected.error().code) << i;
+    } else if (const auto* get = std::get_if<GetOutcome>(&*answer)) {
+      ASSERT_EQ(get->record, std::get<GetOutcome>(*expected).record) << i;
+      context = get->record.clock;
+    } else {
+      const auto& put = std::get<PutOutcome>(*answer);
+      const auto& other = std::get<PutOutcome>(*expected);
+      ASSERT_EQ(put.context, other.context) << i;
+      ASSERT_EQ(put.changed, other.changed) << i;
+      ASSERT_EQ(put.before, other.before) << i;
+    }
+    ASSERT_EQ(short_way.node(0).rows, machines.node(0).rows) << i;
+    if (prng.Chance(100'000)) {
+      machines.Advance(Duration::Millis(700));
+      short_way.Advance(Duration::Millis(700));
+    }
+  }
+  EXPECT_GT(errors, 10);
+  EXPECT_EQ(short_way.node(0).shard().requests_in_flight(), 0u);
+  EXPECT_EQ(short_way.node(0).shard().counters().overloaded,
+            machines.node(0).shard().counters().overloaded);
+  EXPECT_EQ(short_way.node(0).shard().NextWake(), Instant::Max());  // no timer was ever set
+}
+
+// Goal: three owners with rows at hand behave as three without.
+TEST(ShardTest, OwnersWithRowsAtHandAgree) {
+  TestCluster cluster(3);
+  for (int i = 0; i < 3; ++i) cluster.node(i).rows_at_hand = i != 1;
+  const RowKey key = cluster.Key("k");
+  ASSERT_TRUE(cluster.Run(0, Put(key, "a")).has_value());
+  ASSERT_TRUE(cluster.Run(1, Put(key, "b")).has_value());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(ValuesOf(GetRecord(cluster.Run(i, Get(key)))), ElementsAre("a", "b"));
+    EXPECT_EQ(cluster.node(i).rows.at(key).record, cluster.node(0).rows.at(key).record);
+  }
+}
+
+// Goal: a damaged value may be overwritten, since it is lost here anyway; as a sibling that stays
+// it is never passed on, and another owner coordinates instead.
+TEST(ShardTest, ADamagedValueIsOverwrittenButNeverPassedOn) {
+  for (const bool at_hand : {false, true}) {
+    TestCluster cluster(3);
+    for (int i = 0; i < 3; ++i) cluster.node(i).rows_at_hand = at_hand;
+    const RowKey key = cluster.Key("k");
+    const auto damage = [&] {
+      std::string rotten = cluster.node(0).rows.at(key).record.ToString();
+      rotten.back() ^= 1;
+      cluster.node(0).rows.at(key).record = Bytes(rotten);
+    };
+    cluster.Run(0, Put(key, "old"));
+    damage();
+    ASSERT_TRUE(cluster.Run(0, Put(key, "new", std::nullopt)).has_value());
+    EXPECT_THAT(ValuesOf(GetRecord(cluster.Run(0, Get(key)))), ElementsAre("new"));
+    damage();
+    ASSERT_TRUE(cluster.Run(0, Put(key, "beside")).has_value());
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_THAT(ValuesOf(GetRecord(cluster.Run(i, Get(key)))), ElementsAre("beside", "new")) << i;
+    }
+  }
+}
+
 // Goal: requests leave nothing behind, whatever became of them.
 TEST(ShardTest, TimeoutsFreeEverything) {
   TestCluster cluster(3);

@@ -16,24 +16,34 @@
 
 namespace gyre::testing {
 
-class TestNode {
+class TestNode : private RowsAtHand {
  public:
   TestNode(NodeId id, const ClusterViewPtr& view, const CoreConfig& config)
       : id_(id),
         shard_({id, ShardId(0), 1, ActorId(std::uint64_t{id.value} << 40), 1, id.value, config},
-               view) {}
+               view, this) {}
 
   NodeId id() const { return id_; }
   Shard& shard() { return shard_; }
   std::map<RowKey, Row> rows;
   std::optional<Error> read_error;   // reads fail with it
   std::optional<Error> write_error;  // writes fail with it
+  bool rows_at_hand = false;         // reads and writes are done within the call
   bool hold_writes = false;          // writes stay in flight until ReleaseWrites
   bool hold_reads = false;           // reads stay in flight until ReleaseReads
   std::deque<WriteEffect> held_writes;
   std::deque<ReadEffect> held_reads;
 
  private:
+  std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override {
+    if (!rows_at_hand) return std::nullopt;
+    const auto it = rows.find(key);
+    return Result<std::optional<Row>>(it == rows.end() ? std::nullopt
+                                                       : std::optional<Row>(it->second));
+  }
+  bool WritesAtHand() override { return rows_at_hand; }
+  void WriteAtHand(const RowKey& key, const Row& row) override { rows[key] = row; }
+
   NodeId id_;
   Shard shard_;
 };

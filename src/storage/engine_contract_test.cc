@@ -85,6 +85,38 @@ TEST_P(EngineContractTest, ReadSeesWritesThatAreNotFlushedYet) {
   EXPECT_EQ(session.Read(key), std::optional<Row>(MakeRow("newest", 3)));
 }
 
+// Goal: what is at hand is what a read gives; a write at hand is a write.
+TEST_P(EngineContractTest, WhatIsAtHandIsWhatIsThere) {
+  const auto engine = Open();
+  TestSession session(*engine);
+  const bool writes_at_hand = session.raw().WritesAtHand();
+  EXPECT_EQ(writes_at_hand, !GetParam().on_disk);
+  std::vector<RowKey> keys;
+  for (int i = 0; i < 300; ++i) keys.push_back(MakeKey(std::to_string(i)));
+  for (std::size_t i = 0; i < 200; ++i) {
+    const Row row = MakeRow(Noise(10, i));
+    if (i % 2 == 0 || !writes_at_hand) {
+      ASSERT_TRUE(session.Put(keys[i], row).has_value());
+    } else {
+      session.raw().WriteAtHand(keys[i], row);
+    }
+  }
+  std::vector<const RowKey*> wanted;
+  for (const RowKey& key : keys) wanted.push_back(&key);
+  session.raw().Prefetch(wanted);  // a hint, whatever it is given
+  int at_hand = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto row = session.raw().ReadAtHand(keys[i]);
+    if (row) {
+      ++at_hand;
+      ASSERT_EQ(**row, session.Read(keys[i])) << i;
+    }
+    ASSERT_EQ(session.Read(keys[i]).has_value(), i < 200) << i;
+  }
+  EXPECT_GE(at_hand, writes_at_hand ? 300 : 1);
+  EXPECT_EQ(session.ScanAll(0, 50)->size(), 200u);
+}
+
 // Goal: each write is answered once, in the order asked.
 TEST_P(EngineContractTest, CompletionsComeOnceAndInOrder) {
   const auto engine = Open();

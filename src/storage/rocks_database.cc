@@ -26,6 +26,7 @@ namespace {
 
 constexpr int kOpenFilesMax = 512;
 constexpr std::size_t kMetaWriteBufferBytes = 1 << 20;
+constexpr int kWriteBuffersMax = 4;
 constexpr int kQuarantinesMax = 10'000;
 
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -43,7 +44,7 @@ rocksdb::DBOptions MakeDbOptions(const EngineOptions& options) {
   // takes a torn tail, which a power cut leaves, and refuses anything else.
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.max_open_files = kOpenFilesMax;
-  db.max_total_wal_size = 2 * options.write_buffer_bytes;
+  db.max_total_wal_size = kWriteBuffersMax * options.write_buffer_bytes;
   db.bytes_per_sync = 1 << 20;
   db.max_background_jobs = 2;
   // One thread writes; what serves many only costs it.
@@ -65,7 +66,7 @@ rocksdb::ColumnFamilyOptions MakeRowOptions(const EngineOptions& options,
   rocksdb::ColumnFamilyOptions rows;
   rows.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   rows.write_buffer_size = options.write_buffer_bytes;
-  rows.max_write_buffer_number = 2;
+  rows.max_write_buffer_number = kWriteBuffersMax;
   rows.compression = rocksdb::kLZ4Compression;
   rows.level_compaction_dynamic_level_bytes = true;
   return rows;
