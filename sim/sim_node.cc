@@ -9,8 +9,18 @@
 namespace gyre::sim {
 namespace {
 
-enum Happening : std::uint64_t { kStart = 1, kCrash, kStop, kRun, kSend, kRead, kWrite, kReply, kReadAtHand,
-                                kWriteAtHand };
+enum Happening : std::uint64_t {
+  kStart = 1,
+  kCrash,
+  kStop,
+  kRun,
+  kSend,
+  kRead,
+  kWrite,
+  kReply,
+  kReadAtHand,
+  kWriteAtHand
+};
 
 }  // namespace
 

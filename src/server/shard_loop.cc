@@ -54,7 +54,7 @@ void ShardLoop::Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t 
   const ClientId client = clients_.Add({sink, tag, index_, {}});
   const ShardId owner = ShardOfRequest(request, view_->ring, shard_count_);
   if (owner == index_) {
-    gathered_.push_back(GatheredRequest{client, std::move(request)});
+    gathered_.emplace_back(std::in_place_type<GatheredRequest>, client, std::move(request));
     return SettleIfMany();
   }
   ShardLoop* other = siblings_[owner.value];
@@ -206,8 +206,8 @@ void ShardLoop::OnFrame(NodeId from, Envelope&& envelope) {
 void ShardLoop::TakeMessage(NodeId from, Envelope&& envelope) {
   const MessageType type = TypeOf(envelope.message);
   if (type == MessageType::kReplicaGet || type == MessageType::kReplicaPut) {
-    gathered_.push_back(
-        GatheredMessage{from, envelope.from_shard, std::move(envelope.message)});
+    gathered_.emplace_back(std::in_place_type<GatheredMessage>, from, envelope.from_shard,
+                           std::move(envelope.message));
     return SettleIfMany();
   }
   shard_.OnMessage(from, envelope.from_shard, std::move(envelope.message), now(), effects_);

@@ -174,8 +174,8 @@ class FullDiskTest : public RocksTrapsTest {
   void TearDown() override {
     if (mounted_) ::umount2(folder_.path().c_str(), MNT_DETACH);
   }
-  // Another tenant takes all but `left` bytes of the disk. The engine flushes meanwhile, so that what
-  // was free a moment ago may be taken: then it takes what is free now.
+  // Another tenant takes all but `left` bytes of the disk. The engine flushes meanwhile, so that
+  // what was free a moment ago may be taken: then it takes what is free now.
   void Occupy(std::uint64_t left) {
     const int fd = ::open(filler().c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     ASSERT_GE(fd, 0);

@@ -74,8 +74,8 @@ struct Record {
   // Errors: kCorruption (format, limit, order or checksum), kUnsupported (a newer format).
   static Result<Record> Decode(const Bytes& bytes);
   // The same, in place (records are large to move) and without the values' checksums: those of a
-  // value that is about to be overwritten need no look. Whoever passes a value on calls CheckValues.
-  // REQUIRES: empty(). After an error what it holds is of no use.
+  // value that is about to be overwritten need no look. Whoever passes a value on calls
+  // CheckValues. REQUIRES: empty(). After an error what it holds is of no use.
   Status DecodeFrom(const Bytes& bytes);
   // Errors: kCorruption: a value fails its checksum.
   Status CheckValues() const;

@@ -20,8 +20,7 @@ class ForwardCoordinator : public RequestMachine {
 
   // `candidates` in the order to try. REQUIRES: not empty; the origin is a client.
   ForwardCoordinator(ShardState& shard, const Origin& origin, Request request,
-                     const NodeList& candidates,
-                     RingEpoch epoch);
+                     const NodeList& candidates, RingEpoch epoch);
 
   void Start(Env& env) override;
   void OnReply(NodeId from, Message& reply, Env& env) override;

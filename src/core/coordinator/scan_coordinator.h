@@ -12,8 +12,8 @@ namespace gyre {
 class ScanCoordinator : public RequestMachine {
  public:
   // `candidates`: reachable owners, self first if it is one. REQUIRES: not empty.
-  ScanCoordinator(ShardState& shard, const Origin& origin, ScanRequest request, const NodeList& candidates,
-                  RingEpoch epoch);
+  ScanCoordinator(ShardState& shard, const Origin& origin, ScanRequest request,
+                  const NodeList& candidates, RingEpoch epoch);
 
   void Start(Env& env) override;
   void OnReply(NodeId from, Message& reply, Env& env) override;

@@ -43,7 +43,8 @@ bool AnswerAsSoleOwner(ShardState& shard, ClientId client, PutRequest& request, 
   if (!CheckMutation(request.mutation, *keyspace, shard.config, now)) return false;
   // With one copy, reading first is what a mutation does anyway.
   LocalApplied applied;
-  auto done = shard.replica.MutateNow(request.key, request.mutation, request.read_first, now, applied);
+  auto done =
+      shard.replica.MutateNow(request.key, request.mutation, request.read_first, now, applied);
   if (!done) return false;
   ReplyEffect& reply = Begin(client, out);
   if (*done) {

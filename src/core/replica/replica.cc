@@ -105,8 +105,7 @@ std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& muta
   const auto next = MutateRow(**row, mutation, /*seen=*/nullptr, read_first, now.wall, outcome);
   if (!next) {
     const ErrorCode code = next.error().code;
-    const bool refused =
-        code == ErrorCode::kInvalidArgument || code == ErrorCode::kOverloaded;
+    const bool refused = code == ErrorCode::kInvalidArgument || code == ErrorCode::kOverloaded;
     if (!refused) return std::nullopt;  // a damaged row: for the long way to deal with
     return Fail(next.error());
   }
@@ -203,8 +202,8 @@ bool Replica::StandsIn(const MergeChange& merge, const Error& error) {
 }
 
 template <typename What>
-void Replica::MakeChange(const RowKey& key, KeyState* state, std::optional<Row>& row, const What& what,
-                    const Ticket& ticket, Env& env) {
+void Replica::MakeChange(const RowKey& key, KeyState* state, std::optional<Row>& row,
+                         const What& what, const Ticket& ticket, Env& env) {
   Result<std::optional<Row>> next = NextRow(row, what, ticket, env);
   if (!next) return AnswerChange(ticket, Fail(std::move(next.error())), env);
   if (!next->has_value()) {
@@ -224,7 +223,7 @@ void Replica::MakeChange(const RowKey& key, KeyState* state, std::optional<Row>&
 }
 
 Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row, const MergeChange& merge,
-                                          const Ticket& /*ticket*/, Env& env) {
+                                            const Ticket& /*ticket*/, Env& env) {
   if (row && row->record == merge.record) return std::nullopt;
   Result<Record> theirs = Record::Decode(merge.record);
   if (!theirs) {

@@ -145,12 +145,12 @@ class Replica {
   // date. `state` is null if nothing of the key is in flight.
   template <typename What>
   void MakeChange(const RowKey& key, KeyState* state, std::optional<Row>& row, const What& what,
-             const Ticket& ticket, Env& env);
+                  const Ticket& ticket, Env& env);
   // What becomes of `row`; nullopt: it stays. Errors: the change is refused.
   Result<std::optional<Row>> NextRow(const std::optional<Row>& row, const MergeChange& merge,
-                                   const Ticket& ticket, Env& env);
+                                     const Ticket& ticket, Env& env);
   Result<std::optional<Row>> NextRow(const std::optional<Row>& row, const MutateChange& mutate,
-                                   const Ticket& ticket, Env& env);
+                                     const Ticket& ticket, Env& env);
   // `seen` (may be null) is joined first. Fills `outcome`, unless refused.
   Result<std::optional<Row>> MutateRow(const std::optional<Row>& row, const Mutation& mutation,
                                        const Record* seen, bool read_first, WallTime now,

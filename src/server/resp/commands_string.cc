@@ -31,25 +31,21 @@ void ReplyBefore(const FinishContext&, ClientOutcome& outcome, RespWriter& out) 
   out.Bulk(before->value);
 }
 
-WriteValue PlainWrite(std::string_view value, WallTime expiry) {
-  WriteValue write;
-  write.value = Bytes(value);
-  write.checksum = Xxh3_64(value);
-  write.expiry = expiry;
-  return write;
-}
-
 void SubmitSet(RespSession& session, std::string_view key, std::string_view value,
                const ExpiryOptions& options) {
   if (!session.CheckValue(value)) return;
-  WriteValue write = PlainWrite(value, options.expiry.value_or(kNeverExpires));
+  ClientRequest request(std::in_place_type<PutRequest>);  // in its place: it is large to move
+  auto& put = std::get<PutRequest>(request);
+  put.key = session.Key(key);
+  auto& write = put.mutation.emplace<WriteValue>();
+  write.value = Bytes(value);
+  write.checksum = Xxh3_64(value);
+  write.expiry = options.expiry.value_or(kNeverExpires);
   write.keep_expiry = options.keep;
   if (!options.expiry.has_value() && !options.keep) write.expiry = session.DefaultExpiry();
-  session.Submit(PutRequest{.key = session.Key(key),
-                            .mutation = std::move(write),
-                            .read_first = options.get || options.keep,
-                            .options = session.state().options},
-                 options.get ? ReplyBefore : ReplyOk);
+  put.read_first = options.get || options.keep;
+  put.options = session.state().options;
+  session.Submit(std::move(request), options.get ? ReplyBefore : ReplyOk);
 }
 
 void SubmitTimedSet(RespSession& session, const RespArgs& args, TimeUnit unit) {

@@ -222,6 +222,7 @@ bool RespSession::RunsAlone() const {
 
 bool RespSession::MustWait() {
   if (access_ == KeyAccess::kNone) return false;
+  RegisterPending();
   if (RunsAlone() || alone_ > 0) {
     Wait(Block::kDrained);
     return true;
@@ -295,7 +296,6 @@ void RespSession::Submit(ClientRequest&& request, FinishFn finish, std::uint64_t
   in_flight_bytes_ += command_bytes_;
   ++outstanding_;
   backend().Submit(std::move(request), this, sequence << kIndexBits);
-  RegisterKeys(sequence);
 }
 
 void RespSession::Start(std::unique_ptr<MultiRequest> request) {
@@ -309,15 +309,18 @@ void RespSession::Start(std::unique_ptr<MultiRequest> request) {
   slot.alone = RunsAlone();
   if (slot.alone) ++alone_;
   Pump(sequence);
-  RegisterKeys(sequence);
 }
 
-// After the request was submitted, and only if it is still pending: results that come at once, as
-// they do in memory on one node, never touch the table.
+// Of every command that is still pending when another one comes: one that has its result by then,
+// as most have without a pipeline, never touches the table.
+void RespSession::RegisterPending() {
+  registered_ = std::max(registered_, queue_.head());
+  for (; queue_.Contains(registered_); ++registered_) RegisterKeys(registered_);
+}
+
 void RespSession::RegisterKeys(std::uint64_t sequence) {
-  if (!queue_.Contains(sequence)) return;
   ReplySlot& slot = queue_.At(sequence);
-  if (slot.done || slot.alone || closed_) return;
+  if (slot.done || slot.alone || slot.access == KeyAccess::kNone) return;
   if (slot.multi == nullptr) {
     keys_.Add(slot.key_hash, slot.access);
   } else {
@@ -356,7 +359,8 @@ void RespSession::OnResult(std::uint64_t tag, ClientResult&& result) {
   if (!in_on_bytes_) AfterResult();
 }
 
-void RespSession::OnMultiResult(std::uint64_t sequence, std::uint32_t index, ClientResult&& result) {
+void RespSession::OnMultiResult(std::uint64_t sequence, std::uint32_t index,
+                                ClientResult&& result) {
   ReplySlot::Multi& multi = *queue_.At(sequence).multi;
   --multi.in_flight;
   multi.request->OnResult(index, std::move(result), now());

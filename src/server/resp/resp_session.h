@@ -130,6 +130,7 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   OutputBuffer& TargetOf(std::uint64_t sequence, ReplySlot& slot);
   void OnMultiResult(std::uint64_t sequence, std::uint32_t index, ClientResult&& result);
   void Pump(std::uint64_t sequence);
+  void RegisterPending();
   void RegisterKeys(std::uint64_t sequence);
   void ForgetKeys(ReplySlot& slot);
   void Complete(std::uint64_t sequence);
@@ -158,7 +159,8 @@ class RespSession final : public ConnectionHandler, public ResultSink {
 
   ReplyQueue queue_;
   KeyConflicts keys_;
-  std::size_t alone_ = 0;  // slots in flight that must be alone: 0 or 1
+  std::uint64_t registered_ = 0;  // sequence numbers below it are in keys_, or done
+  std::size_t alone_ = 0;         // slots in flight that must be alone: 0 or 1
   std::size_t in_flight_bytes_ = 0;
   std::size_t parked_bytes_ = 0;  // in slots' replies
   std::size_t outstanding_ = 0;   // requests with the backend
