@@ -34,6 +34,7 @@ void AddCounters(StorageCounters& sum, const StorageCounters& c) {
   sum.read_errors += c.read_errors;
   sum.corrupt_reads += c.corrupt_reads;
   sum.write_errors += c.write_errors;
+  sum.at_hand += c.at_hand;
   sum.lost_writes += c.lost_writes;
   sum.lost_acknowledged += c.lost_acknowledged;
   sum.reappeared_writes += c.reappeared_writes;
@@ -178,6 +179,7 @@ std::string SeedResult::Report() const {
   line("read errors", storage.read_errors);
   line("corrupt reads", storage.corrupt_reads);
   line("write errors", storage.write_errors);
+  line("done at hand", storage.at_hand);
   line("writes lost in crashes", storage.lost_writes);
   line("of them acknowledged", storage.lost_acknowledged);
   line("failed writes that reappeared", storage.reappeared_writes);

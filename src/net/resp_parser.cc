@@ -10,8 +10,9 @@ namespace {
 
 // Longest line that can hold a valid number, with room to see that it is none.
 constexpr std::size_t kNumberLineMax = 64;
-// More digits than these are left to the careful way.
-constexpr std::size_t kPlainDigitsMax = 9;
+// Of plain commands; what has more is left to the careful way.
+constexpr std::ptrdiff_t kPlainDigitsMax = 9;
+constexpr std::size_t kPlainArgsMax = 64;
 // Capacity that is kept between commands.
 constexpr std::size_t kKeptPiecesMax = 1024;
 
@@ -52,6 +53,44 @@ char Unescape(char c) {
   }
 }
 
+// A number of a few digits and its CR LF at `*at`, which moves behind it.
+bool ReadPlainNumber(const char** at, const char* end, std::size_t* value) {
+  const char* const first = *at;
+  const char* digit = first;
+  std::size_t number = 0;
+  while (digit != end && *digit >= '0' && *digit <= '9' && digit - first < kPlainDigitsMax) {
+    number = number * 10 + static_cast<std::size_t>(*digit++ - '0');
+  }
+  if (digit == first || end - digit < 2 || digit[0] != '\r' || digit[1] != '\n') return false;
+  if (*first == '0' && digit - first > 1) return false;
+  *at = digit + 2;
+  *value = number;
+  return true;
+}
+
+// What nearly every command is: an array of a few small arguments, all here. False: the careful
+// way has to look at it; `pieces` is of no use then.
+bool ReadPlainCommand(std::string_view bytes, const RespLimits& limits,
+                      std::vector<RespArgs::Piece>& pieces, std::size_t* used) {
+  const char* const begin = bytes.data();
+  const char* const end = begin + bytes.size();
+  const char* at = begin + 1;
+  std::size_t count = 0;
+  if (!ReadPlainNumber(&at, end, &count)) return false;
+  if (count == 0 || count > std::min(kPlainArgsMax, limits.args_max)) return false;
+  for (; count > 0; --count) {
+    std::size_t size = 0;
+    if (at == end || *at++ != '$' || !ReadPlainNumber(&at, end, &size)) return false;
+    if (size > limits.bulk_bytes_max || static_cast<std::size_t>(end - at) < size + 2) return false;
+    if (at[size] != '\r' || at[size + 1] != '\n') return false;
+    pieces.push_back({static_cast<std::uint32_t>(at - begin), static_cast<std::uint32_t>(size)});
+    at += size + 2;
+    if (static_cast<std::size_t>(at - begin) > limits.command_bytes_max) return false;
+  }
+  *used = static_cast<std::size_t>(at - begin);
+  return true;
+}
+
 }  // namespace
 
 RespParser::Status RespParser::Next(std::string_view bytes, std::size_t* taken) {
@@ -59,6 +98,13 @@ RespParser::Status RespParser::Next(std::string_view bytes, std::size_t* taken) 
   if (state_ == State::kUngot)
     return Finish(inline_ ? scratch_.data() : bytes.data(), inline_, taken);
   if (state_ == State::kComplete) Release();
+  if (state_ == State::kStart && at_ == 0 && authenticated_ && bytes.starts_with('*')) {
+    if (ReadPlainCommand(bytes, limits_, pieces_, &at_)) {
+      return Finish(bytes.data(), /*from_inline=*/false, taken);
+    }
+    pieces_.clear();
+    at_ = 0;
+  }
   while (true) {
     MaybeStatus status;
     if (state_ == State::kStart) {
@@ -85,17 +131,6 @@ std::size_t RespParser::Unget() {
 RespParser::Line RespParser::ReadNumberLine(std::string_view bytes, std::int64_t* value) {
   const std::string_view rest = bytes.substr(at_);
   std::size_t end = 0;
-  // What nearly every line is: a few digits, all here.
-  std::int64_t plain = 0;
-  while (end < rest.size() && end < kPlainDigitsMax && rest[end] >= '0' && rest[end] <= '9') {
-    plain = plain * 10 + (rest[end++] - '0');
-  }
-  if (end > 0 && end + 1 < rest.size() && rest[end] == '\r' && rest[end + 1] == '\n' &&
-      (rest[0] != '0' || end == 1)) {
-    *value = plain;
-    at_ += end + 2;
-    return Line::kWhole;
-  }
   while (end < rest.size() && end < kNumberLineMax && rest[end] != '\r') ++end;
   if (end == kNumberLineMax) return Line::kTooLong;
   if (end + 1 >= rest.size()) return Line::kNeedMore;

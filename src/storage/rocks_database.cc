@@ -111,6 +111,9 @@ Result<std::unique_ptr<RocksDatabase>> RocksDatabase::Open(const EngineOptions& 
 }
 
 rocksdb::Status RocksDatabase::OpenOnce(const EngineOptions& options, const std::string& path) {
+  // RocksDB would make it, and log an error that it was not there.
+  std::error_code failed;  // shows in Open
+  std::filesystem::create_directory(path, failed);
   block_cache_ = rocksdb::NewLRUCache(options.block_cache_bytes);
   const rocksdb::DBOptions db_options = MakeDbOptions(options);
   rocksdb::ColumnFamilyOptions meta_options;

@@ -22,7 +22,8 @@ class RocksLogger final : public rocksdb::Logger {
     char line[1024];
     const int size = std::vsnprintf(line, sizeof line, format, args);
     if (size <= 0) return;
-    const auto shown = std::min(static_cast<std::size_t>(size), sizeof line - 1);
+    auto shown = std::min(static_cast<std::size_t>(size), sizeof line - 1);
+    while (shown > 0 && line[shown - 1] == '\n') --shown;
     log_->Write(level >= rocksdb::InfoLogLevel::ERROR_LEVEL ? LogLevel::kError : LogLevel::kWarning,
                 "rocksdb", std::string_view(line, shown), {});
   }

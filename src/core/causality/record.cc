@@ -1,5 +1,6 @@
 #include "core/causality/record.h"
 
+#include <array>
 #include <string_view>
 
 #include "base/check.h"
@@ -19,6 +20,11 @@ constexpr std::uint8_t kRecordVersion = 1;
 constexpr std::size_t kGuardBytes = 4;
 // clock index 1, n 1, type 1, time 8.
 constexpr std::size_t kSiblingBytesMin = 11;
+// Clock index, n, type, time, expiry, checksum, size.
+constexpr std::size_t kSiblingBytesMost = 4 * kVarintBytesMax + 17;
+// Actor, epoch, n, time.
+constexpr std::size_t kEntryBytesMost = 2 * kVarintBytesMax + 14;
+constexpr std::size_t kSmallMetadataBytes = 512;
 
 // Metadata but for the clock. Siblings name their dot by place in the clock and distance from the
 // clock's n: short, and a sibling that the clock does not cover cannot be written down.
@@ -98,15 +104,31 @@ Status Record::CheckLimits() const {
 }
 
 Bytes Record::Encode() const {
-  const std::size_t metadata_bytes = MetadataBytes(*this);
+  // Metadata of a usual size is written down first and measured then, instead of the other way
+  // round, which takes one walk less.
+  std::array<char, kSmallMetadataBytes> small;
+  const bool is_small =
+      clock.size() * kEntryBytesMost + siblings.size() * kSiblingBytesMost + 2 * kVarintBytesMax <=
+      small.size();
+  const auto write_metadata = [this](Writer& out) {
+    const char* const start = out.position();
+    clock.Encode(out);
+    EncodeSiblings(*this, out);
+    return static_cast<std::size_t>(out.position() - start);
+  };
+  Writer draft(small.data());
+  const std::size_t metadata_bytes = is_small ? write_metadata(draft) : MetadataBytes(*this);
   const std::size_t total = RecordBytes(metadata_bytes, ValueBytes(*this));
   GYRE_CHECK(total <= kRecordBytesMax);
   return Bytes::Build(total, [&](char* start) {
     Writer out(start + kGuardBytes);
     out.U8(kRecordVersion);
     out.Varint(metadata_bytes);
-    clock.Encode(out);
-    EncodeSiblings(*this, out);
+    if (is_small) {
+      out.Raw({small.data(), metadata_bytes});
+    } else {
+      write_metadata(out);
+    }
     const char* guarded = start + kGuardBytes;
     Writer(start).U32(
         Crc32c(std::string_view(guarded, static_cast<std::size_t>(out.position() - guarded))));
