@@ -236,10 +236,12 @@ void ShardLoop::HandOver(ReleasedSocket socket, Handshake handshake, ShardId to)
 // ---- turns -------------------------------------------------------------------------------------
 
 void ShardLoop::OnTurnEnd() {
-  Settle();
-  session_->Flush();
-  PollStorage();
-  Carry();
+  do {
+    Settle();
+    session_->Flush();
+    PollStorage();
+    Carry();
+  } while (!gathered_.empty());  // by who got an answer and asks on: the next turn may be far away
   session_->Flush();
   reactor_->SetWake(shard_.NextWake());
 }
