@@ -64,7 +64,7 @@ class Subject:
         return ["taskset", "-c", LOAD_CORE] if self.pinned else []
 
     def bench(self, *options, code=0):
-        """One run of the generator; its report. Errors end the comparison: they are not speed."""
+        """One run of the generator; its report. Errors end the run: they are not speed."""
         command = self.load_prefix() + [
             binary(), "bench", "--json", "--protocol", self.protocol,
             "--server", ",".join(f"{HOST}:{port}" for port in self.ports)]
