@@ -22,8 +22,8 @@ std::int64_t Network::DrawLatency(const Link& link) {
   while (tail < 40 * step && prng_.Chance(800'000)) tail += step;
   std::int64_t latency = profile_.latency_us_min + tail + prng_.Between(0, step);
   latency *= link.slowness;
-  // Not times the slowness: a link in order would deliver nothing for minutes behind such a message,
-  // where a real one is given up after seconds.
+  // Not times the slowness: a link in order would deliver nothing for minutes behind such a
+  // message, where a real one is given up after seconds.
   if (prng_.Chance(profile_.spike_per_million)) latency += prng_.Between(0, profile_.spike_us_max);
   return latency;
 }
