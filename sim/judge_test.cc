@@ -82,6 +82,15 @@ struct JudgeTest : ::testing::Test {
     for (const auto& storage : storages) list.push_back(storage.get());
     return list;
   }
+  // Nodes 0 and 1 store a write, and its client hears so.
+  Record AcknowledgedByTwo(const Dot& dot) {
+    const Record record = RecordOf({dot}, {Value(dot, "va")});
+    Op put = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
+    Store(0, record);
+    Replicate(1, record);
+    judge->OnAnswer(WitnessOf(0), put, ClientResult(PutOutcome{record.clock, true, {}}));
+    return record;
+  }
   // Exactly these have spoken.
   void ExpectReports(std::vector<Checker> expected) {
     std::vector<Checker> found;
@@ -264,11 +273,7 @@ TEST_F(JudgeTest, ReportsReadsThatGoBack) {
 
 TEST_F(JudgeTest, ReportsAcknowledgedWritesThatAreGoneAtTheEnd) {
   const Dot a{ActorOf(0), 1, 1};
-  const Record record = RecordOf({a}, {Value(a, "va")});
-  Op put = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
-  Store(0, record);
-  Replicate(1, record);
-  judge->OnAnswer(WitnessOf(0), put, ClientResult(PutOutcome{record.clock, true, {}}));
+  AcknowledgedByTwo(a);
   EXPECT_FALSE(judge->OwnersEqual(0, Storages()));
   judge->CheckFinal(0, Storages());  // node 2 has nothing
   ExpectReports({Checker::kLost});
@@ -278,11 +283,7 @@ TEST_F(JudgeTest, ReportsAcknowledgedWritesThatAreGoneAtTheEnd) {
 // left is.
 TEST_F(JudgeTest, ForgivesOnlyWhatFaultsDestroyed) {
   const Dot a{ActorOf(0), 1, 1};
-  const Record record = RecordOf({a}, {Value(a, "va")});
-  Op put = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
-  Store(0, record);
-  Replicate(1, record);
-  judge->OnAnswer(WitnessOf(0), put, ClientResult(PutOutcome{record.clock, true, {}}));
+  const Record record = AcknowledgedByTwo(a);
   const Row row{{}, record.Encode()};
   storages[0]->Wipe();
   judge->OnLoss(key, row, Storages());

@@ -78,14 +78,19 @@ TEST(TextbookTest, QuorumsOfTwoAndTwoReadTheirWrites) {
   EXPECT_THAT(script.world().judge().violations(), IsEmpty());
 }
 
+constexpr std::int64_t kSlow = 100;  // times: C's links with A
+
+void SlowDownC(Script& script) {
+  for (const auto& [from, to] : {std::pair('A', 'C'), std::pair('C', 'A')}) {
+    script.world().network().SetSlowness(script.index(from), script.index(to), kSlow);
+  }
+}
+
 // Goal: R = 3, W = 1 writes at the speed of one owner, whatever the others do, and reads at the
 // speed of the slowest. Paper 4.5.
 TEST(TextbookTest, ReadAllWriteOneWritesFastAndReadsSlowly) {
   Script script(3, /*replicas=*/3, QuorumSpec::All(), QuorumSpec::One());
-  constexpr std::int64_t kSlow = 100;  // times: C's links
-  for (const auto& [from, to] : {std::pair('A', 'C'), std::pair('C', 'A')}) {
-    script.world().network().SetSlowness(script.index(from), script.index(to), kSlow);
-  }
+  SlowDownC(script);
   const Script::Answer put = script.Put('A', kSeenNothing, "v1");
   ASSERT_TRUE(put.ok());
   const Script::Answer read = script.Get('A');
@@ -103,10 +108,7 @@ TEST(TextbookTest, ReadAllWriteOneWritesFastAndReadsSlowly) {
 // Goal: R = 1, W = 3 is the other way round. Paper 4.5, 6 (high performance read engine).
 TEST(TextbookTest, ReadOneWriteAllReadsFastAndWritesSlowly) {
   Script script(3, /*replicas=*/3, QuorumSpec::One(), QuorumSpec::All());
-  constexpr std::int64_t kSlow = 100;
-  for (const auto& [from, to] : {std::pair('A', 'C'), std::pair('C', 'A')}) {
-    script.world().network().SetSlowness(script.index(from), script.index(to), kSlow);
-  }
+  SlowDownC(script);
   const Script::Answer put = script.Put('A', kSeenNothing, "v1");
   ASSERT_TRUE(put.ok());
   const Script::Answer read = script.Get('A');

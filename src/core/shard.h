@@ -1,6 +1,7 @@
 // One shard: the partitions p with p mod T = its index, and everything the protocol does for them.
 // Single-threaded, without I/O. It only routes: requests to coordinators, messages to the replica.
 // Events come in through the On* methods; effects go out through `out`, carried out by the driver.
+// Only rows that are in memory anyway are asked for by a call (RowsAtHand).
 #pragma once
 
 #include <cstdint>

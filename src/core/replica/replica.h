@@ -86,7 +86,7 @@ class Replica {
               const Ticket& ticket, Env& env);
 
   // The two short ways, of which nothing is left when they return: for rows at hand of keys that
-  // nothing is in flight for. They draw no tickets and touch no other owner.
+  // nothing is in flight for. They concern no other owner and count no request as in flight.
   // False: nothing was done, ask with Get. `record` is the row's, empty if there is none.
   bool GetNow(const RowKey& key, Record& record);
   // nullopt: nothing was done, ask with Mutate. Otherwise the change is made and durable, or (an

@@ -198,7 +198,7 @@ void ClientSetinfoCommand(RespSession& session, const RespArgs& args) {
     return session.Error("ERR " + std::string(name ? "lib-name" : "lib-ver") +
                          " cannot contain spaces, newlines or special characters.");
   }
-  (name ? session.library_name() : session.library_version()) = args[3];
+  (name ? session.lib_name() : session.lib_version()) = args[3];
   session.Reply().Ok();
 }
 

@@ -478,7 +478,7 @@ std::string RespSession::Describe() const {
   line += last != nullptr ? last->name : "NULL";
   line += " user=default redir=-1 resp=";
   line += state_.resp3 ? '3' : '2';
-  line += " lib-name=" + library_name_ + " lib-ver=" + library_version_;
+  line += " lib-name=" + lib_name_ + " lib-ver=" + lib_version_;
   return line;
 }
 

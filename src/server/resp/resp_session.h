@@ -99,8 +99,8 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   // From this command's reply on.
   void SetReplyMode(RespClientState::ReplyMode mode);
   std::uint64_t id() const { return id_; }
-  std::string& library_name() { return library_name_; }
-  std::string& library_version() { return library_version_; }
+  std::string& lib_name() { return lib_name_; }
+  std::string& lib_version() { return lib_version_; }
   // One line of CLIENT LIST, without its end.
   std::string Describe() const;
 
@@ -144,8 +144,8 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   Instant last_command_;
   RespParser parser_;
   RespClientState state_;
-  std::string library_name_;
-  std::string library_version_;
+  std::string lib_name_;
+  std::string lib_version_;
 
   // The command being dispatched.
   const CommandSpec* command_ = nullptr;
