@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/thread_name.h"
+
 namespace gyre {
 namespace {
 
@@ -43,6 +45,7 @@ ShardLoop::ShardLoop(Options options, PeerLinksOptions links, std::unique_ptr<Re
 ShardLoop::~ShardLoop() = default;
 
 void ShardLoop::Run() {
+  NameThisThread("gyre-shard-" + std::to_string(index_.value));
   PublishStats();
   reactor_->Run();
   session_->Flush();

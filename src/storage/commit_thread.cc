@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/thread_name.h"
+
 namespace gyre {
 namespace {
 
@@ -25,7 +27,10 @@ void CommitThread::Submit(std::unique_ptr<WriteJob> job) {
   bool wake = false;
   {
     const std::lock_guard lock(queue_mutex_);
-    wake = queue_.empty();  // else the thread has been woken for what is there, or is busy
+    const std::size_t before = queued_rows_;
+    queued_rows_ += job->writes.size();
+    // Else the thread has been woken for what is there, or is busy, or waits for more.
+    wake = before < rows_wanted_ && queued_rows_ >= rows_wanted_;
     queue_.push_back(std::move(job));
   }
   if (wake) queue_ready_.notify_one();
@@ -44,6 +49,7 @@ Status CommitThread::Stop() {
 }
 
 void CommitThread::Run() {
+  NameThisThread("gyre-commit");
   Jobs jobs;
   while (WaitForWork(jobs)) {
     CommitAll(jobs);
@@ -59,13 +65,18 @@ void CommitThread::Run() {
 bool CommitThread::WaitForWork(Jobs& jobs) {
   const Clock::time_point wake_at = NextWake();
   std::unique_lock lock(queue_mutex_);
-  const auto ready = [this] { return stopping_ || !queue_.empty(); };
+  const auto ready = [this] { return stopping_ || queued_rows_ >= rows_wanted_; };
+  rows_wanted_ = pacer_.RowsWanted(queued_rows_);
+  queue_ready_.wait_until(lock, pacer_.wait_until(), ready);
+  pacer_.OnWaited();
+  rows_wanted_ = 1;
   if (wake_at == Clock::time_point::max()) {
     queue_ready_.wait(lock, ready);
   } else {
     queue_ready_.wait_until(lock, wake_at, ready);
   }
   jobs.swap(queue_);
+  queued_rows_ = 0;
   return !jobs.empty() || !stopping_;
 }
 
@@ -127,6 +138,7 @@ void CommitThread::CommitGroup(Jobs& jobs, std::size_t begin, std::size_t end) {
       static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::microseconds>(done - start).count()),
       std::memory_order_relaxed);
+  if (options_.durability == Durability::kSync) pacer_.OnCommit(rows, start, done);
   if (status.ok()) {
     commits_.fetch_add(1, std::memory_order_relaxed);
     commit_rows_.fetch_add(rows, std::memory_order_relaxed);

@@ -1,6 +1,6 @@
 // The one thread that writes to the database: all sessions' batches that wait become one WriteBatch
 // and, with kSync, one fsync. While it works, the next group gathers; so the more is asked, the
-// more each fsync carries. It also owns what follows a failed write:
+// more each fsync carries (commit_pacer.h says when the next begins). It also owns what follows a failed write:
 //
 //   kWritable --free space below the floor--> kNearlyFull --space is back--> kWritable
 //   kWritable --"no space" from the disk--> kFull: gives the ballast back; --resumed, floor and a
@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "storage/commit_pacer.h"
 #include "storage/disk_space.h"
 #include "storage/engine_options.h"
 #include "storage/jobs.h"
@@ -44,7 +45,7 @@ class CommitThread {
 
  private:
   enum class State { kWritable, kNearlyFull, kFull, kFailed };
-  using Clock = std::chrono::steady_clock;
+  using Clock = CommitPacer::Clock;
   using Jobs = std::vector<std::unique_ptr<WriteJob>>;
 
   void Run();
@@ -68,10 +69,13 @@ class CommitThread {
   bool unsynced_ = false;
   Clock::time_point sync_due_;
   Clock::time_point recovery_due_;
+  CommitPacer pacer_;
 
   std::mutex queue_mutex_;
   std::condition_variable queue_ready_;
   Jobs queue_;
+  std::size_t queued_rows_ = 0;
+  std::size_t rows_wanted_ = 1;  // so many wake the thread
   bool stopping_ = false;
 
   mutable std::mutex state_mutex_;

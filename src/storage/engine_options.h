@@ -31,15 +31,14 @@ struct EngineOptions {
   Duration sync_interval = Duration::Seconds(1);  // kInterval: at most so much can be lost
   std::size_t row_cache_bytes = 64 << 20;         // hot rows, split over the sessions
   std::size_t block_cache_bytes = 256 << 20;
-  // One memtable; at most four and a small one exist. Small, because an insert into one that has
-  // outgrown the processor's caches costs twice as much.
-  std::size_t write_buffer_bytes = 16 << 20;
+  // All memtables together; a small one more exists beside them.
+  std::size_t memtables_bytes = 64 << 20;
   // Rows asked for and not yet committed, per session; past it writes are refused (kOverloaded).
   std::size_t pending_bytes_max = 256 << 20;
   // Less free space than this turns writes away (kOverloaded) while RocksDB itself still has room.
   std::uint64_t free_space_floor_bytes = 256 << 20;
   // Given back to a full disk, so that RocksDB can flush its memtables and go on. Larger than all
-  // memtables: five write buffers are enough.
+  // memtables.
   std::uint64_t ballast_bytes = 80 << 20;
   Duration recovery_interval = Duration::Millis(500);  // how often a full disk is looked at again
   int read_threads = 2;

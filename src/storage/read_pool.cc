@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/thread_name.h"
+
 namespace gyre {
 
 ReadPool::ReadPool(RocksDatabase& database, int threads) : database_(database) {
@@ -32,6 +34,7 @@ void ReadPool::Stop() {
 }
 
 void ReadPool::Run() {
+  NameThisThread("gyre-read");
   while (true) {
     Job job;
     {

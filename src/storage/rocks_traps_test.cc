@@ -169,7 +169,7 @@ class FullDiskTest : public RocksTrapsTest {
       GTEST_SKIP() << "mounting a small disk is not permitted here (needs root)";
     }
     mounted_ = true;
-    options_.write_buffer_bytes = 1 << 20;
+    options_.memtables_bytes = 4 << 20;
     options_.ballast_bytes = 8 << 20;
   }
   void TearDown() override {

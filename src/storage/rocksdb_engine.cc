@@ -286,7 +286,7 @@ Result<std::unique_ptr<Engine>> OpenRocksEngine(const EngineOptions& options) {
   Result<std::uint64_t> free = FreeSpaceBytes(options.path);
   if (!free) return Fail(free.error());
   // Opening writes out what the log holds: on a full disk that needs the ballast's room.
-  if (*free < options.free_space_floor_bytes + options.write_buffer_bytes) ballast.Release();
+  if (*free < options.free_space_floor_bytes + options.memtables_bytes) ballast.Release();
   Result<std::unique_ptr<RocksDatabase>> database = RocksDatabase::Open(options);
   if (!database) return Fail(database.error());
   free = FreeSpaceBytes(options.path);

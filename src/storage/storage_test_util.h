@@ -78,7 +78,7 @@ inline EngineOptions SmallOptions(const std::string& path) {
   options.path = path;
   options.row_cache_bytes = 1 << 20;
   options.block_cache_bytes = 8 << 20;
-  options.write_buffer_bytes = 4 << 20;
+  options.memtables_bytes = 16 << 20;
   options.free_space_floor_bytes = 0;
   options.ballast_bytes = 0;
   options.recovery_interval = Duration::Millis(20);
