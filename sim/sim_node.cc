@@ -190,7 +190,13 @@ void SimNode::OnRequest(ClientId client, ClientRequest request, int read_needed)
   world_.plant->OnRequest(request, read_needed);
   const ShardId shard = ShardOfRequest(request, world_.view->ring, shard_count_);
   Dispatch(shard.value, [client, request = std::move(request)](Shard& s, Now now, Effects& out) {
-    s.OnClientRequest(client, ClientRequest(request), now, out);
+    ClientRequest taken = request;
+    ClientResult result;
+    if (s.AnswerAtOnce(taken, now, result)) {
+      out.emplace_back(ReplyEffect{client, std::move(result)});
+    } else {
+      s.OnClientRequest(client, std::move(taken), now, out);
+    }
   });
 }
 

@@ -69,6 +69,9 @@ class Reader {
   std::uint32_t U32() { return Fixed<std::uint32_t>(); }
   std::uint64_t U64() { return Fixed<std::uint64_t>(); }
   std::uint64_t Varint() {
+    if (at_ != end_ && static_cast<std::uint8_t>(*at_) < 0x80) {
+      return static_cast<std::uint8_t>(*at_++);
+    }
     std::uint64_t value = 0;
     for (int shift = 0; shift < 70; shift += 7) {
       if (at_ == end_) break;

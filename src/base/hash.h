@@ -1,9 +1,10 @@
 // The hashes that formats and rings are defined by. Costs of a 20-byte input, measured:
-// Md5 about 130 ns, Xxh3 14 ns, Crc32c 5 ns.
+// Md5 about 100 ns (15 each of 16 together), Xxh3 14 ns, Crc32c 5 ns.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace gyre {
@@ -18,6 +19,11 @@ struct Hash128 {
 };
 
 Hash128 Md5(std::string_view bytes);
+// The same of each input. Those of up to 55 bytes go together, 16 at a time, for the cost of one or
+// two. REQUIRES: `digests` has room for all.
+void Md5OfMany(std::span<const std::string_view> inputs, Hash128* digests);
+// The form for any processor, for the test that holds both against Md5.
+void Md5OfManyPortable(std::span<const std::string_view> inputs, Hash128* digests);
 Hash128 Xxh3_128(std::string_view bytes);
 std::uint64_t Xxh3_64(std::string_view bytes);
 

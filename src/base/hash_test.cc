@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace gyre {
 namespace {
@@ -15,6 +16,29 @@ TEST(HashTest, Md5MatchesTheRfc) {
   EXPECT_EQ(Md5(std::string(55, 'a')), (Hash128{0xef1772b6dff9a122, 0x358552954ad0df65}));
   EXPECT_EQ(Md5(std::string(56, 'a')), (Hash128{0x3b0c8ac703f828b0, 0x4c6c197006d17218}));
   EXPECT_EQ(Md5(std::string(64, 'a')), (Hash128{0x014842d480b57149, 0x5a4a0363793f7367}));
+}
+
+// Goal: together or one by one, the same digests: of every length around a block's end, and however
+// many there are.
+TEST(HashTest, Md5OfManyIsMd5OfEach) {
+  std::vector<std::string> texts;
+  std::vector<std::string_view> inputs;
+  for (std::size_t i = 0; i < 140; ++i) {
+    std::string text;
+    for (std::size_t j = 0; j < i * 7 % 70; ++j) text.push_back(static_cast<char>(i * 31 + j * 5));
+    texts.push_back(std::move(text));
+  }
+  for (const std::string& text : texts) inputs.emplace_back(text);
+  for (std::size_t count = 0; count <= inputs.size(); ++count) {
+    std::vector<Hash128> best(count);
+    std::vector<Hash128> portable(count);
+    Md5OfMany(std::span(inputs).first(count), best.data());
+    Md5OfManyPortable(std::span(inputs).first(count), portable.data());
+    for (std::size_t i = 0; i < count; ++i) {
+      ASSERT_EQ(best[i], Md5(inputs[i])) << i << " of " << count;
+      ASSERT_EQ(portable[i], Md5(inputs[i])) << i << " of " << count;
+    }
+  }
 }
 
 // Goal: frames and records carry the CRC of RFC 3720 (iSCSI), on every processor.

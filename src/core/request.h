@@ -60,6 +60,14 @@ struct ExplainRequest {
 
 using ClientRequest = std::variant<GetRequest, PutRequest, ScanRequest, ExplainRequest>;
 
+// The key that the request is for; null for a scan.
+inline RowKey* KeyOf(ClientRequest& request) {
+  if (auto* get = std::get_if<GetRequest>(&request)) return &get->key;
+  if (auto* put = std::get_if<PutRequest>(&request)) return &put->key;
+  if (auto* explain = std::get_if<ExplainRequest>(&request)) return &explain->key;
+  return nullptr;
+}
+
 // ---- answers ---------------------------------------------------------------------------------
 
 struct GetOutcome {

@@ -80,14 +80,6 @@ struct Shard::Impl {
     state.timers_wanted.clear();
   }
 
-  bool AnswerAsSoleOwner(ClientId client, ClientRequest& request, Now now, Effects& out) {
-    if (auto* get = std::get_if<GetRequest>(&request)) {
-      return gyre::AnswerAsSoleOwner(state, client, *get, now, out);
-    }
-    auto* put = std::get_if<PutRequest>(&request);
-    return put != nullptr && gyre::AnswerAsSoleOwner(state, client, *put, now, out);
-  }
-
   std::optional<ErrorCode> CheckPeer(RingEpoch epoch, const RowKey& key);
   bool full() const { return machines.size() >= options.config.requests_in_flight_max; }
 
@@ -107,9 +99,20 @@ Shard::~Shard() = default;
 
 // ---- requests ----------------------------------------------------------------------------------
 
+bool Shard::AnswerAtOnce(ClientRequest& request, Now now, ClientResult& result) {
+  if (auto* get = std::get_if<GetRequest>(&request)) {
+    if (!AnswerAsSoleOwner(impl_->state, *get, result)) return false;
+    ++impl_->counters.gets;
+    return true;
+  }
+  auto* put = std::get_if<PutRequest>(&request);
+  if (put == nullptr || !AnswerAsSoleOwner(impl_->state, *put, now, result)) return false;
+  ++impl_->counters.puts;
+  return true;
+}
+
 void Shard::OnClientRequest(ClientId client, ClientRequest&& request, Now now, Effects& out) {
   CountRequest(request, impl_->counters);
-  if (impl_->AnswerAsSoleOwner(client, request, now, out)) return;
   Env env{now, out, impl_->local};
   const Origin origin{client, std::nullopt, {}, {}};
   std::visit([&](auto& typed) { impl_->Begin(origin, std::move(typed), env); }, request);

@@ -54,16 +54,28 @@ char Unescape(char c) {
 }
 
 // A number of a few digits and its CR LF at `*at`, which moves behind it.
-bool ReadPlainNumber(const char** at, const char* end, std::size_t* value) {
-  const char* const first = *at;
-  const char* digit = first;
-  std::size_t number = 0;
-  while (digit != end && *digit >= '0' && *digit <= '9' && digit - first < kPlainDigitsMax) {
-    number = number * 10 + static_cast<std::size_t>(*digit++ - '0');
+inline bool ReadPlainNumber(const char** at, const char* end, std::size_t* value) {
+  // Longer than any such number, so that what follows needs no bound.
+  char few[kPlainDigitsMax + 2];
+  const char* digit = *at;
+  if (const auto left = static_cast<std::size_t>(end - digit); left < sizeof few) {
+    std::memset(few, 0, sizeof few);
+    if (left > 0) std::memcpy(few, digit, left);
+    digit = few;
   }
-  if (digit == first || end - digit < 2 || digit[0] != '\r' || digit[1] != '\n') return false;
-  if (*first == '0' && digit - first > 1) return false;
-  *at = digit + 2;
+  const char* const start = digit;
+  const auto value_of = [](char c) { return static_cast<std::uint32_t>(c) - '0'; };
+  std::uint32_t number = value_of(*digit++);
+  if (number > 9) return false;
+  if (number > 0) {
+    const char* const last = digit + kPlainDigitsMax - 1;
+    for (; value_of(*digit) <= 9; ++digit) {
+      if (digit == last) return false;
+      number = number * 10 + value_of(*digit);
+    }
+  }
+  if (digit[0] != '\r' || digit[1] != '\n') return false;
+  *at += digit + 2 - start;
   *value = number;
   return true;
 }

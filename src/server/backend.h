@@ -31,7 +31,8 @@ class Backend {
   virtual Now now() const = 0;  // read once per loop turn
   // Exactly one OnResult(tag) follows; it may come before Submit returns, and Submit may be called
   // from within OnResult. Requests are gathered, so that their rows are looked up together: what
-  // needs no waiting is answered before the turn ends.
+  // needs no waiting is answered before the turn ends. A key's token is the backend's to set, for
+  // the same reason.
   virtual void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) = 0;
   // Carries out what was gathered, now.
   virtual void Settle() {}

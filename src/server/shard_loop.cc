@@ -54,28 +54,16 @@ void ShardLoop::Run() {
 // ---- requests ----------------------------------------------------------------------------------
 
 void ShardLoop::Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) {
-  const ClientId client = clients_.Add({sink, tag, index_, {}});
-  const ShardId owner = ShardOfRequest(request, view_->ring, shard_count_);
-  if (owner == index_) {
-    gathered_.emplace_back(std::in_place_type<GatheredRequest>, client, std::move(request));
-    return SettleIfMany();
-  }
-  ShardLoop* other = siblings_[owner.value];
-  other->reactor_->Post([other, request = std::move(request), from = index_, client]() mutable {
-    other->TakeRequest(std::move(request), from, client);
-  });
+  gathered_.emplace_back(std::in_place_type<GatheredRequest>, PendingClient{sink, tag, index_, {}},
+                         std::move(request));
+  SettleIfMany();
 }
 
-const RowKey* ShardLoop::KeyOf(const Gathered& gathered) {
-  if (const auto* client = std::get_if<GatheredRequest>(&gathered)) {
-    if (const auto* get = std::get_if<GetRequest>(&client->request)) return &get->key;
-    if (const auto* put = std::get_if<PutRequest>(&client->request)) return &put->key;
-    return nullptr;
-  }
-  const Message& message = std::get<GatheredMessage>(gathered).message;
-  if (const auto* get = std::get_if<ReplicaGet>(&message)) return &get->key;
-  if (const auto* put = std::get_if<ReplicaPut>(&message)) return &put->key;
-  return nullptr;
+// From another shard.
+void ShardLoop::TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client) {
+  gathered_.emplace_back(std::in_place_type<GatheredRequest>,
+                         PendingClient{nullptr, 0, from_shard, from_client}, std::move(request));
+  SettleIfMany();
 }
 
 void ShardLoop::SettleIfMany() {
@@ -86,45 +74,75 @@ void ShardLoop::Settle() {
   if (!settling_.empty()) return;  // further up the stack, which goes on until nothing is gathered
   while (!gathered_.empty()) {
     settling_.swap(gathered_);
-    keys_.clear();
-    for (const Gathered& each : settling_) {
-      if (const RowKey* key = KeyOf(each)) keys_.push_back(key);
-    }
-    session_->Prefetch(keys_);
+    LocateKeys();
+    LookUpRows();
     for (Gathered& each : settling_) {
       if (auto* client = std::get_if<GatheredRequest>(&each)) {
-        shard_.OnClientRequest(client->client, std::move(client->request), now(), effects_);
+        RunGathered(*client);
       } else {
         auto& peer = std::get<GatheredMessage>(each);
         shard_.OnMessage(peer.from, peer.from_shard, std::move(peer.message), now(), effects_);
+        Carry();
       }
-      Carry();
     }
     settling_.clear();
   }
 }
 
-// From another shard.
-void ShardLoop::TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client) {
-  const ClientId client = clients_.Add({nullptr, 0, from_shard, from_client});
-  shard_.OnClientRequest(client, std::move(request), now(), effects_);
+// The tokens of the keys that came from clients here.
+void ShardLoop::LocateKeys() {
+  unlocated_.clear();
+  key_bytes_.clear();
+  for (Gathered& each : settling_) {
+    auto* client = std::get_if<GatheredRequest>(&each);
+    if (client == nullptr || client->client.sink == nullptr) continue;
+    if (RowKey* key = KeyOf(client->request)) {
+      unlocated_.push_back(key);
+      key_bytes_.push_back(key->key.view());
+    }
+  }
+  tokens_.resize(unlocated_.size());
+  TokensOf(view_->ring.partitioner(), key_bytes_, tokens_.data());
+  for (std::size_t i = 0; i < unlocated_.size(); ++i) unlocated_[i]->token = tokens_[i];
+}
+
+void ShardLoop::LookUpRows() {
+  keys_.clear();
+  for (Gathered& each : settling_) {
+    if (auto* client = std::get_if<GatheredRequest>(&each)) {
+      if (const RowKey* key = KeyOf(client->request)) keys_.push_back(key);
+    } else if (const RowKey* key = KeyOf(std::get<GatheredMessage>(each).message)) {
+      keys_.push_back(key);
+    }
+  }
+  session_->Prefetch(keys_);
+}
+
+void ShardLoop::RunGathered(GatheredRequest& gathered) {
+  const ShardId owner = ShardOfRequest(gathered.request, view_->ring, shard_count_);
+  if (owner != index_) {
+    ShardLoop* other = siblings_[owner.value];
+    other->reactor_->Post([other, request = std::move(gathered.request), from = index_,
+                           client = clients_.Add(gathered.client)]() mutable {
+      other->TakeRequest(std::move(request), from, client);
+    });
+    return;
+  }
+  ClientResult result;
+  if (shard_.AnswerAtOnce(gathered.request, now(), result)) {
+    return Answer(gathered.client, std::move(result));
+  }
+  shard_.OnClientRequest(clients_.Add(gathered.client), std::move(gathered.request), now(),
+                         effects_);
   Carry();
 }
 
-void ShardLoop::Reply(ReplyEffect& reply) {
-  const PendingClient client = clients_.Take(reply.client);
-  if (client.sink != nullptr) return client.sink->OnResult(client.tag, std::move(reply.result));
+void ShardLoop::Answer(const PendingClient& client, ClientResult&& result) {
+  if (client.sink != nullptr) return client.sink->OnResult(client.tag, std::move(result));
   ShardLoop* asker = siblings_[client.from_shard.value];
-  asker->reactor_->Post(
-      [asker, id = client.from_client, result = std::move(reply.result)]() mutable {
-        asker->TakeResult(id, std::move(result));
-      });
-}
-
-// Of a request that another shard carried out.
-void ShardLoop::TakeResult(ClientId client, ClientResult result) {
-  const PendingClient pending = clients_.Take(client);
-  pending.sink->OnResult(pending.tag, std::move(result));
+  asker->reactor_->Post([asker, id = client.from_client, result = std::move(result)]() mutable {
+    asker->Answer(asker->clients_.Take(id), std::move(result));
+  });
 }
 
 // ---- effects -----------------------------------------------------------------------------------
@@ -157,8 +175,10 @@ void ShardLoop::CarryOut(Effect& effect) {
     }
     case 3:
       return Scan(std::get<ScanEffect>(effect));
-    default:
-      return Reply(std::get<ReplyEffect>(effect));
+    default: {
+      auto& reply = std::get<ReplyEffect>(effect);
+      return Answer(clients_.Take(reply.client), std::move(reply.result));
+    }
   }
 }
 
@@ -207,8 +227,7 @@ void ShardLoop::OnFrame(NodeId from, Envelope&& envelope) {
 }
 
 void ShardLoop::TakeMessage(NodeId from, Envelope&& envelope) {
-  const MessageType type = TypeOf(envelope.message);
-  if (type == MessageType::kReplicaGet || type == MessageType::kReplicaPut) {
+  if (KeyOf(envelope.message) != nullptr) {
     gathered_.emplace_back(std::in_place_type<GatheredMessage>, from, envelope.from_shard,
                            std::move(envelope.message));
     return SettleIfMany();

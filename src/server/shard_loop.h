@@ -83,7 +83,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
 
   // What will look up a row, and waits for company.
   struct GatheredRequest {
-    ClientId client;
+    PendingClient client;
     ClientRequest request;
   };
   struct GatheredMessage {
@@ -99,14 +99,15 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   void PollStorage();
   void OnCompletion(Completion& completion);
   void Send(SendEffect& send);
-  void Reply(ReplyEffect& reply);
   void Scan(ScanEffect& scan);
 
-  static const RowKey* KeyOf(const Gathered& gathered);
   void SettleIfMany();
+  void LocateKeys();
+  void LookUpRows();
+  void RunGathered(GatheredRequest& gathered);
   void TakeMessage(NodeId from, Envelope&& envelope);
   void TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client);
-  void TakeResult(ClientId client, ClientResult result);
+  void Answer(const PendingClient& client, ClientResult&& result);
   void OnTurnEnd();
   void PublishStats();
 
@@ -122,6 +123,10 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   ClientTable clients_;
   std::vector<Gathered> gathered_;  // not yet given to the shard
   std::vector<Gathered> settling_;
+  // Of those settling; members for their memory.
+  std::vector<RowKey*> unlocated_;
+  std::vector<std::string_view> key_bytes_;
+  std::vector<Token> tokens_;
   std::vector<const RowKey*> keys_;
   std::map<RequestId, ScanJob> scans_;
   Effects effects_;

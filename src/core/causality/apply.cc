@@ -158,13 +158,15 @@ class Application {
   // Gives `fresh` their names and times, in this order, and moves them into the record.
   Status Finish(Applied& applied, std::span<Sibling> fresh) {
     Record& after = applied.record;
-    // One more entry and, per sibling, as much metadata as there can be: near enough for a limit.
+    // With as much metadata as there can be: near enough for a limit.
+    constexpr std::size_t kEntryBytesMost = 34;
     constexpr std::size_t kSiblingBytesMost = 64;
     if (after.clock.size() + 1 > kClockEntriesHardMax ||
         after.siblings.size() + fresh.size() > kSiblingsHardMax) {
       return Fail(ErrorCode::kOverloaded, "the key has more versions than a record can hold");
     }
-    std::size_t bytes = after.EncodedBytes() + kSiblingBytesMost;
+    std::size_t bytes = kSiblingBytesMost + (after.clock.size() + 1) * kEntryBytesMost;
+    for (const Sibling& sibling : after.siblings) bytes += sibling.value.size() + kSiblingBytesMost;
     for (const Sibling& sibling : fresh) bytes += sibling.value.size() + kSiblingBytesMost;
     if (bytes > kRecordBytesMax) {
       return Fail(
@@ -181,14 +183,21 @@ class Application {
     }
     --dot.n;
     after.clock.Add(dot, now_);
+    if (after.siblings.empty() && fresh.size() == 1) {
+      after.siblings.push_back(std::move(fresh[0]));
+      return End(applied, dot);
+    }
     // All of one counter, rising, and above what this counter named before: one place takes them.
     auto at = std::find_if(after.siblings.begin(), after.siblings.end(),
                            [&dot](const Sibling& sibling) { return dot < sibling.dot; });
     after.siblings.insert(at, std::make_move_iterator(fresh.begin()),
                           std::make_move_iterator(fresh.end()));
-    applied.own = {dot.actor, dot.epoch, dot.n};
+    return End(applied, dot);
+  }
+  Status End(Applied& applied, const Dot& last) const {
+    applied.own = {last.actor, last.epoch, last.n};
     applied.changed = true;
-    applied.entries_truncated = Truncate(after, dot, now_, limits_);
+    applied.entries_truncated = Truncate(applied.record, last, now_, limits_);
     return {};
   }
 

@@ -172,7 +172,7 @@ Status Record::DecodeFrom(const Bytes& bytes) {
   }
 
   Reader in(bytes.view().substr(metadata_at, metadata_bytes));
-  clock = VersionVector::Decode(in);
+  clock.DecodeFrom(in);
   const auto& entries = clock.entries();
   const std::uint64_t count = in.VarintAtMost(kSiblingsHardMax);
   if (!in.ok() || count > in.remaining() / kSiblingBytesMin) return Corrupt("malformed clock");

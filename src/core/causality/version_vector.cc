@@ -129,29 +129,25 @@ void VersionVector::Encode(Writer& out) const {
   }
 }
 
-VersionVector VersionVector::Decode(Reader& in) {
-  VersionVector vector;
+void VersionVector::DecodeFrom(Reader& in) {
   const std::uint64_t count = in.VarintAtMost(kClockEntriesHardMax);
   if (count > in.remaining() / kEntryBytesMin) {  // memory by bytes received, not announced
-    in.SetFailed();
-    return vector;
+    return in.SetFailed();
   }
-  vector.entries_.reserve(count);
+  entries_.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) {
-    Entry entry;
+    Entry& entry = entries_.emplace_back();
     entry.actor = ActorId(in.U64());
     entry.epoch = in.Varint();
     entry.n = in.Varint();
     const std::uint64_t low = in.U32();
     entry.time.ms = static_cast<std::int64_t>(low | std::uint64_t{in.U16()} << 32);
-    const bool in_order = i == 0 || Before(vector.entries_.back(), entry);
+    const bool in_order = i == 0 || Before((&entry)[-1], entry);
     if (!in.ok() || entry.n == 0 || !in_order) {
-      in.SetFailed();
-      return VersionVector();
+      entries_.clear();
+      return in.SetFailed();
     }
-    vector.entries_.push_back(entry);
   }
-  return vector;
 }
 
 }  // namespace gyre

@@ -71,7 +71,13 @@ class VersionVector {
   std::size_t EncodedBytes() const;
   void Encode(Writer& out) const;
   // Sets `in` failed unless sorted, unique, every n >= 1, and within kClockEntriesHardMax.
-  static VersionVector Decode(Reader& in);
+  static VersionVector Decode(Reader& in) {
+    VersionVector vector;
+    vector.DecodeFrom(in);
+    return vector;
+  }
+  // The same, in place. REQUIRES: empty().
+  void DecodeFrom(Reader& in);
 
  private:
   Entries entries_;

@@ -65,8 +65,8 @@ void PutCoordinator::Apply(std::optional<Record> seen, Env& env) {
 
 void PutCoordinator::OnApplied(LocalApplied& applied, Env& env) {
   GYRE_CHECK(state_ == State::kApplying);
-  outcome_ = {std::move(applied.context), applied.changed, std::move(applied.before)};
-  if (!applied.changed) {
+  outcome_ = std::move(applied.outcome);
+  if (!outcome_.changed) {
     state_ = State::kDone;
     Answer(std::move(outcome_), env);
     return Finish();

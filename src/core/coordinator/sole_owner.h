@@ -7,10 +7,9 @@
 
 namespace gyre {
 
-// True: `out` has the client's answer. False: nothing was done; Admit it.
-bool AnswerAsSoleOwner(ShardState& shard, ClientId client, const GetRequest& request, Now now,
-                       Effects& out);
-bool AnswerAsSoleOwner(ShardState& shard, ClientId client, PutRequest& request, Now now,
-                       Effects& out);
+// True: `result` is the client's answer. False: nothing was done, and `result` means nothing; Admit
+// it. REQUIRES: `result` holds no error.
+bool AnswerAsSoleOwner(ShardState& shard, const GetRequest& request, ClientResult& result);
+bool AnswerAsSoleOwner(ShardState& shard, PutRequest& request, Now now, ClientResult& result);
 
 }  // namespace gyre

@@ -97,7 +97,7 @@ void Replica::Mutate(const RowKey& key, Mutation mutation, std::optional<Record>
 }
 
 std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& mutation,
-                                         bool read_first, Now now, LocalApplied& outcome) {
+                                         bool read_first, Now now, PutOutcome& outcome) {
   if (at_hand_ == nullptr || !Writable(now.instant)) return std::nullopt;
   if (!keys_.empty() && keys_.contains(key)) return std::nullopt;
   const auto row = at_hand_->ReadAtHand(key);
@@ -268,15 +268,19 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row,
   env.local.push_back({ticket.request, LocalApplied{}});
   auto& applied = std::get<LocalApplied>(env.local.back().what);
   auto next = MutateRow(row, mutate.mutation, mutate.seen ? &*mutate.seen : nullptr,
-                        mutate.seen.has_value(), env.now.wall, applied);
-  if (!next) env.local.pop_back();
+                        mutate.seen.has_value(), env.now.wall, applied.outcome);
+  if (!next) {
+    env.local.pop_back();
+  } else if (next->has_value()) {
+    applied.record = (*next)->record;
+  }
   return next;
 }
 
 Result<std::optional<Row>> Replica::MutateRow(const std::optional<Row>& row,
                                               const Mutation& mutation, const Record* seen,
                                               bool read_first, WallTime now,
-                                              LocalApplied& outcome) {
+                                              PutOutcome& outcome) {
   Record before;
   Status readable = row ? before.DecodeFrom(row->record) : Status();
   if (readable && read_first) readable = before.CheckValues();
@@ -308,9 +312,10 @@ Result<std::optional<Row>> Replica::MutateRow(const std::optional<Row>& row,
   int live = 0;
   for (const Sibling& sibling : applied->record.siblings) live += sibling.LiveAt(now);
   if (live > 1) ++counters_.siblings_created;
-  outcome.record = applied->record.Encode();
+  Result<std::optional<Row>> next;  // filled in its place
+  next->emplace(Row{applied->own, applied->record.Encode()});
   outcome.context = std::move(applied->record.clock);
-  return Row{applied->own, outcome.record};
+  return next;
 }
 
 void Replica::StartWrite(const RowKey& key, KeyState& state, Row next, const Ticket& ticket,

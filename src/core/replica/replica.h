@@ -25,6 +25,7 @@
 #include "core/fifo.h"
 #include "core/key.h"
 #include "core/replica/rows_at_hand.h"
+#include "core/request.h"
 #include "core/slot_map.h"
 
 namespace gyre {
@@ -49,10 +50,8 @@ struct LocalGetDone {
   Result<Bytes> record;  // encoded; empty: none
 };
 struct LocalApplied {
-  Bytes record;           // what now goes to the other owners; empty if unchanged
-  VersionVector context;  // of the record after the mutation
-  bool changed = false;
-  std::optional<Sibling> before;  // newest live sibling the mutation saw, if it read first
+  Bytes record;        // what now goes to the other owners; empty if unchanged
+  PutOutcome outcome;  // what the client is told once it is durable at enough of them
 };
 // The change is durable, or failed; for a mutation it follows LocalApplied. A failure before
 // LocalApplied means that nothing was changed.
@@ -92,7 +91,7 @@ class Replica {
   // nullopt: nothing was done, ask with Mutate. Otherwise the change is made and durable, or (an
   // error) refused.
   std::optional<Status> MutateNow(const RowKey& key, const Mutation& mutation, bool read_first,
-                                  Now now, LocalApplied& outcome);
+                                  Now now, PutOutcome& outcome);
 
   void OnReadDone(RequestId op, Result<std::optional<Row>> row, Env& env);
   void OnWriteDone(RequestId op, const Status& status, Env& env);
@@ -154,7 +153,7 @@ class Replica {
   // `seen` (may be null) is joined first. Fills `outcome`, unless refused.
   Result<std::optional<Row>> MutateRow(const std::optional<Row>& row, const Mutation& mutation,
                                        const Record* seen, bool read_first, WallTime now,
-                                       LocalApplied& outcome);
+                                       PutOutcome& outcome);
   // May this change go on with an absent row, where the row could not be read?
   static bool StandsIn(const MergeChange& merge, const Error& error);
   static bool StandsIn(const MutateChange&, const Error&) { return false; }

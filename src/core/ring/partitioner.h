@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "base/result.h"
@@ -15,6 +16,8 @@ enum class PartitionerKind : std::uint8_t { kMd5 = 1, kXxh3 = 2 };
 inline Token TokenOf(PartitionerKind kind, std::string_view key) {
   return kind == PartitionerKind::kMd5 ? Md5(key) : Xxh3_128(key);
 }
+// The same for each of `keys`, together.
+void TokensOf(PartitionerKind kind, std::span<const std::string_view> keys, Token* tokens);
 // "md5" or "xxh3".
 constexpr std::string_view PartitionerName(PartitionerKind kind) {
   return kind == PartitionerKind::kMd5 ? "md5" : "xxh3";

@@ -98,4 +98,11 @@ constexpr MessageType TypeOf(const Message& message) {
   return static_cast<MessageType>(message.index() + 1);
 }
 
+// The row that a coordinator's question to a replica is about; null for other messages.
+inline const RowKey* KeyOf(const Message& message) {
+  if (const auto* get = std::get_if<ReplicaGet>(&message)) return &get->key;
+  if (const auto* put = std::get_if<ReplicaPut>(&message)) return &put->key;
+  return nullptr;
+}
+
 }  // namespace gyre

@@ -34,6 +34,7 @@ enum class KeyAccess : std::uint8_t {
   kWrite,  // reads and writes: waits for all that touch its keys
   kAlone,  // waits for everything before it, and all behind it waits
 };
+inline constexpr std::size_t kKeyAccessCount = 5;
 
 struct CommandSpec {
   // COMMAND's flags.

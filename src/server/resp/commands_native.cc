@@ -37,7 +37,9 @@ class ExplainKey final : public MultiRequest {
         view_(session.backend().view()),
         options_(session.state().options),
         key_(std::move(key)),
-        hashes_{RespSession::HashOf(key_.keyspace, key_.token)} {}
+        hashes_{session.KeyHash(0)} {
+    key_.token = session.view().ring.TokenOf(key_.key.view());
+  }
 
   std::size_t window() const override { return 1; }
   std::optional<ClientRequest> Next(Now) override {

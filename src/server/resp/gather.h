@@ -20,16 +20,14 @@ class Gather : public MultiRequest {
          Repeated repeated = Repeated::kKeep)
       : options_(session.state().options) {
     keys_.reserve((args.size() - first + step - 1) / step);
+    hashes_.reserve(keys_.capacity());
     for (std::size_t i = first; i < args.size(); i += step) {
-      keys_.push_back(session.Key(keys_.size(), args[i]));
+      hashes_.push_back(session.KeyHash(keys_.size()));
+      keys_.push_back(session.Key(args[i]));
     }
     if (repeated == Repeated::kDrop && keys_.size() > 1) {
       std::sort(keys_.begin(), keys_.end());
       keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
-    }
-    hashes_.reserve(keys_.size());
-    for (const RowKey& row : keys_) {
-      hashes_.push_back(RespSession::HashOf(row.keyspace, row.token));
     }
   }
 

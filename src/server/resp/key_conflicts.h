@@ -12,6 +12,11 @@ namespace gyre {
 
 class KeyConflicts {
  public:
+  // Must a command that touches a key in the way `later` wait for one that touches it in the way
+  // `earlier`? REQUIRES: kRead, kSet or kWrite.
+  static constexpr bool Conflict(KeyAccess earlier, KeyAccess later) {
+    return earlier != later || earlier == KeyAccess::kWrite;
+  }
   // Must a command that touches the key in this way wait? REQUIRES: kRead, kSet or kWrite.
   bool Conflicts(std::uint64_t hash, KeyAccess access) const {
     if (used_ == 0) return false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/hash.h"
 #include "server/error_map.h"
 #include "server/resp/arguments.h"
 #include "server/resp/commands.h"
@@ -15,7 +16,7 @@ constexpr int kIndexBits = 20;
 constexpr std::uint64_t kIndexMask = (1u << kIndexBits) - 1;
 // A command with more keys runs alone, so that the table of keys in flight stays small.
 constexpr std::size_t kConcurrentKeysMax = 256;
-constexpr std::size_t kKeptTokensMax = 1024;
+constexpr std::size_t kKeptKeysMax = 1024;
 
 // What fits into an error line, as Redis cuts it.
 constexpr std::size_t kQuotedMax = 128;
@@ -142,12 +143,18 @@ void RespSession::AnswerError(const std::string& text) {
 }
 
 const CommandSpec* RespSession::Look(const RespArgs& args) {
-  const CommandSpec* command = FindCommand(args[0]);
+  const bool again = args[0] == found_name_;  // clients repeat themselves
+  const CommandSpec* command = again ? found_ : FindCommand(args[0]);
   if (command == nullptr) {
     Error(UnknownCommand(args));
     return nullptr;
   }
-  if (args.size() > 1 && command->HasSubcommands()) {
+  if (again) {
+    // It has no subcommands.
+  } else if (!command->HasSubcommands()) {
+    found_ = command;
+    found_name_ = args[0];
+  } else if (args.size() > 1) {
     command = FindSubcommand(*command, args[1]);
     if (command == nullptr) {
       Error(UnknownSubcommand(*FindCommand(args[0]), args[1]));
@@ -192,8 +199,8 @@ bool RespSession::Dispatch(const RespArgs& args) {
 }
 
 bool RespSession::TakeKeys(const CommandSpec& command, const RespArgs& args) {
-  tokens_.clear();
-  if (tokens_.capacity() > kKeptTokensMax) tokens_.shrink_to_fit();
+  key_hashes_.clear();
+  if (key_hashes_.capacity() > kKeptKeysMax) key_hashes_.shrink_to_fit();
   access_ = command.access;
   if (command.first_key == 0) return true;
   if (access_ == KeyAccess::kSet && ReadsBeforeItSets(command, args)) access_ = KeyAccess::kWrite;
@@ -201,7 +208,6 @@ bool RespSession::TakeKeys(const CommandSpec& command, const RespArgs& args) {
   const std::size_t last = command.last_key < 0
                                ? args.size() - static_cast<std::size_t>(-command.last_key)
                                : static_cast<std::size_t>(command.last_key);
-  const Ring& ring = view().ring;
   for (std::size_t i = first; i <= last; i += static_cast<std::size_t>(command.key_step)) {
     const std::string_view key = args[i];
     if (key.empty() || key.size() > kKeyBytesMax) {
@@ -209,7 +215,7 @@ bool RespSession::TakeKeys(const CommandSpec& command, const RespArgs& args) {
                         : "ERR the key is larger than 65536 bytes");
       return false;
     }
-    tokens_.push_back(ring.TokenOf(key));
+    key_hashes_.push_back(Xxh3_64(key) + state_.keyspace.value);
   }
   return true;
 }
@@ -217,18 +223,17 @@ bool RespSession::TakeKeys(const CommandSpec& command, const RespArgs& args) {
 // ---- order and back-pressure --------------------------------------------------------------------
 
 bool RespSession::RunsAlone() const {
-  return access_ == KeyAccess::kAlone || tokens_.size() > kConcurrentKeysMax;
+  return access_ == KeyAccess::kAlone || key_hashes_.size() > kConcurrentKeysMax;
 }
 
 bool RespSession::MustWait() {
-  if (access_ == KeyAccess::kNone) return false;
+  if (access_ == KeyAccess::kNone || NothingConflicts()) return false;
   RegisterPending();
   if (RunsAlone() || alone_ > 0) {
     Wait(Block::kDrained);
     return true;
   }
-  for (const Token& token : tokens_) {
-    const std::uint64_t hash = HashOf(state_.keyspace, token);
+  for (const std::uint64_t hash : key_hashes_) {
     if (!keys_.Conflicts(hash, access_)) continue;
     blocked_hash_ = hash;
     blocked_access_ = access_;
@@ -236,6 +241,19 @@ bool RespSession::MustWait() {
     return true;
   }
   return false;
+}
+
+// The usual case, at a glance: whatever the keys are, what is pending is of a kind that this command
+// need not wait for. False: ask the table.
+bool RespSession::NothingConflicts() const {
+  if (alone_ > 0 || RunsAlone()) return false;
+  for (const KeyAccess pending : {KeyAccess::kRead, KeyAccess::kSet, KeyAccess::kWrite}) {
+    if (pending_[static_cast<std::size_t>(pending)] > 0 &&
+        KeyConflicts::Conflict(pending, access_)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 bool RespSession::OverCapacity() const {
@@ -290,10 +308,11 @@ void RespSession::Submit(ClientRequest&& request, FinishFn finish, std::uint64_t
   ReplySlot& slot = Open(&sequence);
   slot.finish = finish;
   slot.param = param;
-  slot.key_hash = HashOf(state_.keyspace, tokens_[0]);
+  slot.key_hash = key_hashes_[0];
   slot.started = now().instant;
   slot.bytes = command_bytes_;
   in_flight_bytes_ += command_bytes_;
+  ++pending_[static_cast<std::size_t>(slot.access)];
   ++outstanding_;
   backend().Submit(std::move(request), this, sequence << kIndexBits);
 }
@@ -308,6 +327,7 @@ void RespSession::Start(std::unique_ptr<MultiRequest> request) {
   in_flight_bytes_ += command_bytes_;
   slot.alone = RunsAlone();
   if (slot.alone) ++alone_;
+  ++pending_[static_cast<std::size_t>(slot.access)];
   Pump(sequence);
 }
 
@@ -394,6 +414,7 @@ void RespSession::Complete(std::uint64_t sequence) {
   ForgetKeys(slot);
   slot.done = true;
   if (slot.alone) --alone_;
+  --pending_[static_cast<std::size_t>(slot.access)];
   in_flight_bytes_ -= slot.bytes;
   slot.bytes = 0;
   parked_bytes_ += slot.reply.size();

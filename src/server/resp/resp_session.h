@@ -11,6 +11,7 @@
 // is answered, and the connection closes.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -72,15 +73,10 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   // Nothing more is read; the connection closes after the answers that are due.
   void CloseAfterReplies() { closing_ = true; }
 
-  // The command's only key as the core wants it.
-  RowKey Key(std::string_view key) const { return {state_.keyspace, tokens_[0], Bytes(key)}; }
-  // The n-th key of a command with several.
-  RowKey Key(std::size_t n, std::string_view key) const {
-    return {state_.keyspace, tokens_[n], Bytes(key)};
-  }
-  static std::uint64_t HashOf(KeyspaceId keyspace, Token token) {
-    return token.low ^ (token.high << 1) ^ (std::uint64_t{keyspace.value} * 0x9E3779B97F4A7C15u);
-  }
+  // A key of the command as the backend wants it.
+  RowKey Key(std::string_view key) const { return {state_.keyspace, Token(), Bytes(key)}; }
+  // What KeyConflicts knows the command's n-th key by.
+  std::uint64_t KeyHash(std::size_t n) const { return key_hashes_[n]; }
   // If `value` is too large answers the error and returns false.
   bool CheckValue(std::string_view value);
   // When a value expires that is written now without a time of its own.
@@ -117,9 +113,10 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   // False: it must wait, block_ says for what.
   bool Dispatch(const RespArgs& args);
   const CommandSpec* Look(const RespArgs& args);
-  // Sizes and tokens of the command's keys. False: answered with an error.
+  // Sizes and hashes of the command's keys. False: answered with an error.
   bool TakeKeys(const CommandSpec& command, const RespArgs& args);
   bool MustWait();
+  bool NothingConflicts() const;
   bool RunsAlone() const;
   bool OverCapacity() const;
   bool StillBlocked() const;
@@ -150,8 +147,11 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   // The command being dispatched.
   const CommandSpec* command_ = nullptr;
   const CommandSpec* previous_command_ = nullptr;
+  // The last command looked up that has no subcommands, by the name as the client wrote it.
+  const CommandSpec* found_ = nullptr;
+  std::string found_name_;
   KeyAccess access_ = KeyAccess::kNone;
-  std::vector<Token> tokens_;
+  std::vector<std::uint64_t> key_hashes_;
   std::size_t command_bytes_ = 0;
   bool silent_ = false;
   bool opened_slot_ = false;
@@ -160,6 +160,7 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   ReplyQueue queue_;
   KeyConflicts keys_;
   std::uint64_t registered_ = 0;  // sequence numbers below it are in keys_, or done
+  std::array<std::uint32_t, kKeyAccessCount> pending_{};  // slots that wait for results
   std::size_t alone_ = 0;         // slots in flight that must be alone: 0 or 1
   std::size_t in_flight_bytes_ = 0;
   std::size_t parked_bytes_ = 0;  // in slots' replies

@@ -48,6 +48,7 @@ class FakeBackend final : public Backend {
   }
   void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) override {
     ++submitted;
+    if (RowKey* key = KeyOf(request)) key->token = view_->ring.TokenOf(key->key.view());
     if (!deferred) return sink->OnResult(tag, Execute(request));
     waiting_.push_back({std::move(request), sink, tag});
     waiting_max = std::max(waiting_max, waiting_.size());
