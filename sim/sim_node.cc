@@ -263,7 +263,7 @@ void SimNode::Perform(std::size_t index, Effects& effects, const Witness& witnes
   const std::int64_t now = world_.events->now();
   for (Effect& effect : effects) {
     if (auto* send = std::get_if<SendEffect>(&effect)) {
-      Send(index, *send, witness);
+      for (const NodeId to : send->to) Send(index, to, *send, witness);
     } else if (auto* read = std::get_if<ReadEffect>(&effect)) {
       world_.trace->Event(now, kRead, read->id.value);
       storage_.Read(
@@ -294,18 +294,18 @@ void SimNode::Perform(std::size_t index, Effects& effects, const Witness& witnes
   }
 }
 
-void SimNode::Send(std::size_t index, SendEffect& effect, const Witness& witness) {
+void SimNode::Send(std::size_t index, NodeId to, SendEffect effect, const Witness& witness) {
   world_.judge->OnSend(witness, effect.message);
-  const auto to = world_.node_of.find(effect.to);
-  if (to == world_.node_of.end() || to->second == index_) {
+  const auto target = world_.node_of.find(to);
+  if (target == world_.node_of.end() || target->second == index_) {
     return world_.judge->Report(Checker::kInvented, "a message to nobody, or to itself");
   }
   if (world_.plant->OnMessage(effect.message)) return;
   const Bytes frame = EncodeFrame(Envelope{ShardId(static_cast<std::uint16_t>(index)),
                                            effect.to_shard, std::move(effect.message)});
   world_.trace->Event(world_.events->now() + static_cast<std::int64_t>(world_.plant->Disturbance()),
-                      kSend, effect.to.value, frame.view());
-  world_.network->Send(index_, to->second, frame);
+                      kSend, to.value, frame.view());
+  world_.network->Send(index_, target->second, frame);
 }
 
 void SimNode::Scan(std::size_t index, const ScanEffect& effect) {

@@ -93,7 +93,7 @@ class SimNode {
   void Later(std::uint64_t life, std::size_t shard, Handler handler);
   void Run(std::size_t shard, const Handler& handler);
   void Perform(std::size_t shard, Effects& effects, const Witness& witness);
-  void Send(std::size_t shard, SendEffect& effect, const Witness& witness);
+  void Send(std::size_t shard, NodeId to, SendEffect effect, const Witness& witness);
   void Scan(std::size_t shard, const ScanEffect& effect);
   void ScheduleTick(std::size_t shard);
   void DropShards();

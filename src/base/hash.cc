@@ -16,7 +16,15 @@
 #endif
 
 namespace gyre {
+
+#ifdef __x86_64__
+std::uint64_t Xxh3_64OfLong(std::string_view bytes);  // xxh3_avx2.cc
+#endif
+
 namespace {
+
+// Up to here the algorithm is another one, without vectors.
+constexpr std::size_t kXxh3ShortMax = 240;
 
 std::uint64_t BigEndian64(const unsigned char* at) {
   std::uint64_t word;
@@ -128,7 +136,13 @@ Hash128 Xxh3_128(std::string_view bytes) {
   return {hash.high64, hash.low64};
 }
 
-std::uint64_t Xxh3_64(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+std::uint64_t Xxh3_64(std::string_view bytes) {
+#ifdef __x86_64__
+  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  if (bytes.size() > kXxh3ShortMax && has_avx2) return Xxh3_64OfLong(bytes);
+#endif
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
 
 std::uint32_t Crc32cPortable(std::string_view bytes, std::uint32_t seed) {
   std::uint32_t crc = ~seed;

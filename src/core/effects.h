@@ -8,14 +8,15 @@
 
 #include "core/ids.h"
 #include "core/key.h"
+#include "core/node_list.h"
 #include "core/request.h"
 #include "core/wire/messages.h"
 
 namespace gyre {
 
-// Send to another node; the link may be down or full, then it is as if lost.
+// Send to other nodes; a link may be down or full, then it is as if lost.
 struct SendEffect {
-  NodeId to;
+  NodeList to;
   std::optional<ShardId> to_shard;  // set on replies
   Message message;
 };

@@ -182,7 +182,7 @@ class TestCluster {
     TestNode& self = node(at);
     if (auto* send = std::get_if<SendEffect>(&effect)) {
       for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {
-        if (node(i).id() == send->to) flights.push_back({at, i, std::move(send->message)});
+        if (send->to.Contains(node(i).id())) flights.push_back({at, i, send->message});
       }
     } else if (auto* read = std::get_if<ReadEffect>(&effect)) {
       if (self.hold_reads) return self.held_reads.push_back(std::move(*read));

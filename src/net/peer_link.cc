@@ -63,22 +63,4 @@ std::size_t PeerLink::ReadFrames(std::string_view bytes) {
   return reader.used();
 }
 
-void PeerLink::Send(const Envelope& envelope, Instant now) {
-  GYRE_CHECK(state == State::kUp);
-  const std::size_t size = FrameBytes(envelope);
-  if (size < kOwnBlockBytesMin) {
-    EncodeFrame(envelope, connection.out().Grow(size));
-  } else {
-    connection.out().Append(EncodeFrame(envelope));
-  }
-  last_sent = now;
-  connection.ScheduleFlush();
-}
-
-void PeerLink::SendRaw(std::string_view bytes, Instant now) {
-  connection.out().Append(bytes);
-  last_sent = now;
-  connection.ScheduleFlush();
-}
-
 }  // namespace gyre

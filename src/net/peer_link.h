@@ -31,9 +31,19 @@ class PeerLink final : public ConnectionHandler {
   void OnClosed() override;
   std::size_t pending() const override { return 0; }
 
-  // Appends the frame to this turn's write. REQUIRES: up.
-  void Send(const Envelope& envelope, Instant now);
-  void SendRaw(std::string_view bytes, Instant now);
+  // Into this turn's write: by copy, by reference, or (room for `size` bytes) to be filled at once.
+  void Send(std::string_view bytes, Instant now) {
+    connection.out().Append(bytes);
+    Sent(now);
+  }
+  void Send(const Bytes& bytes, Instant now) {
+    connection.out().Append(bytes);
+    Sent(now);
+  }
+  char* Grow(std::size_t size, Instant now) {
+    Sent(now);
+    return connection.out().Grow(size);
+  }
   std::size_t queued_bytes() const { return connection.out().size(); }
 
   // The owner is going away.
@@ -50,10 +60,10 @@ class PeerLink final : public ConnectionHandler {
   std::string problem;  // why we close it
 
  private:
-  // A larger frame gets a block of its own instead of a copy within the buffer, which would move it
-  // each time that it grows.
-  static constexpr std::size_t kOwnBlockBytesMin = 256 * 1024;
-
+  void Sent(Instant now) {
+    last_sent = now;
+    connection.ScheduleFlush();
+  }
   std::size_t ReadHandshake(std::string_view bytes);
   std::size_t ReadFrames(std::string_view bytes);
 

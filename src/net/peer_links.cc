@@ -10,6 +10,9 @@
 namespace gyre {
 namespace {
 
+// A larger frame gets a block of its own, which all links share, instead of a copy within each
+// buffer, which would move it each time that it grows.
+constexpr std::size_t kOwnBlockBytesMin = 256 * 1024;
 constexpr Duration kStrangerLineInterval = Duration::Seconds(1);
 
 }  // namespace
@@ -149,7 +152,7 @@ void PeerLinks::DialAddress(Peer& peer, std::uint16_t index, const Result<Socket
     auto link = std::make_unique<PeerLink>(*this, connection, /*dialed=*/true, now());
     link->peer = &peer;
     link->index = index;
-    link->SendRaw(EncodeHandshake(OwnHandshake(index)), now());
+    link->Send(EncodeHandshake(OwnHandshake(index)), now());
     links_.push_back(link.get());
     slot.link = link.get();
     return link;
@@ -174,24 +177,45 @@ void PeerLinks::ScheduleDial(Peer& peer, LinkSlot& slot) {
 
 // Links that are up.
 
-bool PeerLinks::Send(NodeId to, const Envelope& envelope) {
-  Peer* const peer = Find(to);
-  if (peer == nullptr) return false;
-  PeerLink* const link = Pick(*peer, envelope.to_shard);
-  if (link == nullptr) {
-    ++peer->stats.frames_dropped;
-    return false;
+std::size_t PeerLinks::Send(std::span<const NodeId> to, const Envelope& envelope) {
+  const std::size_t size = FrameBytes(envelope);
+  std::string_view frame;  // in the output of the first link
+  Bytes large_frame;
+  std::size_t taken = 0;
+  for (const NodeId node : to) {
+    Peer* const peer = Find(node);
+    if (peer == nullptr) continue;
+    PeerLink* const link = Pick(*peer, envelope.to_shard);
+    if (link == nullptr) {
+      ++peer->stats.frames_dropped;
+      continue;
+    }
+    if (size >= kOwnBlockBytesMin) {
+      if (large_frame.empty()) {
+        large_frame = Bytes::Build(size, [&](char* out) { EncodeFrame(envelope, size, out); });
+      }
+      link->Send(large_frame, now());
+    } else if (frame.empty()) {
+      char* const room = link->Grow(size, now());
+      EncodeFrame(envelope, size, room);
+      frame = {room, size};
+    } else {
+      link->Send(frame, now());
+    }
+    ++taken;
+    NoteSent(*peer, *link);
   }
-  link->Send(envelope, now());
-  ++peer->stats.frames_sent;
-  if (link->queued_bytes() > options_.queue_bytes_max) {
-    link->congested = true;
-    ++congested_count_;
-    ++peer->stats.congestions;
-    peer->down_reason = "congested";
-    UpdatePeersSoon();
-  }
-  return true;
+  return taken;
+}
+
+void PeerLinks::NoteSent(Peer& peer, PeerLink& link) {
+  ++peer.stats.frames_sent;
+  if (link.queued_bytes() <= options_.queue_bytes_max) return;
+  link.congested = true;
+  ++congested_count_;
+  ++peer.stats.congestions;
+  peer.down_reason = "congested";
+  UpdatePeersSoon();
 }
 
 // A link that ends at the shard that asked, if there is one; else any.
@@ -316,7 +340,7 @@ void PeerLinks::TickLink(PeerLink& link, Instant at, bool stalled) {
     return reactor_.Abort(link.connection, link.problem);
   }
   if (at - link.last_sent >= options_.ping_interval && link.queued_bytes() == 0) {
-    link.SendRaw(keepalive_, at);
+    link.Send(keepalive_, at);
   }
 }
 

@@ -134,8 +134,10 @@ class PeerLinks {
   // Takes over what another shard of this node accepted for this one.
   void Attach(ReleasedSocket socket, const Handshake& handshake);
 
-  // Into this turn's write to that peer. False: dropped (unknown, down or congested), as if lost.
-  bool Send(NodeId to, const Envelope& envelope);
+  // Into this turn's write to each of these peers; encoded once. Returns how many took it: for the
+  // others (unknown, down or congested) it is as if lost.
+  std::size_t Send(std::span<const NodeId> to, const Envelope& envelope);
+  bool Send(NodeId to, const Envelope& envelope) { return Send({&to, 1}, envelope) == 1; }
 
   std::vector<LinkStats> Stats() const;
   // Connections refused because of what their handshake said, or that sent none, from nobody known.
@@ -170,6 +172,7 @@ class PeerLinks {
   void Replace(Peer& peer, LinkSlot& slot);
 
   PeerLink* Pick(const Peer& peer, std::optional<ShardId> to_shard) const;
+  void NoteSent(Peer& peer, PeerLink& link);
   // Tells the owner if the peer's state has changed. Not from within Send.
   void UpdatePeer(Peer& peer);
   // UpdatePeer of all, in the next turn.

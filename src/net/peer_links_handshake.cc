@@ -76,7 +76,7 @@ void PeerLinks::OnBadHandshake(PeerLink& link, const std::string& problem) {
 
 void PeerLinks::Refuse(PeerLink& link, Peer* peer, const std::string& problem) {
   // The other side finds the same difference in our handshake, and can name it in its own log.
-  if (!link.dialed) link.SendRaw(EncodeHandshake(OwnHandshake(link.index)), now());
+  if (!link.dialed) link.Send(EncodeHandshake(OwnHandshake(link.index)), now());
   link.state = PeerLink::State::kLeaving;
   link.problem = problem;
   if (peer != nullptr) {
@@ -96,7 +96,7 @@ void PeerLinks::Establish(PeerLink& link, Peer& peer, const Handshake& handshake
   slot.link = &link;
   link.peer = &peer;
   link.index = handshake.link_index;
-  if (!link.dialed) link.SendRaw(EncodeHandshake(OwnHandshake(link.index)), now());
+  if (!link.dialed) link.Send(EncodeHandshake(OwnHandshake(link.index)), now());
   link.state = PeerLink::State::kUp;
   link.started = link.last_heard = now();
   peer.shard_count = handshake.shard_count;

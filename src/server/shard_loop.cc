@@ -213,8 +213,9 @@ void ShardLoop::Scan(ScanEffect& scan) {
 // ---- peers -------------------------------------------------------------------------------------
 
 void ShardLoop::Send(SendEffect& send) {
-  // False (no link, or too much queued on it) is as if lost on the way: the core's timers know.
-  links_.Send(send.to, Envelope{index_, send.to_shard, std::move(send.message)});
+  // Who is not reached (no link, or too much queued on it) is as if lost on the way: the core's
+  // timers know.
+  links_.Send(send.to.span(), Envelope{index_, send.to_shard, std::move(send.message)});
 }
 
 void ShardLoop::OnFrame(NodeId from, Envelope&& envelope) {

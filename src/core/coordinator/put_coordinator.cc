@@ -18,7 +18,7 @@ void PutCoordinator::Start(Env& env) {
   SetTimer(deadline_);
   if (!request_.read_first) return Apply(std::nullopt, env);
   state_ = State::kReading;
-  reads_.emplace(plan_.reachable, plan_.read_needed);
+  reads_ = std::make_unique<ReadSet>(plan_.reachable, plan_.read_needed);
   AskForCopies(plan_.reachable, request_.key, plan_.epoch, id(), shard(), env);
 }
 
@@ -74,12 +74,17 @@ void PutCoordinator::OnApplied(LocalApplied& applied, Env& env) {
   state_ = State::kWaitingForQuorum;
   // Owners that went down since the plan are not asked; those that came up are.
   for (const NodeId node : plan_.owners) {
-    if (!shard().Reachable(node)) continue;
-    waiting_.push_back(node);
-    if (node == shard().self) continue;
-    env.out.emplace_back(SendEffect{
-        node, std::nullopt, ReplicaPut{id(), plan_.epoch, request_.key, applied.record, false}});
+    if (shard().Reachable(node)) waiting_.push_back(node);
   }
+  NodeList others = waiting_;
+  others.Remove(shard().self);
+  if (!others.empty()) {
+    env.out.emplace_back(SendEffect{
+        others, std::nullopt,
+        ReplicaPut{id(), plan_.epoch, request_.key, std::move(applied.record), false}});
+  }
+  // A put waits for its quorum in thousands: not with its value, too.
+  request_.mutation = DeleteValue();
   acks_.emplace(static_cast<int>(waiting_.size()), plan_.write_needed);
   OnAck(NodeId{}, false, env);  // perhaps too few are left
 }

@@ -7,6 +7,7 @@
 // it is "unknown", because what was sent may be applied by those who got it.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "core/coordinator/read_set.h"
@@ -42,7 +43,7 @@ class PutCoordinator : public RequestMachine {
   ReplicaPlan plan_;
   State state_ = State::kIdle;
   Instant deadline_;
-  std::optional<ReadSet> reads_;
+  std::unique_ptr<ReadSet> reads_;  // of a request that reads first
   std::optional<Tally> acks_;
   NodeList waiting_;  // owners whose acknowledgement is still to come
   PutOutcome outcome_;

@@ -6,13 +6,12 @@ namespace gyre {
 
 void AskForCopies(const NodeList& owners, const RowKey& key, RingEpoch epoch, RequestId id,
                   ShardState& shard, Env& env) {
-  for (const NodeId node : owners) {
-    if (node == shard.self) {
-      shard.replica.Get(key, Ticket::Local(id), env);
-    } else {
-      env.out.emplace_back(SendEffect{node, std::nullopt, ReplicaGet{id, epoch, key}});
-    }
+  NodeList others = owners;
+  others.Remove(shard.self);
+  if (!others.empty()) {
+    env.out.emplace_back(SendEffect{others, std::nullopt, ReplicaGet{id, epoch, key}});
   }
+  if (others.size() < owners.size()) shard.replica.Get(key, Ticket::Local(id), env);
 }
 
 void TakeCopy(ReadSet& reads, NodeId from, ReplicaGetReply& reply) {
@@ -33,15 +32,16 @@ void TakeCopy(ReadSet& reads, NodeId self, LocalGetDone& outcome) {
 
 void SendRepairs(const NodeList& stale, const RowKey& key, RingEpoch epoch, const Bytes& record,
                  RequestId id, ShardState& shard, Env& env) {
-  for (const NodeId node : stale) {
-    ++shard.counters.read_repairs;
-    if (node == shard.self) {
-      const Ticket ticket = id.value == 0 ? Ticket::Nobody() : Ticket::Local(id);
-      shard.replica.Merge(key, record, /*repair=*/true, ticket, env);
-    } else {
-      env.out.emplace_back(
-          SendEffect{node, std::nullopt, ReplicaPut{id, epoch, key, record, /*repair=*/true}});
-    }
+  shard.counters.read_repairs += stale.size();
+  NodeList others = stale;
+  others.Remove(shard.self);
+  if (!others.empty()) {
+    env.out.emplace_back(
+        SendEffect{others, std::nullopt, ReplicaPut{id, epoch, key, record, /*repair=*/true}});
+  }
+  if (others.size() < stale.size()) {
+    const Ticket ticket = id.value == 0 ? Ticket::Nobody() : Ticket::Local(id);
+    shard.replica.Merge(key, record, /*repair=*/true, ticket, env);
   }
 }
 

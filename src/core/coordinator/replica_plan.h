@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 #include "core/cluster_view.h"
-#include "core/coordinator/node_list.h"
+#include "core/node_list.h"
 #include "core/coordinator/request_machine.h"
 #include "core/key.h"
 #include "core/quorum/quorum_spec.h"

@@ -447,7 +447,12 @@ void DecodeMessageOf(BodyReader& in, Message& message, std::size_t wanted,
    ...);
 }
 
-void EncodeFrameOf(const Envelope& envelope, std::size_t body_bytes, char* start) {
+}  // namespace
+
+std::size_t FrameBytes(const Envelope& envelope) { return kFrameHeaderBytes + BodyBytes(envelope); }
+
+void EncodeFrame(const Envelope& envelope, std::size_t frame_bytes, char* start) {
+  const std::size_t body_bytes = frame_bytes - kFrameHeaderBytes;
   GYRE_CHECK(body_bytes <= kFrameBodyBytesMax);
   char* body = start + kFrameHeaderBytes;
   Writer out(body);
@@ -458,18 +463,9 @@ void EncodeFrameOf(const Envelope& envelope, std::size_t body_bytes, char* start
   header.U32(Crc32c({body, body_bytes}));
 }
 
-}  // namespace
-
-std::size_t FrameBytes(const Envelope& envelope) { return kFrameHeaderBytes + BodyBytes(envelope); }
-
-void EncodeFrame(const Envelope& envelope, char* out) {
-  EncodeFrameOf(envelope, BodyBytes(envelope), out);
-}
-
 Bytes EncodeFrame(const Envelope& envelope) {
-  const std::size_t body_bytes = BodyBytes(envelope);
-  return Bytes::Build(kFrameHeaderBytes + body_bytes,
-                      [&](char* out) { EncodeFrameOf(envelope, body_bytes, out); });
+  const std::size_t bytes = FrameBytes(envelope);
+  return Bytes::Build(bytes, [&](char* out) { EncodeFrame(envelope, bytes, out); });
 }
 
 Result<FrameHeader> DecodeFrameHeader(std::string_view bytes) {

@@ -32,10 +32,10 @@ struct Envelope {
   Message message;
 };
 
-// Exact size of the frame, then the frame itself into a buffer of that size (so that a link can
+// Exact size of the frame, then the frame itself into a buffer of just that size (so that a link can
 // append straight into its output). Large values are copied once, here.
 std::size_t FrameBytes(const Envelope& envelope);
-void EncodeFrame(const Envelope& envelope, char* out);
+void EncodeFrame(const Envelope& envelope, std::size_t frame_bytes, char* out);
 Bytes EncodeFrame(const Envelope& envelope);
 
 struct FrameHeader {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "base/check.h"
 #include "core/config.h"
@@ -14,6 +15,8 @@ namespace gyre {
 
 class NodeList {
  public:
+  NodeList() = default;
+  NodeList(NodeId only) { push_back(only); }
   // REQUIRES: size() < kReplicasMax.
   void push_back(NodeId node) {
     GYRE_CHECK(count_ < nodes_.size());
@@ -42,6 +45,7 @@ class NodeList {
   std::size_t size() const { return count_; }
   bool empty() const { return count_ == 0; }
 
+  std::span<const NodeId> span() const { return {begin(), count_}; }
   const NodeId* begin() const { return nodes_.data(); }
   const NodeId* end() const { return nodes_.data() + count_; }
 
