@@ -36,6 +36,7 @@ class RocksSession final : public EngineSession {
 
   std::optional<Result<std::optional<Row>>> Read(RequestId id, const RowKey& key) override;
   std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override;
+  void Prefetch(std::span<const RowKey* const> keys) override { cache_.Prefetch(keys); }
   bool WritesAtHand() const override { return false; }
   void WriteAtHand(const RowKey& /*key*/, const Row& /*row*/) override { GYRE_CHECK(false); }
   void Write(WriteRequest write) override;

@@ -1,32 +1,57 @@
 #include "storage/row_cache.h"
 
+#include <algorithm>
+#include <array>
+
 namespace gyre {
 namespace {
 
 // A larger share of the cache than this is not worth one row that was read.
 constexpr std::size_t kReadShareMax = 8;
+constexpr std::size_t kLine = 64;  // of the processor's caches
 
 }  // namespace
 
-RowCache::RowCache(std::size_t bytes_max)
-    : bytes_max_(bytes_max), index_(0, Hash{&slots_}, Equal{&slots_}) {}
+RowCache::RowCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
 std::size_t RowCache::Charge(const RowKey& key, const Row& row) {
-  constexpr std::size_t kIndexBytes = 16;  // a slot number at the usual load, and a free-list entry
+  constexpr std::size_t kIndexBytes = 24;  // at the usual load, and a free-list entry
   constexpr std::size_t kBlockBytes = 2 * 16;
   return sizeof(Slot) + kIndexBytes + kBlockBytes + key.key.size() + row.record.size();
 }
 
 const Row* RowCache::Find(const RowKey& key) {
-  const auto it = index_.find(key);
-  if (it == index_.end()) return nullptr;
-  Slot& slot = slots_[*it];
-  slot.referenced = true;
-  return &slot.row;
+  const std::uint32_t at = SlotOf(key);
+  if (at == SlotIndex::kNone) return nullptr;
+  slots_[at].referenced = true;
+  return &slots_[at].row;
+}
+
+void RowCache::Prefetch(std::span<const RowKey* const> keys) const {
+  std::array<const Slot*, 64> found;
+  keys = keys.first(std::min(keys.size(), found.size()));
+  for (const RowKey* key : keys) index_.Prefetch(HashOf(*key));
+  std::size_t count = 0;
+  for (const RowKey* key : keys) {
+    // By its hash alone: to ask the slot would be to wait for it.
+    const std::uint32_t at = index_.Find(HashOf(*key), [](std::uint32_t) { return true; });
+    if (at == SlotIndex::kNone) continue;
+    const char* const slot = reinterpret_cast<const char*>(&slots_[at]);
+    for (std::size_t line = 0; line < sizeof(Slot); line += kLine) __builtin_prefetch(slot + line);
+    found[count++] = &slots_[at];
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    __builtin_prefetch(found[i]->key.key.data());
+    const char* const record = found[i]->row.record.data();
+    __builtin_prefetch(record);
+    __builtin_prefetch(record + kLine);
+  }
 }
 
 void RowCache::PutRead(const RowKey& key, const Row& row) {
-  if (Charge(key, row) > bytes_max_ / kReadShareMax || index_.contains(key)) return;
+  if (Charge(key, row) > bytes_max_ / kReadShareMax || SlotOf(key) != SlotIndex::kNone) {
+    return;
+  }
   RowKey own_key = key;
   own_key.key = key.key.Compact();
   Insert(own_key, row, /*write_number=*/0);
@@ -36,8 +61,8 @@ void RowCache::PutRead(const RowKey& key, const Row& row) {
 void RowCache::PutWrite(const RowKey& key, const Row& row, std::uint64_t number) {
   GYRE_DCHECK(number > committed_);
   pending_bytes_ += Charge(key, row);
-  if (const auto it = index_.find(key); it != index_.end()) {
-    Slot& slot = slots_[*it];
+  if (const std::uint32_t at = SlotOf(key); at != SlotIndex::kNone) {
+    Slot& slot = slots_[at];
     bytes_ += row.record.size();
     bytes_ -= slot.row.record.size();
     slot.row = row;
@@ -73,11 +98,11 @@ void RowCache::Insert(const RowKey& key, const Row& row, std::uint64_t write_num
   }
   slots_[at] = Slot{key, row, write_number, /*in_use=*/true, /*referenced=*/false};
   bytes_ += Charge(key, row);
-  index_.insert(at);
+  index_.Insert(HashOf(key), at);
 }
 
 void RowCache::Remove(std::uint32_t at) {
-  index_.erase(at);
+  index_.Remove(HashOf(slots_[at].key), at);
   bytes_ -= Charge(slots_[at].key, slots_[at].row);
   slots_[at] = Slot{};
   free_.push_back(at);

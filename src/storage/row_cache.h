@@ -7,12 +7,13 @@
 // pending_bytes().
 #pragma once
 
-#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/key.h"
 #include "storage/engine.h"
+#include "storage/slot_index.h"
 
 namespace gyre {
 
@@ -24,6 +25,9 @@ class RowCache {
 
   // Null: not here. Valid until the next call that is not const.
   const Row* Find(const RowKey& key);
+  // Starts to fetch these rows into the processor's caches, the misses of all at once instead of
+  // one after the other.
+  void Prefetch(std::span<const RowKey* const> keys) const;
   // A row read from disk. Ignored if the key is here already (what is here is newer) or the row is
   // a large part of the cache.
   void PutRead(const RowKey& key, const Row& row);
@@ -50,22 +54,13 @@ class RowCache {
     bool in_use = false;
     bool referenced = false;
   };
-  struct Hash {
-    using is_transparent = void;
-    const std::vector<Slot>* slots;
-    std::size_t operator()(const RowKey& key) const { return RowKeyHash()(key); }
-    std::size_t operator()(std::uint32_t slot) const { return RowKeyHash()((*slots)[slot].key); }
-  };
-  struct Equal {
-    using is_transparent = void;
-    const std::vector<Slot>* slots;
-    bool operator()(std::uint32_t a, std::uint32_t b) const { return a == b; }
-    bool operator()(const RowKey& key, std::uint32_t slot) const {
-      return (*slots)[slot].key == key;
-    }
-    bool operator()(std::uint32_t slot, const RowKey& key) const { return (*this)(key, slot); }
-  };
-
+  static std::uint32_t HashOf(const RowKey& key) {
+    return static_cast<std::uint32_t>(RowKeyHash()(key));
+  }
+  // SlotIndex::kNone: not here.
+  std::uint32_t SlotOf(const RowKey& key) const {
+    return index_.Find(HashOf(key), [&](std::uint32_t slot) { return slots_[slot].key == key; });
+  }
   bool Pinned(const Slot& slot) const { return slot.write_number > committed_; }
   void Insert(const RowKey& key, const Row& row, std::uint64_t write_number);
   void Remove(std::uint32_t slot);
@@ -79,7 +74,7 @@ class RowCache {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
   std::uint32_t hand_ = 0;
-  boost::unordered_flat_set<std::uint32_t, Hash, Equal> index_;
+  SlotIndex index_;
 };
 
 }  // namespace gyre

@@ -98,10 +98,12 @@ void Replica::Mutate(const RowKey& key, Mutation mutation, std::optional<Record>
 
 std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& mutation,
                                          bool read_first, Now now, PutOutcome& outcome) {
-  if (at_hand_ == nullptr || !Writable(now.instant)) return std::nullopt;
+  if (at_hand_ == nullptr || !at_hand_->WritesAtHand() || !Writable(now.instant)) {
+    return std::nullopt;
+  }
   if (!keys_.empty() && keys_.contains(key)) return std::nullopt;
   const auto row = at_hand_->ReadAtHand(key);
-  if (!row || !*row || !at_hand_->WritesAtHand()) return std::nullopt;
+  if (!row || !*row) return std::nullopt;
   const auto next = MutateRow(**row, mutation, /*seen=*/nullptr, read_first, now.wall, outcome);
   if (!next) {
     const ErrorCode code = next.error().code;
