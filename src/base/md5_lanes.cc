@@ -73,7 +73,8 @@ template <typename V>
           mixed = c[v] ^ (b[v] | ~d[v]);
       }
       V in;
-      std::memcpy(&in, reinterpret_cast<const char*>(blocks.words[word]) + v * sizeof(V), sizeof in);
+      std::memcpy(&in, reinterpret_cast<const char*>(blocks.words[word]) + v * sizeof(V),
+                  sizeof in);
       const V sum = a[v] + mixed + (in + kSines[step]);
       const V turned = b[v] + ((sum << shift) | (sum >> (32 - shift)));
       a[v] = d[v];

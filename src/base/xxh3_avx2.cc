@@ -1,5 +1,5 @@
-// XXH3 for long inputs with vectors of 256 bits. The library chooses its vectors when it is compiled,
-// so it is compiled here once more; hash.cc asks the processor.
+// XXH3 for long inputs with vectors of 256 bits. The library chooses its vectors when it is
+// compiled, so it is compiled here once more; hash.cc asks the processor.
 #ifdef __x86_64__
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)

@@ -40,8 +40,9 @@ class Shard {
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
-  // The short way: a request that nobody else has a part in, of a row at hand. True: `result`, which
-  // held no error, is its answer, and nothing is left of it. False: hand it to OnClientRequest.
+  // The short way: a request that nobody else has a part in, of a row at hand. True: `result`,
+  // which held no error, is its answer, and nothing is left of it. False: hand it to
+  // OnClientRequest.
   bool AnswerAtOnce(ClientRequest& request, Now now, ClientResult& result);
   // Takes any request. REQUIRES, of both: the request's key or partition belongs to this shard.
   void OnClientRequest(ClientId client, ClientRequest&& request, Now now, Effects& out);

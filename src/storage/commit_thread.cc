@@ -111,7 +111,7 @@ void CommitThread::CommitGroup(Jobs& jobs, std::size_t begin, std::size_t end) {
     recovery_due_ = Clock::now() + std::chrono::microseconds(options_.recovery_interval.us);
   }
   batch_.Clear();
-  std::uint64_t rows = 0;
+  group_.clear();
   for (std::size_t i = begin; i < end; ++i) {
     WriteJob& job = *jobs[i];
     if (state_ != State::kWritable) {
@@ -124,11 +124,19 @@ void CommitThread::CommitGroup(Jobs& jobs, std::size_t begin, std::size_t end) {
       job.status = Fail(ErrorCode::kUnavailable, "storage: an earlier write of this shard failed");
       HandBack(std::move(jobs[i]));
     } else {
-      for (const WriteRequest& write : job.writes) RocksDatabase::AddToBatch(write, batch_);
-      rows += job.writes.size();
+      for (const WriteRequest& write : job.writes) {
+        group_.push_back({write.key.token.high, group_.size(), &write});
+      }
     }
   }
-  if (rows == 0) return;
+  if (group_.empty()) return;
+  const std::uint64_t rows = group_.size();
+  // In the order of the ring, so that each insert finds the way of the last one still in the
+  // processor's caches. Writes of one key stay in their order.
+  std::sort(group_.begin(), group_.end(), [](const GroupedWrite& a, const GroupedWrite& b) {
+    return std::pair(a.place, a.number) < std::pair(b.place, b.number);
+  });
+  for (const GroupedWrite& each : group_) RocksDatabase::AddToBatch(*each.write, batch_);
 
   const Clock::time_point start = Clock::now();
   const rocksdb::Status status =

@@ -1,6 +1,7 @@
 // The one thread that writes to the database: all sessions' batches that wait become one WriteBatch
 // and, with kSync, one fsync. While it works, the next group gathers; so the more is asked, the
-// more each fsync carries (commit_pacer.h says when the next begins). It also owns what follows a failed write:
+// more each fsync carries (commit_pacer.h says when the next begins). It also owns what follows a
+// failed write:
 //
 //   kWritable --free space below the floor--> kNearlyFull --space is back--> kWritable
 //   kWritable --"no space" from the disk--> kFull: gives the ballast back; --resumed, floor and a
@@ -48,6 +49,12 @@ class CommitThread {
   using Clock = CommitPacer::Clock;
   using Jobs = std::vector<std::unique_ptr<WriteJob>>;
 
+  struct GroupedWrite {
+    std::uint64_t place;  // on the ring: the upper half of the token
+    std::size_t number;   // in the order asked
+    const WriteRequest* write;
+  };
+
   void Run();
   bool WaitForWork(Jobs& jobs);
   Clock::time_point NextWake() const;
@@ -65,6 +72,7 @@ class CommitThread {
   Ballast ballast_;
 
   // Of the commit thread alone.
+  std::vector<GroupedWrite> group_;
   rocksdb::WriteBatch batch_;
   bool unsynced_ = false;
   Clock::time_point sync_due_;

@@ -13,7 +13,8 @@
 
 namespace gyre {
 
-inline constexpr std::size_t kRowKeyPrefixBytes = 20;
+inline constexpr std::size_t kKeyspaceBytes = 4;
+inline constexpr std::size_t kRowKeyPrefixBytes = kKeyspaceBytes + 16;
 using RowKeyPrefix = std::array<char, kRowKeyPrefixBytes>;
 
 RowKeyPrefix EncodeRowKeyPrefix(KeyspaceId keyspace, Token token);

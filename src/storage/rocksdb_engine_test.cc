@@ -57,6 +57,36 @@ TEST_F(RocksEngineTest, WritesThatWaitShareOneSync) {
   EXPECT_EQ(engine->Stats().commit_rows, 101u);
 }
 
+// Goal: a group is written in the order of the ring; the writes of one key stay in theirs, over all
+// the batches that share the group.
+TEST_F(RocksEngineTest, TheLastWriteOfAKeyInAGroupStays) {
+  constexpr int kKeys = 20;
+  constexpr int kVersions = 30;
+  {
+    const auto engine = Open();
+    TestSession session(*engine);
+    disk_.HoldLogSyncs();
+    session.Write(MakeKey("first"), MakeRow("r"));
+    session.Flush();
+    disk_.AwaitHeldSync();
+    RequestId last;
+    for (int version = 0; version < kVersions; ++version) {
+      for (int key = 0; key < kKeys; ++key) {
+        last = session.Write(MakeKey(std::to_string(key)), MakeRow(std::to_string(version)));
+      }
+      session.Flush();
+    }
+    disk_.ReleaseLogSyncs();
+    EXPECT_TRUE(session.AwaitWrite(last).has_value());
+    EXPECT_EQ(engine->Stats().commits, 2u);
+  }
+  const auto engine = Open();
+  TestSession session(*engine);
+  for (int key = 0; key < kKeys; ++key) {
+    EXPECT_EQ(session.Read(MakeKey(std::to_string(key))), MakeRow(std::to_string(kVersions - 1)));
+  }
+}
+
 // Goal: one wake-up a batch, however many writes it holds.
 TEST_F(RocksEngineTest, ABatchWakesItsSessionOnce) {
   const auto engine = Open();

@@ -84,8 +84,8 @@ std::strong_ordering Compare(const RowView& row, Token token, std::string_view k
   return row.key().compare(key) <=> 0;
 }
 
-// Leaves grow through these, then split: multiples of how many tags are looked at together, and each
-// a little below a size of the allocator's.
+// Leaves grow through these, then split: multiples of how many tags are looked at together, and
+// each a little below a size of the allocator's.
 constexpr std::uint32_t kTagsAtOnce = 8;
 constexpr std::uint16_t kNoTag = UINT16_MAX;
 constexpr std::uint32_t kCapacities[] = {8, 16, 32, 48};

@@ -79,9 +79,9 @@ void PutCoordinator::OnApplied(LocalApplied& applied, Env& env) {
   NodeList others = waiting_;
   others.Remove(shard().self);
   if (!others.empty()) {
-    env.out.emplace_back(SendEffect{
-        others, std::nullopt,
-        ReplicaPut{id(), plan_.epoch, request_.key, std::move(applied.record), false}});
+    env.out.emplace_back(
+        SendEffect{others, std::nullopt,
+                   ReplicaPut{id(), plan_.epoch, request_.key, std::move(applied.record), false}});
   }
   // A put waits for its quorum in thousands: not with its value, too.
   request_.mutation = DeleteValue();

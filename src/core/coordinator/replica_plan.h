@@ -7,9 +7,9 @@
 
 #include "base/result.h"
 #include "core/cluster_view.h"
-#include "core/node_list.h"
 #include "core/coordinator/request_machine.h"
 #include "core/key.h"
+#include "core/node_list.h"
 #include "core/quorum/quorum_spec.h"
 
 namespace gyre {

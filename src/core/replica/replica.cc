@@ -281,8 +281,7 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row,
 
 Result<std::optional<Row>> Replica::MutateRow(const std::optional<Row>& row,
                                               const Mutation& mutation, const Record* seen,
-                                              bool read_first, WallTime now,
-                                              PutOutcome& outcome) {
+                                              bool read_first, WallTime now, PutOutcome& outcome) {
   Record before;
   Status readable = row ? before.DecodeFrom(row->record) : Status();
   if (readable && read_first) readable = before.CheckValues();

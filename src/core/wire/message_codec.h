@@ -32,8 +32,8 @@ struct Envelope {
   Message message;
 };
 
-// Exact size of the frame, then the frame itself into a buffer of just that size (so that a link can
-// append straight into its output). Large values are copied once, here.
+// Exact size of the frame, then the frame itself into a buffer of just that size (so that a link
+// can append straight into its output). Large values are copied once, here.
 std::size_t FrameBytes(const Envelope& envelope);
 void EncodeFrame(const Envelope& envelope, std::size_t frame_bytes, char* out);
 Bytes EncodeFrame(const Envelope& envelope);

@@ -243,8 +243,8 @@ bool RespSession::MustWait() {
   return false;
 }
 
-// The usual case, at a glance: whatever the keys are, what is pending is of a kind that this command
-// need not wait for. False: ask the table.
+// The usual case, at a glance: whatever the keys are, what is pending is of a kind that this
+// command need not wait for. False: ask the table.
 bool RespSession::NothingConflicts() const {
   if (alone_ > 0 || RunsAlone()) return false;
   for (const KeyAccess pending : {KeyAccess::kRead, KeyAccess::kSet, KeyAccess::kWrite}) {

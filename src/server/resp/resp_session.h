@@ -161,7 +161,7 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   KeyConflicts keys_;
   std::uint64_t registered_ = 0;  // sequence numbers below it are in keys_, or done
   std::array<std::uint32_t, kKeyAccessCount> pending_{};  // slots that wait for results
-  std::size_t alone_ = 0;         // slots in flight that must be alone: 0 or 1
+  std::size_t alone_ = 0;  // slots in flight that must be alone: 0 or 1
   std::size_t in_flight_bytes_ = 0;
   std::size_t parked_bytes_ = 0;  // in slots' replies
   std::size_t outstanding_ = 0;   // requests with the backend
