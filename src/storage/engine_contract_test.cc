@@ -117,6 +117,30 @@ TEST_P(EngineContractTest, WhatIsAtHandIsWhatIsThere) {
   EXPECT_EQ(session.ScanAll(0, 50)->size(), 200u);
 }
 
+// Goal: what was read stays what it was, whatever is written then, and of whatever size; so does
+// the key of a scan.
+TEST_P(EngineContractTest, WhatWasReadDoesNotChange) {
+  const auto engine = Open();
+  TestSession session(*engine);
+  const RowKey key = MakeKey("k");
+  std::vector<Row> held;
+  std::vector<ScannedRow> scanned;
+  const auto row_of = [](int i) { return MakeRow(Noise(i % 3 == 0 ? 50 : 51, i), i); };
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_TRUE(session.Put(key, row_of(i)).has_value());
+    held.push_back(*session.Read(key));
+    scanned.push_back(session.ScanAll(0, 10)->front());
+    // And where nobody holds it.
+    for (int j = 0; j < 3; ++j) ASSERT_TRUE(session.Put(key, row_of(i + j)).has_value());
+    ASSERT_EQ(session.Read(key), row_of(i + 2));
+  }
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_EQ(held[static_cast<std::size_t>(i)], row_of(i));
+    EXPECT_EQ(scanned[static_cast<std::size_t>(i)].key, key);
+    EXPECT_EQ(scanned[static_cast<std::size_t>(i)].row, row_of(i));
+  }
+}
+
 // Goal: each write is answered once, in the order asked.
 TEST_P(EngineContractTest, CompletionsComeOnceAndInOrder) {
   const auto engine = Open();

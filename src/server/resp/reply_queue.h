@@ -61,10 +61,6 @@ class ReplyQueue {
     GYRE_CHECK(Contains(sequence));
     return slots_[sequence & (slots_.size() - 1)];
   }
-  const ReplySlot& At(std::uint64_t sequence) const {
-    GYRE_CHECK(Contains(sequence));
-    return slots_[sequence & (slots_.size() - 1)];
-  }
   // A fresh slot at the end; its sequence number is the value of `*sequence`. Other references to
   // slots are void.
   ReplySlot& Push(std::uint64_t* sequence) {
