@@ -90,16 +90,15 @@ bool ReadPlainCommand(std::string_view bytes, const RespLimits& limits,
   std::size_t count = 0;
   if (!ReadPlainNumber(&at, end, &count)) return false;
   if (count == 0 || count > std::min(kPlainArgsMax, limits.args_max)) return false;
-  pieces.resize(count);
-  for (RespArgs::Piece& piece : pieces) {
+  for (; count > 0; --count) {
     std::size_t size = 0;
     if (at == end || *at++ != '$' || !ReadPlainNumber(&at, end, &size)) return false;
     if (size > limits.bulk_bytes_max || static_cast<std::size_t>(end - at) < size + 2) return false;
     if (at[size] != '\r' || at[size + 1] != '\n') return false;
-    piece = {static_cast<std::uint32_t>(at - begin), static_cast<std::uint32_t>(size)};
+    pieces.push_back({static_cast<std::uint32_t>(at - begin), static_cast<std::uint32_t>(size)});
     at += size + 2;
+    if (static_cast<std::size_t>(at - begin) > limits.command_bytes_max) return false;
   }
-  if (static_cast<std::size_t>(at - begin) > limits.command_bytes_max) return false;
   *used = static_cast<std::size_t>(at - begin);
   return true;
 }

@@ -185,15 +185,6 @@ std::uint32_t RowTable::FirstWithTag(const Leaf& leaf, std::uint16_t tag) {
   return static_cast<std::uint32_t>((halves[0] + halves[1]) * 0x0001'0001'0001'0001 >> 48);
 }
 
-std::uint32_t RowTable::FindTag(const Leaf& leaf, std::uint16_t tag) const {
-  Trace& trace = traces_[tag % kTraces];
-  const std::uint16_t* const tags = leaf.tags();
-  const bool right = trace.leaf == &leaf && trace.at < leaf.count && tags[trace.at] == tag &&
-                     (trace.at == 0 || tags[trace.at - 1] < tag);
-  if (!right) trace = {&leaf, FirstWithTag(leaf, tag)};
-  return trace.at;
-}
-
 void RowTable::Prefetch(std::span<const Token> tokens) const {
   constexpr std::size_t kLine = 64;
   std::array<const Bytes::Handle*, 64> places;
@@ -206,7 +197,7 @@ void RowTable::Prefetch(std::span<const Token> tokens) const {
   std::size_t count = 0;
   for (const Token token : tokens) {
     const Leaf& leaf = *directory_[IndexOf(token)];
-    const std::uint32_t at = FindTag(leaf, leaf.TagOf(token));
+    const std::uint32_t at = FirstWithTag(leaf, leaf.TagOf(token));
     if (at == leaf.count) continue;
     places[count] = leaf.rows() + at;
     __builtin_prefetch(places[count++]);
@@ -217,10 +208,10 @@ void RowTable::Prefetch(std::span<const Token> tokens) const {
   }
 }
 
-RowTable::Place RowTable::Search(const Leaf& leaf, Token token, std::string_view key) const {
+RowTable::Place RowTable::Search(const Leaf& leaf, Token token, std::string_view key) {
   const std::uint16_t tag = leaf.TagOf(token);
   const std::uint16_t* const tags = leaf.tags();
-  std::uint32_t at = FindTag(leaf, tag);
+  std::uint32_t at = FirstWithTag(leaf, tag);
   if (at == leaf.count || tags[at] != tag) return {at, false};
   // Usually the one row with this tag is the one; equal tags fall to the full order.
   Bytes::Handle* const rows = leaf.rows();

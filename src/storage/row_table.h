@@ -12,7 +12,6 @@
 // and fills 2^(global depth - d) entries of the directory.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -60,18 +59,9 @@ class RowTable {
     bool found;
   };
 
-  // Where a row was looked for: it will be looked for again, to be read and to be replaced.
-  struct Trace {
-    const Leaf* leaf = nullptr;
-    std::uint32_t at = 0;
-  };
-  static constexpr std::size_t kTraces = 16;
-
   static std::uint32_t FirstWithTag(const Leaf& leaf, std::uint16_t tag);
-  // The same, by a trace that is still right.
-  std::uint32_t FindTag(const Leaf& leaf, std::uint16_t tag) const;
   static Leaf* NewLeaf(std::uint32_t capacity, std::uint32_t depth);
-  Place Search(const Leaf& leaf, Token token, std::string_view key) const;
+  static Place Search(const Leaf& leaf, Token token, std::string_view key);
   std::size_t IndexOf(Token token) const {
     return depth_ == 0 ? 0 : static_cast<std::size_t>(token.high >> (64 - depth_));
   }
@@ -85,7 +75,6 @@ class RowTable {
   std::vector<Leaf*> directory_;
   std::size_t leaves_ = 0;
   std::size_t leaf_bytes_ = 0;
-  mutable std::array<Trace, kTraces> traces_{};  // by tag; may be out of date
 };
 
 }  // namespace gyre
