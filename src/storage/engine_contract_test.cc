@@ -117,6 +117,33 @@ TEST_P(EngineContractTest, WhatIsAtHandIsWhatIsThere) {
   EXPECT_EQ(session.ScanAll(0, 50)->size(), 200u);
 }
 
+// Goal: any number of keys may share the beginning of their tokens, as keys made to do so, and
+// those beside them are found.
+TEST_P(EngineContractTest, ManyKeysOfOneTokenAreFound) {
+  if (GetParam().on_disk) GTEST_SKIP() << "a matter of the memory engine's table";
+  constexpr std::uint64_t kRows = 70'000;  // more than a tag's 16 bits can count
+  const auto engine = Open();
+  TestSession session(*engine);
+  const auto key_of = [](std::uint64_t high, std::uint64_t low) {
+    return RowKey{KeyspaceId(0), Token{high, low}, Bytes("k")};
+  };
+  for (std::uint64_t i = 0; i < kRows; ++i) {
+    session.raw().WriteAtHand(key_of(0, i), MakeRow("r", i));
+  }
+  const RowKey beside = key_of(std::uint64_t{1} << 44, 0);
+  session.raw().WriteAtHand(beside, MakeRow("b", 1));
+  session.raw().WriteAtHand(beside, MakeRow("b", 2));
+  EXPECT_EQ(session.Read(beside), MakeRow("b", 2));
+  EXPECT_EQ(session.Read(key_of(0, kRows - 1)), MakeRow("r", kRows - 1));
+  EXPECT_EQ(engine->Stats().rows, kRows + 1);
+  const auto scanned = session.ScanAll(0, 1000).value();
+  EXPECT_EQ(scanned.size(), kRows + 1);
+  EXPECT_TRUE(
+      std::is_sorted(scanned.begin(), scanned.end(),
+                     [](const ScannedRow& a, const ScannedRow& b) { return a.key < b.key; }));
+  EXPECT_EQ(scanned.back().key, beside);
+}
+
 // Goal: what was read stays what it was, whatever is written then, and of whatever size; so does
 // the key of a scan.
 TEST_P(EngineContractTest, WhatWasReadDoesNotChange) {

@@ -167,11 +167,15 @@ void RowTable::Free(Leaf* leaf) {
 }
 
 // Of the rows whose tag is not below `tag`: as many as there are tags below. Counts these, eight at
-// a time, which beats halving: that waits for each tag to know the next.
+// a time, which beats halving: that waits for each tag to know the next. A leaf that could not
+// split has too many for that, and for the lanes of the sum.
 std::uint32_t RowTable::FirstWithTag(const Leaf& leaf, std::uint16_t tag) {
   typedef std::uint16_t Tags __attribute__((vector_size(16)));
   static_assert(sizeof(Tags) == kTagsAtOnce * sizeof(std::uint16_t));
   const std::uint16_t* const tags = leaf.tags();
+  if (leaf.count > kLeafRowsMax) {
+    return static_cast<std::uint32_t>(std::lower_bound(tags, tags + leaf.count, tag) - tags);
+  }
   const Tags wanted = Tags{} + tag;
   Tags below = {};
   for (std::uint32_t i = 0; i < leaf.count; i += kTagsAtOnce) {
