@@ -27,10 +27,7 @@ void CommitThread::Submit(std::unique_ptr<WriteJob> job) {
   bool wake = false;
   {
     const std::lock_guard lock(queue_mutex_);
-    const std::size_t before = queued_rows_;
-    queued_rows_ += job->writes.size();
-    // Else the thread has been woken for what is there, or is busy, or waits for more.
-    wake = before < rows_wanted_ && queued_rows_ >= rows_wanted_;
+    wake = queue_.empty();  // else the thread has been woken for what is there, or is busy
     queue_.push_back(std::move(job));
   }
   if (wake) queue_ready_.notify_one();
@@ -54,6 +51,8 @@ void CommitThread::Run() {
   while (WaitForWork(jobs)) {
     CommitAll(jobs);
     jobs.clear();
+    // To a loop that waits for this core: it brings the next writes of those just answered.
+    std::this_thread::yield();
     SyncIfDue(/*now=*/false);
     if (Clock::now() >= recovery_due_) TryToRecover();
   }
@@ -65,18 +64,13 @@ void CommitThread::Run() {
 bool CommitThread::WaitForWork(Jobs& jobs) {
   const Clock::time_point wake_at = NextWake();
   std::unique_lock lock(queue_mutex_);
-  const auto ready = [this] { return stopping_ || queued_rows_ >= rows_wanted_; };
-  rows_wanted_ = pacer_.RowsWanted(queued_rows_);
-  queue_ready_.wait_until(lock, pacer_.wait_until(), ready);
-  pacer_.OnWaited();
-  rows_wanted_ = 1;
+  const auto ready = [this] { return stopping_ || !queue_.empty(); };
   if (wake_at == Clock::time_point::max()) {
     queue_ready_.wait(lock, ready);
   } else {
     queue_ready_.wait_until(lock, wake_at, ready);
   }
   jobs.swap(queue_);
-  queued_rows_ = 0;
   return !jobs.empty() || !stopping_;
 }
 
@@ -99,71 +93,80 @@ void CommitThread::CommitAll(Jobs& jobs) {
     do {
       bytes += jobs[end++]->bytes;
     } while (end < jobs.size() && bytes + jobs[end]->bytes <= kGroupBytesMax);
-    CommitGroup(jobs, begin, end);
+    CommitGroup(std::span(jobs).subspan(begin, end - begin));
     begin = end;
   }
 }
 
-void CommitThread::CommitGroup(Jobs& jobs, std::size_t begin, std::size_t end) {
+// Commits what can be, answers all of `jobs`, and tells their sessions what is over.
+void CommitThread::CommitGroup(std::span<std::unique_ptr<WriteJob>> jobs) {
   if (state_ == State::kWritable && !SpaceAboveFloor()) {
     Enter(State::kNearlyFull, "less free disk space than the floor of " +
                                   std::to_string(options_.free_space_floor_bytes) + " bytes");
     recovery_due_ = Clock::now() + std::chrono::microseconds(options_.recovery_interval.us);
   }
-  batch_.Clear();
+  ended_.clear();
   group_.clear();
-  for (std::size_t i = begin; i < end; ++i) {
-    WriteJob& job = *jobs[i];
+  for (std::unique_ptr<WriteJob>& job : jobs) {
+    ended_.push_back({job->link, job->number_last, job->bytes});
     if (state_ != State::kWritable) {
       const bool full = state_ == State::kNearlyFull;
-      FailJob(std::move(jobs[i]),
+      FailJob(std::move(job),
               {full ? ErrorCode::kOverloaded : ErrorCode::kUnavailable, "storage: " + problem_});
-    } else if (job.failures_seen != job.link->failures.load(std::memory_order_relaxed)) {
+    } else if (job->failures_seen != job->link->failures.load(std::memory_order_relaxed)) {
       // No new failure: were it one, a session that always has a batch under way would never
       // recover.
-      job.status = Fail(ErrorCode::kUnavailable, "storage: an earlier write of this shard failed");
-      HandBack(std::move(jobs[i]));
+      job->status = Fail(ErrorCode::kUnavailable, "storage: an earlier write of this shard failed");
+      HandBack(std::move(job));
     } else {
-      for (const WriteRequest& write : job.writes) {
+      for (const WriteRequest& write : job->writes) {
         group_.push_back({write.key.token.high, group_.size(), &write});
       }
     }
   }
-  if (group_.empty()) return;
+  if (!group_.empty()) Commit(jobs);
+  for (const Ended& each : ended_) each.link->SetOver(each.number_last, each.bytes);
+}
+
+// Writes `group_`, which is what those of `jobs` want that are not answered yet.
+void CommitThread::Commit(std::span<std::unique_ptr<WriteJob>> jobs) {
   const std::uint64_t rows = group_.size();
   // In the order of the ring, so that each insert finds the way of the last one still in the
   // processor's caches. Writes of one key stay in their order.
   std::sort(group_.begin(), group_.end(), [](const GroupedWrite& a, const GroupedWrite& b) {
     return std::pair(a.place, a.number) < std::pair(b.place, b.number);
   });
+  batch_.Clear();
   for (const GroupedWrite& each : group_) RocksDatabase::AddToBatch(*each.write, batch_);
 
   const Clock::time_point start = Clock::now();
-  const rocksdb::Status status =
-      database_.Write(batch_, /*sync=*/options_.durability == Durability::kSync);
-  const Clock::time_point done = Clock::now();
-  commit_us_total_.fetch_add(
-      static_cast<std::uint64_t>(
-          std::chrono::duration_cast<std::chrono::microseconds>(done - start).count()),
-      std::memory_order_relaxed);
-  if (options_.durability == Durability::kSync) pacer_.OnCommit(rows, start, done);
-  if (status.ok()) {
-    commits_.fetch_add(1, std::memory_order_relaxed);
-    commit_rows_.fetch_add(rows, std::memory_order_relaxed);
+  const auto answer = [&] {
+    const Clock::time_point done = Clock::now();
     if (options_.durability == Durability::kInterval && !unsynced_) {
       unsynced_ = true;
       sync_due_ = done + std::chrono::microseconds(options_.sync_interval.us);
     }
-  } else {
-    OnFailure(status);
-  }
-  for (std::size_t i = begin; i < end; ++i) {
-    if (jobs[i] == nullptr) continue;
-    if (status.ok()) {
-      HandBack(std::move(jobs[i]));
-    } else {
-      FailJob(std::move(jobs[i]), {ErrorCode::kIoError, "storage: " + problem_});
+    commits_.fetch_add(1, std::memory_order_relaxed);
+    commit_rows_.fetch_add(rows, std::memory_order_relaxed);
+    commit_us_total_.fetch_add(
+        static_cast<std::uint64_t>(
+            std::chrono::duration_cast<std::chrono::microseconds>(done - start).count()),
+        std::memory_order_relaxed);
+    for (std::unique_ptr<WriteJob>& job : jobs) {
+      if (job != nullptr) HandBack(std::move(job));
     }
+  };
+  rocksdb::Status status;
+  if (options_.durability == Durability::kSync) {
+    status = database_.WriteSynced(batch_, answer);
+  } else {
+    status = database_.Write(batch_);
+    if (status.ok()) answer();
+  }
+  if (status.ok()) return;
+  OnFailure(status);
+  for (std::unique_ptr<WriteJob>& job : jobs) {
+    if (job != nullptr) FailJob(std::move(job), {ErrorCode::kIoError, "storage: " + problem_});
   }
 }
 

@@ -1,7 +1,7 @@
 // The one thread that writes to the database: all sessions' batches that wait become one WriteBatch
-// and, with kSync, one fsync. While it works, the next group gathers; so the more is asked, the
-// more each fsync carries (commit_pacer.h says when the next begins). It also owns what follows a
-// failed write:
+// and, with kSync, one fsync. They are answered as soon as the log holds them; the database inserts
+// them into its memtable after that, while their clients ask again and the next group gathers. So
+// the more is asked, the more each fsync carries. It also owns what follows a failed write:
 //
 //   kWritable --free space below the floor--> kNearlyFull --space is back--> kWritable
 //   kWritable --"no space" from the disk--> kFull: gives the ballast back; --resumed, floor and a
@@ -17,11 +17,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "storage/commit_pacer.h"
 #include "storage/disk_space.h"
 #include "storage/engine_options.h"
 #include "storage/jobs.h"
@@ -46,7 +46,7 @@ class CommitThread {
 
  private:
   enum class State { kWritable, kNearlyFull, kFull, kFailed };
-  using Clock = CommitPacer::Clock;
+  using Clock = std::chrono::steady_clock;
   using Jobs = std::vector<std::unique_ptr<WriteJob>>;
 
   struct GroupedWrite {
@@ -55,11 +55,19 @@ class CommitThread {
     const WriteRequest* write;
   };
 
+  // What of a session ends with a group.
+  struct Ended {
+    std::shared_ptr<SessionLink> link;
+    std::uint64_t number_last;
+    std::size_t bytes;
+  };
+
   void Run();
   bool WaitForWork(Jobs& jobs);
   Clock::time_point NextWake() const;
   void CommitAll(Jobs& jobs);
-  void CommitGroup(Jobs& jobs, std::size_t begin, std::size_t end);
+  void CommitGroup(std::span<std::unique_ptr<WriteJob>> jobs);
+  void Commit(std::span<std::unique_ptr<WriteJob>> jobs);
   void SyncIfDue(bool now);
   void TryToRecover();
   bool SpaceAboveFloor();
@@ -72,18 +80,16 @@ class CommitThread {
   Ballast ballast_;
 
   // Of the commit thread alone.
+  std::vector<Ended> ended_;
   std::vector<GroupedWrite> group_;
   rocksdb::WriteBatch batch_;
   bool unsynced_ = false;
   Clock::time_point sync_due_;
   Clock::time_point recovery_due_;
-  CommitPacer pacer_;
 
   std::mutex queue_mutex_;
   std::condition_variable queue_ready_;
   Jobs queue_;
-  std::size_t queued_rows_ = 0;
-  std::size_t rows_wanted_ = 1;  // so many wake the thread
   bool stopping_ = false;
 
   mutable std::mutex state_mutex_;

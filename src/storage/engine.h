@@ -7,7 +7,8 @@
 // - Writes of one session are applied in the order asked. A completion comes once the write is as
 //   durable as configured, never before; after a failed write every later one fails too, until the
 //   engine has recovered (docs: "never retry an fsync and go on").
-// - Scan is ordered by RowKey, sees a consistent state, and reports damage: corrupt is not absent.
+// - Scan is ordered by RowKey, sees a consistent state with every write the same session asked for
+//   before it, and reports damage: corrupt is not absent.
 // - A row whose bytes are damaged is never returned: kCorruption.
 #pragma once
 

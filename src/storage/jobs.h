@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <boost/container/small_vector.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -18,12 +19,14 @@ namespace gyre {
 // A session's half that outlives it: where its completions go.
 class SessionLink;
 
-// All writes of one turn of a loop. Filled by the session, answered by the commit thread.
+// All writes of one turn of a loop. Filled by the session, answered by the commit thread: as soon
+// as they are as durable as wanted, which may be before the database can be asked for them
+// (SessionLink::SetOver).
 struct WriteJob {
   std::shared_ptr<SessionLink> link;
   std::vector<WriteRequest> writes;
   std::size_t bytes = 0;           // RowCache::Charge of all
-  std::uint64_t number_first = 0;  // the session's numbers of these writes
+  std::uint64_t number_first = 0;  // the session's numbers of these writes, from 1
   std::uint64_t number_last = 0;
   // How many failures the session knew of when it asked for the first of these writes. If there
   // have been more, the writes may rest on one that failed, and fail too.
@@ -75,6 +78,21 @@ class SessionLink {
     any_.store(false, std::memory_order_relaxed);
   }
 
+  // The commit thread: all writes up to `number` are in the database or have failed, `bytes` more
+  // than at the last call.
+  void SetOver(std::uint64_t number, std::size_t bytes) {
+    over_.store(number);
+    over_bytes_.fetch_add(bytes);
+    if (number >= wake_when_over_) wake_();
+  }
+  // The session's thread; the number first is behind the bytes.
+  std::uint64_t over_bytes() const { return over_bytes_; }
+  std::uint64_t over() const { return over_; }
+  // The session's thread: wake it too once the writes up to `number` are over. If they are when
+  // this returns, nobody may.
+  static constexpr std::uint64_t kNever = UINT64_MAX;
+  void WakeWhenOver(std::uint64_t number) { wake_when_over_ = number; }
+
   // Failed writes of this session. Of the commit thread until a failed job is handed back; see
   // WriteJob::failures_seen.
   std::atomic<std::uint64_t> failures{0};
@@ -86,6 +104,8 @@ class SessionLink {
   std::mutex mutex_;
   std::vector<Job> done_;
   std::atomic<bool> any_{false};
+  std::atomic<std::uint64_t> over_{0}, over_bytes_{0};
+  std::atomic<std::uint64_t> wake_when_over_{kNever};
 };
 
 // Hands a job back to its session. Breaks the ring job -> link -> job first.

@@ -37,9 +37,9 @@ constexpr int kQuarantinesMax = 10'000;
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 rocksdb::Slice SliceOf(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
-rocksdb::DBOptions MakeDbOptions(const EngineOptions& options) {
+rocksdb::DBOptions MakeDbOptions(const EngineOptions& options, rocksdb::Env* env) {
   rocksdb::DBOptions db;
-  if (options.env != nullptr) db.env = options.env;
+  db.env = env;
   db.create_if_missing = true;
   db.create_missing_column_families = true;
   db.paranoid_checks = true;
@@ -88,7 +88,7 @@ rocksdb::ColumnFamilyOptions MakeRowOptions(const EngineOptions& options,
 }  // namespace
 
 Result<std::unique_ptr<RocksDatabase>> RocksDatabase::Open(const EngineOptions& options) {
-  std::unique_ptr<RocksDatabase> database(new RocksDatabase());
+  std::unique_ptr<RocksDatabase> database(new RocksDatabase(options.env));
   const std::string path = options.path + "/db";
   std::error_code error;
   if (!std::filesystem::is_directory(options.path, error)) {
@@ -128,7 +128,7 @@ rocksdb::Status RocksDatabase::OpenOnce(const EngineOptions& options, const std:
   std::error_code failed;  // shows in Open
   std::filesystem::create_directory(path, failed);
   block_cache_ = rocksdb::NewLRUCache(options.block_cache_bytes);
-  const rocksdb::DBOptions db_options = MakeDbOptions(options);
+  const rocksdb::DBOptions db_options = MakeDbOptions(options, log_watch_.env());
   rocksdb::ColumnFamilyOptions meta_options;
   meta_options.write_buffer_size = kMetaWriteBufferBytes;
   meta_options.max_write_buffer_number = 2;
@@ -253,10 +253,20 @@ void RocksDatabase::AddToBatch(const WriteRequest& write, rocksdb::WriteBatch& b
   batch.Put(rocksdb::SliceParts(key, 2), rocksdb::SliceParts(value, 3));
 }
 
-rocksdb::Status RocksDatabase::Write(rocksdb::WriteBatch& batch, bool sync) {
+rocksdb::Status RocksDatabase::Write(rocksdb::WriteBatch& batch) {
+  return db_->Write(rocksdb::WriteOptions(), &batch);
+}
+
+rocksdb::Status RocksDatabase::WriteSynced(rocksdb::WriteBatch& batch,
+                                           std::function<void()> logged) {
   rocksdb::WriteOptions options;
-  options.sync = sync;
-  return db_->Write(options, &batch);
+  options.sync = true;
+  LogWatch::Write watched(std::move(logged));
+  rocksdb::Status status = db_->Write(options, &batch);
+  if (status.ok()) watched.Succeeded();
+  // The log holds what the memtable does not take: only a restart can show it again.
+  GYRE_CHECK(status.ok() || !watched.logged());
+  return status;
 }
 
 rocksdb::Status RocksDatabase::Probe() { return PutMeta("probe", ""); }

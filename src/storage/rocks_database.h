@@ -10,12 +10,14 @@
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 
 #include "storage/engine_options.h"
+#include "storage/log_watch.h"
 
 namespace gyre {
 
@@ -36,7 +38,11 @@ class RocksDatabase {
   Result<ScanPage> Scan(const ScanRange& range);
 
   static void AddToBatch(const WriteRequest& write, rocksdb::WriteBatch& batch);
-  rocksdb::Status Write(rocksdb::WriteBatch& batch, bool sync);
+  // Unsynced: only a crash of the process does no harm to it.
+  rocksdb::Status Write(rocksdb::WriteBatch& batch);
+  // `logged` is called once if the batch is durable: mostly before it can be read, and always
+  // before the return. If it is called, the result is ok.
+  rocksdb::Status WriteSynced(rocksdb::WriteBatch& batch, std::function<void()> logged);
   rocksdb::Status SyncWal() { return db_->SyncWAL(); }
   // After a full disk: takes up writing again, if there is room to flush.
   rocksdb::Status Resume() { return db_->Resume(); }
@@ -53,11 +59,12 @@ class RocksDatabase {
   Status Close();
 
  private:
-  RocksDatabase() = default;
+  explicit RocksDatabase(rocksdb::Env* env) : log_watch_(env) {}
   rocksdb::Status OpenOnce(const EngineOptions& options, const std::string& path);
   Result<Row> Decode(std::string_view stored_key, std::string_view value);
   Error ToError(const rocksdb::Status& status);
 
+  LogWatch log_watch_;
   std::shared_ptr<rocksdb::Cache> block_cache_;
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* rows_ = nullptr;

@@ -50,6 +50,7 @@ class RocksSession final : public EngineSession {
     std::uint64_t after;  // the last write that the scan must see
   };
 
+  void NoteOver();
   void Submit(std::unique_ptr<ScanJob> scan);
   void Finish(std::unique_ptr<WriteJob> job, std::vector<Completion>& out);
   void Finish(std::unique_ptr<ReadJob> job, std::vector<Completion>& out);
@@ -63,7 +64,8 @@ class RocksSession final : public EngineSession {
 
   RowCache cache_;
   std::uint64_t asked_ = 0;  // writes asked for; each has its number
-  std::uint64_t over_ = 0;   // all writes up to here are over
+  std::uint64_t over_ = 0;   // all writes up to here are in the database or have failed
+  std::uint64_t over_bytes_ = 0;
   std::uint64_t failures_seen_ = 0;
   bool refusing_ = false;  // a write was refused, and the shard has not heard of it yet
   std::unique_ptr<WriteJob> gathering_;
@@ -152,11 +154,23 @@ void RocksSession::Scan(RequestId id, const ScanRange& range) {
   job->link = link_;
   job->id = id;
   job->range = range;
-  if (over_ == asked_) {
-    Submit(std::move(job));
-  } else {
-    deferred_scans_.push_back({std::move(job), asked_});
+  deferred_scans_.push_back({std::move(job), asked_});
+  link_->WakeWhenOver(deferred_scans_.front().after);
+  NoteOver();
+}
+
+// Unpins what the database has by now, and submits the scans that waited for it.
+void RocksSession::NoteOver() {
+  const std::uint64_t bytes = link_->over_bytes();
+  over_ = link_->over();
+  cache_.SetCommitted(over_, bytes - std::exchange(over_bytes_, bytes));
+  if (deferred_scans_.empty()) return;
+  while (!deferred_scans_.empty() && deferred_scans_.front().after <= over_) {
+    Submit(std::move(deferred_scans_.front().job));
+    deferred_scans_.pop_front();
   }
+  link_->WakeWhenOver(deferred_scans_.empty() ? SessionLink::kNever
+                                              : deferred_scans_.front().after);
 }
 
 void RocksSession::Submit(std::unique_ptr<ScanJob> scan) {
@@ -172,10 +186,7 @@ void RocksSession::Poll(std::vector<Completion>& out) {
     std::visit([&](auto& each) { Finish(std::move(each), out); }, job);
   }
   taken_.clear();
-  while (!deferred_scans_.empty() && deferred_scans_.front().after <= over_) {
-    Submit(std::move(deferred_scans_.front().job));
-    deferred_scans_.pop_front();
-  }
+  NoteOver();
   for (Completion& completion : done_) out.push_back(std::move(completion));
   done_.clear();
   refusing_ = false;
@@ -183,13 +194,11 @@ void RocksSession::Poll(std::vector<Completion>& out) {
 }
 
 void RocksSession::Finish(std::unique_ptr<WriteJob> job, std::vector<Completion>& out) {
-  over_ = job->number_last;
   if (!job->status) {
     failures_seen_ = link_->failures.load(std::memory_order_relaxed);
     // All that was asked for since fails as well; what the disk holds is what counts now.
     cache_.DropWritesAfter(job->number_first - 1);
   }
-  cache_.SetCommitted(job->number_last, job->bytes);
   for (const WriteRequest& write : job->writes) out.emplace_back(WriteDone{write.id, job->status});
   if (spare_jobs_.size() < kSpareJobsMax) {
     job->writes.clear();

@@ -111,9 +111,10 @@ class TestSession {
  public:
   explicit TestSession(Engine& engine) : bell_(std::make_shared<Bell>()) {
     session_ = engine.OpenSession([bell = bell_] {
-      const std::lock_guard lock(bell->mutex);
+      std::unique_lock lock(bell->mutex);
       ++bell->rings;
       bell->rung.notify_one();
+      bell->let_go.wait(lock, [&] { return !bell->hold_ringers; });
     });
   }
 
@@ -187,6 +188,12 @@ class TestSession {
                                       [&] { return bell_->rings != seen; }));
     }
   }
+  // From now on who rings stays at the bell: the commit thread between answering and going on.
+  void HoldRingers(bool hold) {
+    const std::lock_guard lock(bell_->mutex);
+    bell_->hold_ringers = hold;
+    bell_->let_go.notify_all();
+  }
   EngineSession& raw() { return *session_; }
   std::uint64_t rings() const {
     const std::lock_guard lock(bell_->mutex);
@@ -196,8 +203,9 @@ class TestSession {
  private:
   struct Bell {
     mutable std::mutex mutex;
-    std::condition_variable rung;
+    std::condition_variable rung, let_go;
     std::uint64_t rings = 0;
+    bool hold_ringers = false;
   };
   std::shared_ptr<Bell> bell_;
   std::unique_ptr<EngineSession> session_;

@@ -1,0 +1,49 @@
+// When does the log hold a write? RocksDB says so only once it has also inserted the write into its
+// memtable, which takes as long again as a good disk's fsync. So it gets a file system that notices
+// when the log file which took the write has been synced.
+#pragma once
+
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
+#include <functional>
+#include <memory>
+
+namespace gyre {
+
+class LogWatch {
+ public:
+  // RocksDB is opened with env(); `below` (null: the system's) does the work. Must outlive the
+  // database.
+  explicit LogWatch(rocksdb::Env* below);
+
+  rocksdb::Env* env() { return env_.get(); }
+
+  // One call of DB::Write on this thread, with WriteOptions::sync. `logged` is called once, when a
+  // power cut can no longer take the write: within it, or by Succeeded if the write is the first
+  // into its log file. RocksDB then syncs the file's name as well, and only its return tells.
+  class Write {
+   public:
+    explicit Write(std::function<void()> logged);
+    ~Write();
+    Write(const Write&) = delete;
+    Write& operator=(const Write&) = delete;
+
+    // The write has returned well.
+    void Succeeded();
+    bool logged() const { return logged_ == nullptr; }
+
+   private:
+    friend class LogWatch;
+    std::function<void()> logged_;       // null once called
+    std::shared_ptr<bool> name_synced_;  // of the file that took the write; null: none yet
+  };
+
+ private:
+  class LogFile;
+  class Files;
+
+  std::unique_ptr<rocksdb::Env> env_;
+};
+
+}  // namespace gyre
