@@ -2,7 +2,6 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 
 #include "storage/file_ops.h"
 #include "storage/key_layout.h"
+#include "storage/ring_memtable.h"
 #include "storage/rocks_logger.h"
 #include "storage/row_codec.h"
 
@@ -28,10 +28,9 @@ namespace {
 constexpr int kOpenFilesMax = 512;
 constexpr std::size_t kMetaWriteBufferBytes = 1 << 20;
 // Memtables are small, because an insert into one that has outgrown the processor's caches costs
-// twice as much, and flushed together, because small files at level 0 would be compacted more
-// often.
+// more, and flushed together, because small files at level 0 would be compacted more often.
 constexpr int kMemtablesMax = 16;
-constexpr int kMemtablesPerFlush = 4;
+constexpr int kMemtablesPerFlush = 8;
 constexpr int kQuarantinesMax = 10'000;
 
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -73,14 +72,13 @@ rocksdb::ColumnFamilyOptions MakeRowOptions(const EngineOptions& options,
   rows.write_buffer_size = options.memtables_bytes / kMemtablesMax;
   rows.max_write_buffer_number = kMemtablesMax;
   rows.min_write_buffer_number_to_merge = kMemtablesPerFlush;
-  // An insert begins where the last one into the same 256th of a keyspace's ring ended, instead of
-  // at the top.
-  rows.memtable_insert_with_hint_prefix_extractor.reset(
-      rocksdb::NewFixedPrefixTransform(kKeyspaceBytes + 1));
+  rows.memtable_factory = MakeRingMemtableFactory();
   // With so many memtables, a read of what is in none must not search each.
   rows.memtable_whole_key_filtering = true;
   rows.memtable_prefix_bloom_size_ratio = 0.02;
+  // What is flushed is soon compacted: compressed then.
   rows.compression = rocksdb::kLZ4Compression;
+  rows.compression_per_level = {rocksdb::kNoCompression, rocksdb::kLZ4Compression};
   rows.level_compaction_dynamic_level_bytes = true;
   return rows;
 }
