@@ -10,12 +10,12 @@
 namespace gyre {
 namespace {
 
-// The state of one Apply. Nothing of `dots` is touched before every check has passed.
+// The state of one Apply. Nothing of `record` and `dots` is touched before every check has passed.
 class Application {
  public:
-  Application(const Record& before, const std::optional<OwnWrites>& own, DotSource& dots,
+  Application(Record& record, const std::optional<OwnWrites>& own, DotSource& dots,
               HybridClock& clock, WallTime now, const ApplyLimits& limits)
-      : before_(before), own_(own), dots_(dots), clock_(clock), now_(now), limits_(limits) {}
+      : record_(record), own_(own), dots_(dots), clock_(clock), now_(now), limits_(limits) {}
 
   Result<Applied> operator()(const WriteValue& write) {
     if (write.value.size() > kValueBytesHardMax) {
@@ -24,7 +24,7 @@ class Application {
     Sibling sibling;
     sibling.expiry = write.expiry;
     if (write.keep_expiry) {
-      const Sibling* newest = before_.NewestLive(now_);
+      const Sibling* newest = record_.NewestLive(now_);
       sibling.expiry = newest == nullptr ? kNeverExpires : newest->expiry;
     }
     if (sibling.expiry.ms > kWallTimeMsMax) return ExpiryOutOfRange();
@@ -36,8 +36,8 @@ class Application {
 
   Result<Applied> operator()(const DeleteValue& deletion) {
     const bool pointless = deletion.context.has_value()
-                               ? before_.clock.empty() && deletion.context->empty()
-                               : !before_.AnyLiveAt(now_);
+                               ? record_.clock.empty() && deletion.context->empty()
+                               : !record_.AnyLiveAt(now_);
     if (pointless) return Unchanged();
     Sibling tombstone = Tombstone();
     return Put(deletion.context, tombstone);
@@ -45,15 +45,13 @@ class Application {
 
   Result<Applied> operator()(const SetExpiry& change) {
     if (change.expiry.ms > kWallTimeMsMax) return ExpiryOutOfRange();
+    Record::Siblings kept;
     std::vector<Sibling> rewritten;
-    Result<Applied> applied;
-    Record& after = applied->record;
-    after.clock = before_.clock;
     bool any_holds = false;
     bool any_expires = false;
-    for (const Sibling& sibling : before_.siblings) {
+    for (const Sibling& sibling : record_.siblings) {
       if (sibling.type == ValueType::kTombstone) {
-        after.siblings.push_back(sibling);
+        kept.push_back(sibling);
       } else if (sibling.LiveAt(now_)) {
         Sibling anew = sibling;
         if (Holds(change, sibling.expiry)) {
@@ -71,8 +69,10 @@ class Application {
     std::stable_sort(rewritten.begin(), rewritten.end(),
                      [](const Sibling& a, const Sibling& b) { return a.time < b.time; });
     if (any_expires) rewritten.push_back(Tombstone());
-    if (Status status = Finish(*applied, rewritten); !status) return Fail(status.error());
-    return applied;
+    if (Status fits = CheckFits(record_.clock, kept, rewritten); !fits) return Fail(fits.error());
+    ObserveTimes();
+    record_.siblings = std::move(kept);
+    return Add(rewritten);
   }
 
  private:
@@ -107,13 +107,13 @@ class Application {
     return false;
   }
 
-  Applied Unchanged() const { return {before_, own_.value_or(OwnWrites{}), /*changed=*/false}; }
+  Applied Unchanged() const { return {own_.value_or(OwnWrites{}), /*changed=*/false}; }
 
   // Only this shard gives its actor's dots, so it knows which it cannot have given. What the record
   // itself claims already passes: a key must stay writable once a forgery got in elsewhere.
   Status CheckContext(const VersionVector& context) const {
     for (const VersionVector::Entry& entry : context.entries()) {
-      if (entry.actor != dots_.actor() || before_.clock.Covers(entry.dot())) continue;
+      if (entry.actor != dots_.actor() || record_.clock.Covers(entry.dot())) continue;
       const bool this_row =
           own_.has_value() && own_->actor == entry.actor && own_->epoch == entry.epoch;
       if (entry.epoch >= dots_.next_epoch() || (this_row && entry.n > own_->n)) {
@@ -125,83 +125,89 @@ class Application {
     return {};
   }
 
-  // Adds `sibling`, which it takes, in place of what `context` covers.
-  Result<Applied> Put(const std::optional<VersionVector>& context, Sibling& sibling) {
-    Result<Applied> applied;  // filled in its place: a record is large to move
-    if (Status status = PutInto(*applied, context, sibling); !status) {
-      applied = Fail(std::move(status.error()));
-    }
-    return applied;
-  }
-  Status PutInto(Applied& applied, const std::optional<VersionVector>& context, Sibling& sibling) {
-    Record& after = applied.record;
-    after.clock = before_.clock;
-    if (context.has_value()) {
-      if (Status status = CheckContext(*context); !status.has_value()) return status;
-      VersionVector seen = *context;
-      seen.LimitTimes({now_.ms + limits_.clock_entry_age_safe.ms()});
-      after.clock.Merge(seen);
-      for (const Sibling& known : before_.siblings) {
-        if (!context->Covers(known.dot)) after.siblings.push_back(known);
-      }
-    }
-    const std::size_t count = after.siblings.size() + 1;
-    if (count > limits_.siblings_max && count > before_.siblings.size()) {
-      return Fail(ErrorCode::kOverloaded,
-                  "the key has " + std::to_string(before_.siblings.size()) +
-                      " siblings, the most allowed: read it and write back with the context");
-    }
-    if (sibling.type != ValueType::kTombstone && !sibling.LiveAt(now_)) sibling = Tombstone();
-    return Finish(applied, std::span(&sibling, 1));
-  }
-
-  // Gives `fresh` their names and times, in this order, and moves them into the record.
-  Status Finish(Applied& applied, std::span<Sibling> fresh) {
-    Record& after = applied.record;
-    // With as much metadata as there can be: near enough for a limit.
+  // Would the format hold it? With as much metadata as there can be: near enough for a limit.
+  static Status CheckFits(const VersionVector& clock, std::span<const Sibling> kept,
+                          std::span<const Sibling> fresh) {
     constexpr std::size_t kEntryBytesMost = 34;
     constexpr std::size_t kSiblingBytesMost = 64;
-    if (after.clock.size() + 1 > kClockEntriesHardMax ||
-        after.siblings.size() + fresh.size() > kSiblingsHardMax) {
+    if (clock.size() + 1 > kClockEntriesHardMax || kept.size() + fresh.size() > kSiblingsHardMax) {
       return Fail(ErrorCode::kOverloaded, "the key has more versions than a record can hold");
     }
-    std::size_t bytes = kSiblingBytesMost + (after.clock.size() + 1) * kEntryBytesMost;
-    for (const Sibling& sibling : after.siblings) bytes += sibling.value.size() + kSiblingBytesMost;
+    std::size_t bytes = kSiblingBytesMost + (clock.size() + 1) * kEntryBytesMost;
+    for (const Sibling& sibling : kept) bytes += sibling.value.size() + kSiblingBytesMost;
     for (const Sibling& sibling : fresh) bytes += sibling.value.size() + kSiblingBytesMost;
     if (bytes > kRecordBytesMax) {
       return Fail(
           ErrorCode::kOverloaded,
           "the siblings of the key together are larger than a record can be: reconcile them");
     }
+    return {};
+  }
 
-    for (const Sibling& known : before_.siblings) clock_.Observe(known.time, now_);
-    Dot dot = dots_.Next(own_, after.clock);
+  // Puts `sibling`, which it takes, in place of what `context` covers.
+  Result<Applied> Put(const std::optional<VersionVector>& context, Sibling& sibling) {
+    if (sibling.type != ValueType::kTombstone && !sibling.LiveAt(now_)) sibling = Tombstone();
+    const std::span fresh(&sibling, 1);
+    if (context.has_value()) return PutOver(*context, fresh);
+    if (Status fits = CheckFits(record_.clock, {}, fresh); !fits) return Fail(fits.error());
+    ObserveTimes();
+    record_.siblings.clear();
+    return Add(fresh);
+  }
+  Result<Applied> PutOver(const VersionVector& context, std::span<Sibling> fresh) {
+    if (Status status = CheckContext(context); !status) return Fail(status.error());
+    VersionVector seen = context;
+    seen.LimitTimes({now_.ms + limits_.clock_entry_age_safe.ms()});
+    VersionVector clock = record_.clock;
+    clock.Merge(seen);
+    Record::Siblings kept;
+    for (const Sibling& known : record_.siblings) {
+      if (!context.Covers(known.dot)) kept.push_back(known);
+    }
+    const std::size_t count = kept.size() + 1;
+    if (count > limits_.siblings_max && count > record_.siblings.size()) {
+      return Fail(ErrorCode::kOverloaded,
+                  "the key has " + std::to_string(record_.siblings.size()) +
+                      " siblings, the most allowed: read it and write back with the context");
+    }
+    if (Status fits = CheckFits(clock, kept, fresh); !fits) return Fail(fits.error());
+    ObserveTimes();
+    record_.clock = std::move(clock);
+    record_.siblings = std::move(kept);
+    return Add(fresh);
+  }
+
+  // What is new shall be later than all that was there.
+  void ObserveTimes() {
+    for (const Sibling& known : record_.siblings) clock_.Observe(known.time, now_);
+  }
+
+  // Gives `fresh` their names and times, in this order, and moves them into the record.
+  Applied Add(std::span<Sibling> fresh) {
+    Dot dot = dots_.Next(own_, record_.clock);
     for (Sibling& sibling : fresh) {
       sibling.dot = dot;
       sibling.time = clock_.Tick(now_);
       ++dot.n;
     }
     --dot.n;
-    after.clock.Add(dot, now_);
-    if (after.siblings.empty() && fresh.size() == 1) {
-      after.siblings.push_back(std::move(fresh[0]));
-      return End(applied, dot);
-    }
+    record_.clock.Add(dot, now_);
     // All of one counter, rising, and above what this counter named before: one place takes them.
-    auto at = std::find_if(after.siblings.begin(), after.siblings.end(),
-                           [&dot](const Sibling& sibling) { return dot < sibling.dot; });
-    after.siblings.insert(at, std::make_move_iterator(fresh.begin()),
-                          std::make_move_iterator(fresh.end()));
-    return End(applied, dot);
-  }
-  Status End(Applied& applied, const Dot& last) const {
-    applied.own = {last.actor, last.epoch, last.n};
-    applied.changed = true;
-    applied.entries_truncated = Truncate(applied.record, last, now_, limits_);
-    return {};
+    Record::Siblings& siblings = record_.siblings;
+    const auto at = std::find_if(siblings.begin(), siblings.end(),
+                                 [&dot](const Sibling& sibling) { return dot < sibling.dot; });
+    if (at == siblings.end() && fresh.size() == 1) {
+      siblings.push_back(std::move(fresh[0]));
+    } else {
+      siblings.insert(at, std::make_move_iterator(fresh.begin()),
+                      std::make_move_iterator(fresh.end()));
+    }
+    return {{dot.actor, dot.epoch, dot.n},
+            /*changed=*/true,
+            Truncate(record_, dot, now_, limits_)};
   }
 
-  const Record& before_;
+  Record& record_;
   const std::optional<OwnWrites>& own_;
   DotSource& dots_;
   HybridClock& clock_;
@@ -211,10 +217,10 @@ class Application {
 
 }  // namespace
 
-Result<Applied> Apply(const Mutation& mutation, const Record& before,
-                      const std::optional<OwnWrites>& own, DotSource& dots, HybridClock& clock,
-                      WallTime now, const ApplyLimits& limits) {
-  return std::visit(Application(before, own, dots, clock, now, limits), mutation);
+Result<Applied> Apply(const Mutation& mutation, Record& record, const std::optional<OwnWrites>& own,
+                      DotSource& dots, HybridClock& clock, WallTime now,
+                      const ApplyLimits& limits) {
+  return std::visit(Application(record, own, dots, clock, now, limits), mutation);
 }
 
 }  // namespace gyre

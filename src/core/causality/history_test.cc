@@ -135,15 +135,16 @@ class History {
   void ApplyTo(Node& node, const Mutation& mutation, const Writes& seen) {
     const Record before = node.record.value_or(Record());
     const WallTime now{now_.ms + node.clock_skew_ms};
-    const auto applied = Apply(mutation, before, node.own, node.dots, node.clock, now, limits_);
+    Record after = before;
+    const auto applied = Apply(mutation, after, node.own, node.dots, node.clock, now, limits_);
     ASSERT_TRUE(applied.has_value()) << applied.error().message;
     if (!applied->changed) return;
     const Writes old = WritesOf(before);
-    for (const Sibling& sibling : applied->record.siblings) {
+    for (const Sibling& sibling : after.siblings) {
       const Write write{sibling.dot, sibling.time};
       if (old.count(write) == 0) NoteWrite(write, seen);
     }
-    node.record = applied->record;
+    node.record = std::move(after);
     node.own = applied->own;
     verdict_.truncated += applied->entries_truncated;
   }

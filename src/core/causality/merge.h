@@ -84,7 +84,6 @@ struct SetExpiry {
 using Mutation = std::variant<WriteValue, DeleteValue, SetExpiry>;
 
 struct Applied {
-  Record record;
   OwnWrites own;         // to be stored with the record
   bool changed = false;  // false: nothing to write (EXPIRE of an absent key); record is as before
   int entries_truncated = 0;  // clock entries that Truncate dropped
@@ -96,7 +95,7 @@ struct ApplyLimits {
   Duration clock_entry_age_safe;
 };
 
-// Makes the coordinator's new record (design: life of a put, step 3): joins the context into the
+// Changes the coordinator's record (design: life of a put, step 3): joins the context into the
 // clock, drops the covered siblings, adds the new one under a fresh dot, truncates the clock.
 // - A delete with an explicit context writes a tombstone unless neither the record nor the context
 //   has seen anything; one without a context only if something live is there to cover.
@@ -104,13 +103,12 @@ struct ApplyLimits {
 //   the newest; those that the condition excludes keep their expiry. It resolves nothing:
 //   tombstones beside them stay, under their own dots. Expired siblings, which nobody can read, go.
 // - What would be expired at `now` is stored as a tombstone at once.
-// A refused mutation draws no dot.
+// A refused mutation draws no dot and leaves the record as it is.
 // Errors: kInvalidArgument (expiry or value out of range; a context that claims dots of this very
 // actor that it never gave: such a forgery would hide later writes), kOverloaded (one more sibling
 // than siblings_max, or more than the format holds).
-Result<Applied> Apply(const Mutation& mutation, const Record& before,
-                      const std::optional<OwnWrites>& own, DotSource& dots, HybridClock& clock,
-                      WallTime now, const ApplyLimits& limits);
+Result<Applied> Apply(const Mutation& mutation, Record& record, const std::optional<OwnWrites>& own,
+                      DotSource& dots, HybridClock& clock, WallTime now, const ApplyLimits& limits);
 
 // Paper 4.4: past `entries_max` drops the entries with the oldest time, if older than `age_safe`,
 // never one that names a sibling of the record (every sibling stays covered), nor `keep`. It can

@@ -282,40 +282,42 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row,
 Result<std::optional<Row>> Replica::MutateRow(const std::optional<Row>& row,
                                               const Mutation& mutation, const Record* seen,
                                               bool read_first, WallTime now, PutOutcome& outcome) {
-  Record before;
-  Status readable = row ? before.DecodeFrom(row->record) : Status();
-  if (readable && read_first) readable = before.CheckValues();
+  Record record;
+  Status readable = row ? record.DecodeFrom(row->record) : Status();
+  if (readable && read_first) readable = record.CheckValues();
   if (!readable) {
     ++counters_.corrupt_rows;
     return Fail(std::move(readable.error()));
   }
   if (seen != nullptr && !seen->empty()) {
     for (const Sibling& sibling : seen->siblings) clock_.Observe(sibling.time, now);
-    before = Join(before, *seen);  // Apply checks its limits
+    record = Join(record, *seen);  // Apply checks its limits
   }
-  Result<Applied> applied = Apply(mutation, before, OwnOf(row), dots_, clock_, now, limits());
+  if (read_first) {
+    if (const Sibling* newest = record.NewestLive(now)) outcome.before = *newest;
+  }
+  const Result<Applied> applied = Apply(mutation, record, OwnOf(row), dots_, clock_, now, limits());
   if (!applied) return Fail(applied.error());
   outcome.changed = applied->changed;
-  if (read_first) {
-    if (const Sibling* newest = before.NewestLive(now)) outcome.before = *newest;
-  } else if (applied->record.siblings.size() > 1 || !std::holds_alternative<WriteValue>(mutation)) {
+  if (!read_first &&
+      (record.siblings.size() > 1 || !std::holds_alternative<WriteValue>(mutation))) {
     // Values of before stay: they go on to the other owners.
-    if (Status good = applied->record.CheckValues(); !good) {
+    if (Status good = record.CheckValues(); !good) {
       ++counters_.corrupt_rows;
       return Fail(std::move(good.error()));
     }
   }
   if (!applied->changed) {
-    outcome.context = std::move(applied->record.clock);
+    outcome.context = std::move(record.clock);
     return std::nullopt;
   }
   counters_.clock_entries_truncated += static_cast<std::uint64_t>(applied->entries_truncated);
   int live = 0;
-  for (const Sibling& sibling : applied->record.siblings) live += sibling.LiveAt(now);
+  for (const Sibling& sibling : record.siblings) live += sibling.LiveAt(now);
   if (live > 1) ++counters_.siblings_created;
   Result<std::optional<Row>> next;  // filled in its place
-  next->emplace(Row{applied->own, applied->record.Encode()});
-  outcome.context = std::move(applied->record.clock);
+  next->emplace(Row{applied->own, record.Encode()});
+  outcome.context = std::move(record.clock);
   return next;
 }
 

@@ -93,10 +93,9 @@ class FakeBackend final : public Backend {
     Kept& kept = rows_[put->key];
     const ApplyLimits limits{config_.core.siblings_max, config_.core.clock_entries_max,
                              config_.core.clock_entry_age_safe};
-    Result<Applied> applied =
+    const Result<Applied> applied =
         Apply(put->mutation, kept.record, kept.own, dots_, clock_, now_.wall, limits);
     if (!applied) return Fail(applied.error());
-    kept.record = applied->record;
     if (applied->changed) kept.own = applied->own;
     PutOutcome outcome;
     outcome.context = kept.record.clock;

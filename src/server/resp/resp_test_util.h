@@ -130,16 +130,16 @@ class FakeBackend final : public Backend {
   ClientResult Run(const PutRequest& put) {
     last_options = put.options;
     const auto found = rows_.find(put.key);
-    const Stored before = found == rows_.end() ? Stored() : found->second;
+    Stored stored = found == rows_.end() ? Stored() : found->second;
+    PutOutcome outcome;
+    if (const Sibling* newest = stored.record.NewestLive(now_.wall)) outcome.before = *newest;
     const Result<Applied> applied =
-        Apply(put.mutation, before.record, before.own, dots_, clock_, now_.wall,
+        Apply(put.mutation, stored.record, stored.own, dots_, clock_, now_.wall,
               {.siblings_max = 100, .clock_entries_max = 10, .clock_entry_age_safe = {}});
     if (!applied.has_value()) return Fail(applied.error());
-    PutOutcome outcome;
     outcome.changed = applied->changed;
-    outcome.context = applied->record.clock;
-    if (const Sibling* newest = before.record.NewestLive(now_.wall)) outcome.before = *newest;
-    if (applied->changed) rows_[put.key] = {applied->record, applied->own};
+    outcome.context = stored.record.clock;
+    if (applied->changed) rows_[put.key] = {std::move(stored.record), applied->own};
     return outcome;
   }
   ClientResult Run(const ScanRequest& scan) {
