@@ -33,7 +33,10 @@ class Bytes {
     return bytes;
   }
   // Bytes that live for the whole program (literals): no block, no count.
-  static Bytes Static(std::string_view text) {
+  static Bytes Static(std::string_view text) { return Borrow(text); }
+  // Bytes that someone else keeps alive for longer than this and all its slices: no block, no
+  // count.
+  static Bytes Borrow(std::string_view text) {
     Bytes bytes;
     bytes.data_ = text.data();
     bytes.size_ = text.size();
@@ -121,7 +124,9 @@ class Bytes {
   }
   void Release() {
     if (block_ == nullptr) return;
-    if (block_->count.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    // Who holds the only count need not take it down: nobody is there to copy from it.
+    if (block_->count.load(std::memory_order_acquire) == 1 ||
+        block_->count.fetch_sub(1, std::memory_order_acq_rel) == 1) {
       block_->~Block();
       ::operator delete(block_);
     }

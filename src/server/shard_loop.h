@@ -78,6 +78,9 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override {
     return session_->ReadAtHand(key);
   }
+  std::optional<Result<std::optional<Row>>> PeekAtHand(const RowKey& key) override {
+    return session_->PeekAtHand(key);
+  }
   bool WritesAtHand() override { return session_->WritesAtHand(); }
   void WriteAtHand(const RowKey& key, const Row& row) override { session_->WriteAtHand(key, row); }
 

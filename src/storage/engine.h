@@ -80,6 +80,10 @@ class EngineSession {
   // The row if it is in the session's own memory (memory engine, hot-row cache), with the promises
   // of Read; nullopt otherwise, and nothing follows.
   virtual std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) = 0;
+  // The same, but the record may be borrowed: it holds until the session's next write.
+  virtual std::optional<Result<std::optional<Row>>> PeekAtHand(const RowKey& key) {
+    return ReadAtHand(key);
+  }
   // Is a write complete within its call (no disk)? Then WriteAtHand does it, and no completion
   // follows. REQUIRES of WriteAtHand: WritesAtHand(), no write of this key is in flight.
   virtual bool WritesAtHand() const = 0;

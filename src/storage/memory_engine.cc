@@ -61,6 +61,11 @@ class MemorySession final : public EngineSession {
     if (table == nullptr) return Result<std::optional<Row>>(std::nullopt);
     return Result<std::optional<Row>>(table->Find(key.token, key.key.view()));
   }
+  std::optional<Result<std::optional<Row>>> PeekAtHand(const RowKey& key) override {
+    const RowTable* table = rows_.Find(key.keyspace);
+    if (table == nullptr) return Result<std::optional<Row>>(std::nullopt);
+    return Result<std::optional<Row>>(table->Peek(key.token, key.key.view()));
+  }
 
   void Prefetch(std::span<const RowKey* const> keys) override {
     tokens_.clear();

@@ -68,6 +68,9 @@ Row RowOf(Bytes::Handle handle, const RowView& view) {
   return {view.own(),
           Bytes::SliceOf(handle, view.record_at(), view.block.size() - view.record_at())};
 }
+Row BorrowedRowOf(const RowView& view) {
+  return {view.own(), Bytes::Borrow(view.block.substr(view.record_at()))};
+}
 
 // Asks for the whole of a small row at once: its lines are wanted one after the other.
 void PrefetchRow(Bytes::Handle handle) {
@@ -237,6 +240,13 @@ std::optional<Row> RowTable::Find(Token token, std::string_view key) const {
   if (!place.found) return std::nullopt;
   const Bytes::Handle handle = leaf.rows()[place.at];
   return RowOf(handle, RowView(handle));
+}
+
+std::optional<Row> RowTable::Peek(Token token, std::string_view key) const {
+  const Leaf& leaf = *directory_[IndexOf(token)];
+  const Place place = Search(leaf, token, key);
+  if (!place.found) return std::nullopt;
+  return BorrowedRowOf(RowView(leaf.rows()[place.at]));
 }
 
 RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, const Row& row) {

@@ -33,6 +33,10 @@ class RowTable {
   // The record is a slice of the stored block: no allocation. About 4 cache misses when cold.
   std::optional<Row> Find(Token token, std::string_view key) const;
 
+  // The same, with a borrowed record: it holds until the next Put. Spares the two turns of an
+  // atomic count, which cost as much as the rest of a warm search.
+  std::optional<Row> Peek(Token token, std::string_view key) const;
+
   // Starts to fetch the rows of these tokens into the processor's caches, the misses of all at once
   // instead of one after the other.
   void Prefetch(std::span<const Token> tokens) const;

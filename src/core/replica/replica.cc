@@ -102,7 +102,8 @@ std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& muta
     return std::nullopt;
   }
   if (!keys_.empty() && keys_.contains(key)) return std::nullopt;
-  const auto row = at_hand_->ReadAtHand(key);
+  // What was there is given away only if it was asked for.
+  const auto row = read_first ? at_hand_->ReadAtHand(key) : at_hand_->PeekAtHand(key);
   if (!row || !*row) return std::nullopt;
   const auto next = MutateRow(**row, mutation, /*seen=*/nullptr, read_first, now.wall, outcome);
   if (!next) {

@@ -18,6 +18,10 @@ class RowsAtHand {
 
   // nullopt: not at hand. REQUIRES: no write of this key is in flight.
   virtual std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) = 0;
+  // The same, for a look: the record's bytes are borrowed, and hold until the next write at hand.
+  virtual std::optional<Result<std::optional<Row>>> PeekAtHand(const RowKey& key) {
+    return ReadAtHand(key);
+  }
   // May the next write be done at hand? If so it is done, as durable as configured, when
   // WriteAtHand returns. REQUIRES of both: no write of this key is in flight.
   virtual bool WritesAtHand() = 0;
