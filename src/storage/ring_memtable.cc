@@ -85,6 +85,11 @@ class RingMemtable final : public rocksdb::MemTableRep {
     Prefix prefix;
     rocksdb::Slice internal_key;
   };
+  // Where a target belongs: neighbours at one moment, `before` before it and `next` not.
+  struct Gap {
+    Node* before;
+    Node* next;
+  };
 
   Node* NewNode(int height, std::size_t entry_bytes, char** entry);
   int DrawHeight();
@@ -92,9 +97,13 @@ class RingMemtable final : public rocksdb::MemTableRep {
     if (node->prefix != target.prefix) return node->prefix < target.prefix;
     return compare_(node->entry(), target.internal_key) < 0;
   }
-  Node* FirstNotBefore(const Target& target) const { return LastBefore(target)->Next(0); }
-  Node* LastBefore(const Target& target, Node* from, int level) const;
-  Node* LastBefore(const Target& target) const;
+  // The head, if nothing is before the target.
+  Node* LastBefore(const Target& target) const { return GapOf(target).before; }
+  // Null, if everything is. Not LastBefore()->Next(0): that may have been inserted meanwhile, and
+  // be before the target.
+  Node* FirstNotBefore(const Target& target) const { return GapOf(target).next; }
+  Gap GapOf(const Target& target, Node* from, int level) const;
+  Gap GapOf(const Target& target) const;
   Node* Last() const;
 
   const KeyComparator& compare_;
@@ -150,7 +159,7 @@ void RingMemtable::Insert(rocksdb::KeyHandle handle) {
   }
   Node* before = level == 0 ? nullptr : last_[static_cast<std::size_t>(level - 1)];
   while (--level >= 0) {
-    before = LastBefore(target, before, level);
+    before = GapOf(target, before, level).before;
     last_[static_cast<std::size_t>(level)] = before;
   }
   for (int up = 0; up < node_height; ++up) {
@@ -162,20 +171,19 @@ void RingMemtable::Insert(rocksdb::KeyHandle handle) {
   height_.store(height, std::memory_order_relaxed);
 }
 
-// The head, if none is.
-Node* RingMemtable::LastBefore(const Target& target) const {
-  Node* before = head_;
+RingMemtable::Gap RingMemtable::GapOf(const Target& target) const {
+  Gap gap = {head_, nullptr};
   for (int level = height_.load(std::memory_order_relaxed) - 1; level >= 0; --level) {
-    before = LastBefore(target, before, level);
+    gap = GapOf(target, gap.before, level);
   }
-  return before;
+  return gap;
 }
 
 // On one level, from a node that is before the target.
-Node* RingMemtable::LastBefore(const Target& target, Node* from, int level) const {
+RingMemtable::Gap RingMemtable::GapOf(const Target& target, Node* from, int level) const {
   while (true) {
     Node* const next = from->Next(level);
-    if (next == nullptr || !IsBefore(next, target)) return from;
+    if (next == nullptr || !IsBefore(next, target)) return {from, next};
     from = next;
   }
 }
@@ -203,12 +211,12 @@ class RingMemtable::Iterator final : public rocksdb::MemTableRep::Iterator {
   void Seek(const rocksdb::Slice& internal_key, const char* /*entry*/) override {
     node_ = table_->FirstNotBefore({PrefixOf(internal_key), internal_key});
   }
-  void SeekForPrev(const rocksdb::Slice& internal_key, const char* entry) override {
-    Seek(internal_key, entry);
-    if (!Valid()) {
-      SeekToLast();
-    } else if (table_->compare_(node_->entry(), internal_key) > 0) {
-      Prev();
+  void SeekForPrev(const rocksdb::Slice& internal_key, const char* /*entry*/) override {
+    const Gap gap = table_->GapOf({PrefixOf(internal_key), internal_key});
+    if (gap.next != nullptr && table_->compare_(gap.next->entry(), internal_key) == 0) {
+      node_ = gap.next;
+    } else {
+      SetUnlessHead(gap.before);
     }
   }
   void SeekToFirst() override { node_ = table_->head_->Next(0); }
