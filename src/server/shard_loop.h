@@ -83,6 +83,9 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   }
   bool WritesAtHand() override { return session_->WritesAtHand(); }
   void WriteAtHand(const RowKey& key, const Row& row) override { session_->WriteAtHand(key, row); }
+  void WriteAtHand(const RowKey& key, const OwnWrites& own, const Record& record) override {
+    session_->WriteAtHand(key, own, record);
+  }
 
   // What will look up a row, and waits for company.
   struct GatheredRequest {

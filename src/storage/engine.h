@@ -88,6 +88,9 @@ class EngineSession {
   // follows. REQUIRES of WriteAtHand: WritesAtHand(), no write of this key is in flight.
   virtual bool WritesAtHand() const = 0;
   virtual void WriteAtHand(const RowKey& key, const Row& row) = 0;
+  virtual void WriteAtHand(const RowKey& key, const OwnWrites& own, const Record& record) {
+    WriteAtHand(key, Row{own, record.Encode()});
+  }
   // Gathers the write; it is sent off by Flush. WriteDone follows through Poll.
   virtual void Write(WriteRequest write) = 0;
   // End of a loop turn: hands everything gathered to the commit thread as one batch.

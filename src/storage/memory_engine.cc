@@ -80,12 +80,10 @@ class MemorySession final : public EngineSession {
   }
   bool WritesAtHand() const override { return true; }
   void WriteAtHand(const RowKey& key, const Row& row) override {
-    RowTable& table = rows_.Get(key.keyspace);
-    const std::size_t index_before = table.index_bytes();
-    const auto outcome = table.Put(key.token, key.key.view(), row);
-    if (outcome.inserted) rows_.rows.Add(1);
-    rows_.bytes.Add(outcome.bytes_difference +
-                    static_cast<std::int64_t>(table.index_bytes() - index_before));
+    Put(key, row.own, RowTable::EncodedRecord(row.record));
+  }
+  void WriteAtHand(const RowKey& key, const OwnWrites& own, const Record& record) override {
+    Put(key, own, RecordEncoder(record));
   }
   void Write(WriteRequest write) override {
     WriteAtHand(write.key, write.row);
@@ -113,6 +111,16 @@ class MemorySession final : public EngineSession {
   }
 
  private:
+  template <typename Encoder>
+  void Put(const RowKey& key, const OwnWrites& own, const Encoder& record) {
+    RowTable& table = rows_.Get(key.keyspace);
+    const std::size_t index_before = table.index_bytes();
+    const auto outcome = table.Put(key.token, key.key.view(), own, record);
+    if (outcome.inserted) rows_.rows.Add(1);
+    rows_.bytes.Add(outcome.bytes_difference +
+                    static_cast<std::int64_t>(table.index_bytes() - index_before));
+  }
+
   ShardRows& rows_;
   const std::function<void()> wake_;
   std::vector<Completion> done_;

@@ -45,22 +45,23 @@ struct RowView {
   std::uint32_t size_and_flag;
 };
 
-Bytes PackRow(Token token, std::string_view key, const Row& row) {
-  const bool has_own = row.own != OwnWrites{};
+template <typename Encoder>
+Bytes PackRow(Token token, std::string_view key, const OwnWrites& own, const Encoder& record) {
+  const bool has_own = own != OwnWrites{};
   const std::size_t size =
-      kRowHeaderBytes + (has_own ? kOwnBytes : 0) + key.size() + row.record.size();
+      kRowHeaderBytes + (has_own ? kOwnBytes : 0) + key.size() + record.bytes();
   return Bytes::Build(size, [&](char* out) {
     Writer writer(out);
     writer.U64(token.high);
     writer.U64(token.low);
     writer.U32(static_cast<std::uint32_t>(key.size()) | (has_own ? kHasOwn : 0));
     if (has_own) {
-      writer.U64(row.own.actor.value);
-      writer.U64(row.own.epoch);
-      writer.U64(row.own.n);
+      writer.U64(own.actor.value);
+      writer.U64(own.epoch);
+      writer.U64(own.n);
     }
     writer.Raw(key);
-    writer.Raw(row.record.view());
+    record.WriteTo(writer.position());
   });
 }
 
@@ -249,11 +250,20 @@ std::optional<Row> RowTable::Peek(Token token, std::string_view key) const {
   return BorrowedRowOf(RowView(leaf.rows()[place.at]));
 }
 
-RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, const Row& row) {
+// Encoded before the row that it replaces goes: the record may borrow from that.
+RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, const OwnWrites& own,
+                                   const RecordEncoder& record) {
+  return Put(token, key, PackRow(token, key, own, record));
+}
+RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, const OwnWrites& own,
+                                   const EncodedRecord& record) {
+  return Put(token, key, PackRow(token, key, own, record));
+}
+
+RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, Bytes block) {
   GYRE_CHECK(key.size() < kHasOwn);
-  Bytes packed = PackRow(token, key, row);
-  const auto bytes = static_cast<std::int64_t>(packed.size());
-  const Bytes::Handle handle = packed.Detach();
+  const auto bytes = static_cast<std::int64_t>(block.size());
+  const Bytes::Handle handle = block.Detach();
 
   Leaf* leaf = directory_[IndexOf(token)];
   Place place = Search(*leaf, token, key);

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -41,12 +42,27 @@ class RowTable {
   // instead of one after the other.
   void Prefetch(std::span<const Token> tokens) const;
 
+  // A record that is bytes already, in the form of a RecordEncoder.
+  class EncodedRecord {
+   public:
+    explicit EncodedRecord(const Bytes& record) : record_(record.view()) {}
+    std::size_t bytes() const { return record_.size(); }
+    void WriteTo(char* out) const {
+      if (!record_.empty()) std::memcpy(out, record_.data(), record_.size());
+    }
+
+   private:
+    std::string_view record_;
+  };
   struct PutOutcome {
     bool inserted = false;              // false: replaced
     std::int64_t bytes_difference = 0;  // of row blocks
   };
-  // Copies key and record into one block, so that a small slice never pins a large buffer.
-  PutOutcome Put(Token token, std::string_view key, const Row& row);
+  // Writes key and record into one block, so that a small slice never pins a large buffer.
+  PutOutcome Put(Token token, std::string_view key, const OwnWrites& own,
+                 const RecordEncoder& record);
+  PutOutcome Put(Token token, std::string_view key, const OwnWrites& own,
+                 const EncodedRecord& record);
 
   // Appends rows with tokens in [first, last], after `after` if given, in order, until `page` holds
   // rows_max rows or bytes_max bytes (at least one row). True if the range is exhausted.
@@ -63,6 +79,7 @@ class RowTable {
     bool found;
   };
 
+  PutOutcome Put(Token token, std::string_view key, Bytes block);
   static std::uint32_t FirstWithTag(const Leaf& leaf, std::uint16_t tag);
   static Leaf* NewLeaf(std::uint32_t capacity, std::uint32_t depth);
   static Place Search(const Leaf& leaf, Token token, std::string_view key);

@@ -24,7 +24,6 @@ constexpr std::size_t kSiblingBytesMin = 11;
 constexpr std::size_t kSiblingBytesMost = 4 * kVarintBytesMax + 17;
 // Actor, epoch, n, time.
 constexpr std::size_t kEntryBytesMost = 2 * kVarintBytesMax + 14;
-constexpr std::size_t kSmallMetadataBytes = 512;
 
 // Metadata but for the clock. Siblings name their dot by place in the clock and distance from the
 // clock's n: short, and a sibling that the clock does not cover cannot be written down.
@@ -103,38 +102,47 @@ Status Record::CheckLimits() const {
   return {};
 }
 
+// Metadata of a usual size is written down first and measured then, instead of the other way round,
+// which takes one walk less.
+RecordEncoder::RecordEncoder(const Record& record) : record_(record) {
+  drafted_ = record.clock.size() * kEntryBytesMost + record.siblings.size() * kSiblingBytesMost +
+                 2 * kVarintBytesMax <=
+             kDraftBytes;
+  if (drafted_) {
+    Writer draft(draft_);
+    WriteMetadata(draft);
+    metadata_bytes_ = static_cast<std::size_t>(draft.position() - draft_);
+  } else {
+    metadata_bytes_ = MetadataBytes(record);
+  }
+  bytes_ = RecordBytes(metadata_bytes_, ValueBytes(record));
+  GYRE_CHECK(bytes_ <= kRecordBytesMax);
+}
+
+void RecordEncoder::WriteMetadata(Writer& out) const {
+  record_.clock.Encode(out);
+  EncodeSiblings(record_, out);
+}
+
+void RecordEncoder::WriteTo(char* start) const {
+  const char* const guarded = start + kGuardBytes;
+  Writer out(start + kGuardBytes);
+  out.U8(kRecordVersion);
+  out.Varint(metadata_bytes_);
+  if (drafted_) {
+    out.Raw({draft_, metadata_bytes_});
+  } else {
+    WriteMetadata(out);
+  }
+  Writer(start).U32(
+      Crc32c(std::string_view(guarded, static_cast<std::size_t>(out.position() - guarded))));
+  for (const Sibling& sibling : record_.siblings) out.Raw(sibling.value.view());
+  GYRE_CHECK(out.position() == start + bytes_);
+}
+
 Bytes Record::Encode() const {
-  // Metadata of a usual size is written down first and measured then, instead of the other way
-  // round, which takes one walk less.
-  std::array<char, kSmallMetadataBytes> small;
-  const bool is_small =
-      clock.size() * kEntryBytesMost + siblings.size() * kSiblingBytesMost + 2 * kVarintBytesMax <=
-      small.size();
-  const auto write_metadata = [this](Writer& out) {
-    const char* const start = out.position();
-    clock.Encode(out);
-    EncodeSiblings(*this, out);
-    return static_cast<std::size_t>(out.position() - start);
-  };
-  Writer draft(small.data());
-  const std::size_t metadata_bytes = is_small ? write_metadata(draft) : MetadataBytes(*this);
-  const std::size_t total = RecordBytes(metadata_bytes, ValueBytes(*this));
-  GYRE_CHECK(total <= kRecordBytesMax);
-  return Bytes::Build(total, [&](char* start) {
-    Writer out(start + kGuardBytes);
-    out.U8(kRecordVersion);
-    out.Varint(metadata_bytes);
-    if (is_small) {
-      out.Raw({small.data(), metadata_bytes});
-    } else {
-      write_metadata(out);
-    }
-    const char* guarded = start + kGuardBytes;
-    Writer(start).U32(
-        Crc32c(std::string_view(guarded, static_cast<std::size_t>(out.position() - guarded))));
-    for (const Sibling& sibling : siblings) out.Raw(sibling.value.view());
-    GYRE_CHECK(out.position() == start + total);
-  });
+  const RecordEncoder encoder(*this);
+  return Bytes::Build(encoder.bytes(), [&](char* out) { encoder.WriteTo(out); });
 }
 
 Result<Record> Record::Decode(const Bytes& bytes) {

@@ -81,6 +81,28 @@ struct Record {
   Status CheckValues() const;
 };
 
+// Writes a record's bytes where its caller wants them. Small metadata is drafted when this is made.
+// REQUIRES: CheckLimits() of the record is ok; it stays as it is.
+class RecordEncoder {
+ public:
+  explicit RecordEncoder(const Record& record);
+
+  std::size_t bytes() const { return bytes_; }
+  // Fills bytes() from `out` on.
+  void WriteTo(char* out) const;
+
+ private:
+  static constexpr std::size_t kDraftBytes = 512;
+
+  void WriteMetadata(Writer& out) const;
+
+  const Record& record_;
+  std::size_t metadata_bytes_;
+  std::size_t bytes_;
+  bool drafted_;
+  char draft_[kDraftBytes];
+};
+
 // What a shard knows of its own writes to a key, beside the record and never replicated: the epoch
 // it began and its last n. Valid only while `actor` is the shard's present actor.
 struct OwnWrites {

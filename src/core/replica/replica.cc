@@ -105,14 +105,17 @@ std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& muta
   // What was there is given away only if it was asked for.
   const auto row = read_first ? at_hand_->ReadAtHand(key) : at_hand_->PeekAtHand(key);
   if (!row || !*row) return std::nullopt;
-  const auto next = MutateRow(**row, mutation, /*seen=*/nullptr, read_first, now.wall, outcome);
-  if (!next) {
-    const ErrorCode code = next.error().code;
+  Record record;
+  const auto applied =
+      MutateRow(**row, mutation, /*seen=*/nullptr, read_first, now.wall, record, outcome);
+  if (!applied) {
+    const ErrorCode code = applied.error().code;
     const bool refused = code == ErrorCode::kInvalidArgument || code == ErrorCode::kOverloaded;
     if (!refused) return std::nullopt;  // a damaged row: for the long way to deal with
-    return Fail(next.error());
+    return Fail(applied.error());
   }
-  if (next->has_value()) at_hand_->WriteAtHand(key, **next);
+  if (applied->changed) at_hand_->WriteAtHand(key, applied->own, record);
+  outcome.context = std::move(record.clock);
   return Status();
 }
 
@@ -269,21 +272,23 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row,
                                             Env& env) {
   GYRE_CHECK(ticket.kind == Ticket::Kind::kLocal);
   env.local.push_back({ticket.request, LocalApplied{}});
-  auto& applied = std::get<LocalApplied>(env.local.back().what);
-  auto next = MutateRow(row, mutate.mutation, mutate.seen ? &*mutate.seen : nullptr,
-                        mutate.seen.has_value(), env.now.wall, applied.outcome);
-  if (!next) {
+  auto& answer = std::get<LocalApplied>(env.local.back().what);
+  Record record;
+  const auto applied = MutateRow(row, mutate.mutation, mutate.seen ? &*mutate.seen : nullptr,
+                                 mutate.seen.has_value(), env.now.wall, record, answer.outcome);
+  if (!applied) {
     env.local.pop_back();
-  } else if (next->has_value()) {
-    applied.record = (*next)->record;
+    return Fail(applied.error());
   }
-  return next;
+  if (applied->changed) answer.record = record.Encode();
+  answer.outcome.context = std::move(record.clock);
+  if (!applied->changed) return std::nullopt;
+  return Row{applied->own, answer.record};
 }
 
-Result<std::optional<Row>> Replica::MutateRow(const std::optional<Row>& row,
-                                              const Mutation& mutation, const Record* seen,
-                                              bool read_first, WallTime now, PutOutcome& outcome) {
-  Record record;
+Result<Applied> Replica::MutateRow(const std::optional<Row>& row, const Mutation& mutation,
+                                   const Record* seen, bool read_first, WallTime now,
+                                   Record& record, PutOutcome& outcome) {
   Status readable = row ? record.DecodeFrom(row->record) : Status();
   if (readable && read_first) readable = record.CheckValues();
   if (!readable) {
@@ -297,8 +302,8 @@ Result<std::optional<Row>> Replica::MutateRow(const std::optional<Row>& row,
   if (read_first) {
     if (const Sibling* newest = record.NewestLive(now)) outcome.before = *newest;
   }
-  const Result<Applied> applied = Apply(mutation, record, OwnOf(row), dots_, clock_, now, limits());
-  if (!applied) return Fail(applied.error());
+  Result<Applied> applied = Apply(mutation, record, OwnOf(row), dots_, clock_, now, limits());
+  if (!applied) return applied;
   outcome.changed = applied->changed;
   if (!read_first &&
       (record.siblings.size() > 1 || !std::holds_alternative<WriteValue>(mutation))) {
@@ -308,18 +313,12 @@ Result<std::optional<Row>> Replica::MutateRow(const std::optional<Row>& row,
       return Fail(std::move(good.error()));
     }
   }
-  if (!applied->changed) {
-    outcome.context = std::move(record.clock);
-    return std::nullopt;
-  }
+  if (!applied->changed) return applied;
   counters_.clock_entries_truncated += static_cast<std::uint64_t>(applied->entries_truncated);
   int live = 0;
   for (const Sibling& sibling : record.siblings) live += sibling.LiveAt(now);
   if (live > 1) ++counters_.siblings_created;
-  Result<std::optional<Row>> next;  // filled in its place
-  next->emplace(Row{applied->own, record.Encode()});
-  outcome.context = std::move(record.clock);
-  return next;
+  return applied;
 }
 
 void Replica::StartWrite(const RowKey& key, KeyState& state, Row next, const Ticket& ticket,

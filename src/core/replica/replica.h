@@ -150,10 +150,11 @@ class Replica {
                                      const Ticket& ticket, Env& env);
   Result<std::optional<Row>> NextRow(const std::optional<Row>& row, const MutateChange& mutate,
                                      const Ticket& ticket, Env& env);
-  // `seen` (may be null) is joined first. Fills `outcome`, unless refused.
-  Result<std::optional<Row>> MutateRow(const std::optional<Row>& row, const Mutation& mutation,
-                                       const Record* seen, bool read_first, WallTime now,
-                                       PutOutcome& outcome);
+  // Decodes `row` into `record`, which is empty, and changes it there. `seen` (may be null) is
+  // joined first. Fills `outcome` but for its context, unless refused.
+  Result<Applied> MutateRow(const std::optional<Row>& row, const Mutation& mutation,
+                            const Record* seen, bool read_first, WallTime now, Record& record,
+                            PutOutcome& outcome);
   // May this change go on with an absent row, where the row could not be read?
   static bool StandsIn(const MergeChange& merge, const Error& error);
   static bool StandsIn(const MutateChange&, const Error&) { return false; }

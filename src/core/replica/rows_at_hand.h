@@ -26,6 +26,10 @@ class RowsAtHand {
   // WriteAtHand returns. REQUIRES of both: no write of this key is in flight.
   virtual bool WritesAtHand() = 0;
   virtual void WriteAtHand(const RowKey& key, const Row& row) = 0;
+  // The same for a record that is not encoded yet, nor needed so elsewhere.
+  virtual void WriteAtHand(const RowKey& key, const OwnWrites& own, const Record& record) {
+    WriteAtHand(key, Row{own, record.Encode()});
+  }
 };
 
 }  // namespace gyre
