@@ -82,7 +82,9 @@ class Node:
         self.backups = []
         self.repairs = []  # (target, row): reads that are not over
         self.got_at = None  # when it got its tombstone
-        self.markers = set()
+        self.markers = set()  # members whose marker of this round has come
+        self.marked = False  # its own have been sent
+        self.work_before = []  # repairs that were under way when the round began
         self.round_ok = True
 
 
@@ -95,7 +97,7 @@ class History:
         self.replaced_by = {}  # value -> values its writer had seen
         self.acknowledged = set()
         self.lives, self.now, self.purges = 0, 0, 0
-        self.round = None  # (number, the tombstone, members done)
+        self.round = None  # (number, the tombstone)
         self.round_number = 0
         self.remembered = {}  # node -> rounds that its peers know it took part in
         for self.now in range(steps):
@@ -226,12 +228,9 @@ class History:
         # Peers take no more from its old connections.
         for target in NODES:
             self.links[node.index, target].clear()
-        if self.rule in FENCED and node.disk.rounds < self.rounds_remembered(node.index):
+        if self.rule in FENCED and node.disk.rounds < self.remembered.get(node.index, 0):
             node.disk = Disk(self.fresh_actor(node.index))
-            node.disk.rounds = self.rounds_remembered(node.index)
-
-    def rounds_remembered(self, index):
-        return self.remembered.get(index, 0)
+            node.disk.rounds = self.remembered.get(node.index, 0)
 
     def lose_disk(self, node):
         """Only as long as no acknowledged write goes with it."""

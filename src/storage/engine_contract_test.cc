@@ -118,6 +118,34 @@ TEST_P(EngineContractTest, WhatIsAtHandIsWhatIsThere) {
   EXPECT_EQ(session.ScanAll(0, 50)->size(), 200u);
 }
 
+// Goal: a look at a row shows what a read does, and a record that the engine encodes is the row
+// that its bytes would be, also where it borrows from the row that it replaces.
+TEST_P(EngineContractTest, ARecordAtHandIsTheRowOfItsBytes) {
+  const auto engine = Open();
+  TestSession session(*engine);
+  if (!session.raw().WritesAtHand()) GTEST_SKIP() << "writes nothing at hand";
+  const RowKey key = MakeKey("k");
+  Record record;
+  for (std::uint64_t n = 1; n <= 20; ++n) {
+    Sibling sibling;
+    sibling.dot = {ActorId(7), n, 1};
+    sibling.value = Bytes(Noise(100, n));
+    sibling.checksum = Xxh3_64(sibling.value.view());
+    record.clock.Add(sibling.dot, WallTime{5});
+    record.siblings.push_back(sibling);
+    const Row row{{ActorId(7), n, 1}, record.Encode()};
+    session.raw().WriteAtHand(key, row.own, record);
+    const auto peeked = session.raw().PeekAtHand(key);
+    ASSERT_TRUE(peeked.has_value());
+    ASSERT_EQ(**peeked, std::optional<Row>(row));
+    ASSERT_EQ(session.Read(key), row);
+    // From now on every value is a slice of the engine's own row.
+    record = Record();
+    ASSERT_TRUE(record.DecodeFrom((**peeked)->record).has_value());
+  }
+  EXPECT_EQ(engine->Stats().rows, 1u);
+}
+
 // Goal: any number of keys may share the beginning of their tokens, as keys made to do so, and
 // those beside them are found.
 TEST_P(EngineContractTest, ManyKeysOfOneTokenAreFound) {

@@ -88,9 +88,9 @@ class SessionLink {
   // The session's thread; the number first is behind the bytes.
   std::uint64_t over_bytes() const { return over_bytes_; }
   std::uint64_t over() const { return over_; }
-  // The session's thread: wake it too once the writes up to `number` are over. If they are when
-  // this returns, nobody may.
   static constexpr std::uint64_t kNever = UINT64_MAX;
+  // The session's thread: wake it too once the writes up to `number` are over. They may be already,
+  // and no wake-up come: it looks at over() after this.
   void WakeWhenOver(std::uint64_t number) { wake_when_over_ = number; }
 
   // Failed writes of this session. Of the commit thread until a failed job is handed back; see

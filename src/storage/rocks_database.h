@@ -38,7 +38,7 @@ class RocksDatabase {
   Result<ScanPage> Scan(const ScanRange& range);
 
   static void AddToBatch(const WriteRequest& write, rocksdb::WriteBatch& batch);
-  // Unsynced: only a crash of the process does no harm to it.
+  // Not synced: outlives a crash of the process, not a power cut.
   rocksdb::Status Write(rocksdb::WriteBatch& batch);
   // `logged` is called once if the batch is durable: mostly before it can be read, and always
   // before the return. If it is called, the result is ok.

@@ -1,10 +1,10 @@
 // One session's hot rows, in front of RocksDB; also where its uncommitted writes are read from.
 // One thread, no lock. Eviction is CLOCK: a hit costs one bit, not a list update.
 //
-// A write pins its row until it is committed: writes are numbered in the order asked, they commit
-// in that order, and a row is pinned while its number is above `committed`. So nothing is looked up
-// when a commit completes. Invariant: after each call bytes() is at most bytes_max +
-// pending_bytes().
+// A write pins its row until the database has it, which is after it is answered: writes are
+// numbered in the order asked, they commit in that order, and a row is pinned while its number is
+// above `committed`. So nothing is looked up when a commit completes. Invariant: after each call
+// bytes() is at most bytes_max + pending_bytes().
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ class RowCache {
   void PutRead(const RowKey& key, const Row& row);
   // A write, the `number`th of the session. REQUIRES: key and record own their blocks (Compact).
   void PutWrite(const RowKey& key, const Row& row, std::uint64_t number);
-  // All writes up to `number` are over; `bytes` is the sum of Charge over those since the last
-  // call.
+  // All writes up to `number` are in the database or have failed; `bytes` is the sum of Charge over
+  // those since the last call.
   void SetCommitted(std::uint64_t number, std::size_t bytes);
   // Forgets every row written after `number`, as those writes failed.
   // Cost: O(rows); failures are rare.
