@@ -17,7 +17,8 @@ constexpr KindInfo kKinds[kFaultKinds] = {
     {"pause", 6},          {"split", 8},       {"one-way split", 6},     {"link cut", 8},
     {"slow link", 4},      {"link flap", 6},   {"loss burst", 5},        {"double burst", 4},
     {"clock jump", 6},     {"clock rate", 3},  {"disk stall", 5},        {"read errors", 7},
-    {"write errors", 6},   {"bit rot", 6},     {"wiped disk", 3},
+    {"write errors", 6},   {"bit rot", 5},     {"wiped disk", 3},        {"replay burst", 3},
+    {"block rot", 2},      {"lost row", 3},    {"leaf rot", 3},
 };
 
 }  // namespace
@@ -69,9 +70,9 @@ bool Faults::Inject(FaultKind kind) {
       case FaultKind::kLinkFlap:
         return Flap();
       case FaultKind::kLossBurst:
-        return Burst(/*doubles=*/false);
       case FaultKind::kDoubleBurst:
-        return Burst(/*doubles=*/true);
+      case FaultKind::kReplayBurst:
+        return Burst(kind);
       case FaultKind::kClockJump:
         return JumpClock();
       case FaultKind::kClockRate:
@@ -82,7 +83,10 @@ bool Faults::Inject(FaultKind kind) {
       case FaultKind::kWriteErrors:
         return DisturbDisk(kind);
       case FaultKind::kBitRot:
-        return Rot();
+      case FaultKind::kBlockRot:
+      case FaultKind::kLostRow:
+      case FaultKind::kLeafRot:
+        return Rot(kind);
     }
     return false;
   }();
@@ -182,16 +186,17 @@ bool Faults::Flap() {
   return true;
 }
 
-bool Faults::Burst(bool doubles) {
+bool Faults::Burst(FaultKind kind) {
   if (world_.node_count() < 2 || world_.spec().network.in_order) return false;
+  std::uint64_t NetworkProfile::*rate =
+      kind == FaultKind::kLossBurst     ? &NetworkProfile::lost_per_million
+      : kind == FaultKind::kDoubleBurst ? &NetworkProfile::doubled_per_million
+                                        : &NetworkProfile::replayed_per_million;
   const std::uint64_t by = static_cast<std::uint64_t>(prng_.Between(50'000, 400'000));
-  NetworkProfile& profile = world_.network().profile();
-  std::uint64_t& rate = doubles ? profile.doubled_per_million : profile.lost_per_million;
-  if (rate > 50'000) return false;  // there is one already
-  rate += by;
-  world_.events().After(DrawDuration(), [this, doubles, by] {
-    NetworkProfile& now = world_.network().profile();
-    std::uint64_t& present = doubles ? now.doubled_per_million : now.lost_per_million;
+  if (world_.network().profile().*rate > 50'000) return false;  // there is one already
+  world_.network().profile().*rate += by;
+  world_.events().After(DrawDuration(), [this, rate, by] {
+    std::uint64_t& present = world_.network().profile().*rate;
     present -= std::min(present, by);
   });
   return true;
@@ -249,11 +254,28 @@ bool Faults::DisturbDisk(FaultKind kind) {
   }
 }
 
-bool Faults::Rot() {
+bool Faults::Rot(FaultKind kind) {
   if (!world_.spec().rots) return false;
   const int node = static_cast<int>(prng_.Below(world_.node_count()));
   const auto& keys = world_.judge().keys();
-  return world_.RotRow(node, keys[prng_.Below(keys.size())]);
+  const std::size_t key = prng_.Below(keys.size());
+  switch (kind) {
+    case FaultKind::kLostRow:
+      return world_.LoseRow(node, keys[key]);
+    case FaultKind::kLeafRot:
+      if (world_.node(node).storage().Latest(keys[key]) == nullptr) return false;
+      world_.node(node).storage().RotLeaf(keys[key], prng_.Next());
+      return true;
+    case FaultKind::kBlockRot: {
+      bool any = false;
+      for (std::size_t i = key; i < std::min(key + 3, keys.size()); ++i) {
+        any = world_.RotRow(node, keys[i]) || any;
+      }
+      return any;
+    }
+    default:
+      return world_.RotRow(node, keys[key]);
+  }
 }
 
 }  // namespace gyre::sim

@@ -31,8 +31,12 @@ enum class FaultKind : std::uint8_t {
   kWriteErrors,  // all writes fail until the disk recovers
   kBitRot,       // one row cannot be read any more
   kWipedDisk,    // crash, and an empty disk under the old name
+  kReplayBurst,  // frames come once more, seconds later
+  kBlockRot,     // several rows cannot be read any more, nor scans over them
+  kLostRow,      // a row is gone behind everybody's back: its leaf still counts it
+  kLeafRot,      // the stored sum of a leaf is another one; seen from the next start on
 };
-inline constexpr int kFaultKinds = 19;
+inline constexpr int kFaultKinds = 23;
 std::string_view FaultName(FaultKind kind);
 
 class Faults {
@@ -56,11 +60,11 @@ class Faults {
   bool CutOneLink();
   bool SlowLink();
   bool Flap();
-  bool Burst(bool doubles);
+  bool Burst(FaultKind kind);
   bool JumpClock();
   bool ChangeRate();
   bool DisturbDisk(FaultKind kind);
-  bool Rot();
+  bool Rot(FaultKind kind);
 
   World& world_;
   Prng prng_;

@@ -60,6 +60,7 @@ struct Op {
   int read_needed = 1;
   int write_needed = 1;
   int copies = 1;  // min(N, nodes)
+  bool sloppy = false;
   int node = 0;
   std::int64_t start = 0;
   std::int64_t end = 0;

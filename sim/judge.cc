@@ -25,7 +25,7 @@ Judge::Judge(ClusterViewPtr view, const CoreConfig& config, std::vector<RowKey> 
 }
 
 std::size_t Judge::KeyIndex(const RowKey& key) const {
-  const auto it = key_index_.find(key);
+  const auto it = key_index_.find(key.OwedTo({}));
   GYRE_CHECK(it != key_index_.end());
   return it->second;
 }

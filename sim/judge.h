@@ -79,9 +79,10 @@ class Judge {
   void OnRequest(int node, const ClientRequest& request, bool doubled);
   void OnDelivered(int node, const Message& message);
   void OnRowRead(int node, const RowKey& key, const Row& row);
-  void OnWriteAsked(const Witness& witness, const RowKey& key, const Row& row);
+  // nullopt: the row goes.
+  void OnWriteAsked(const Witness& witness, const RowKey& key, const std::optional<Row>& row);
   void OnSend(const Witness& witness, const Message& message);
-  void OnDurable(int node, const RowKey& key, const Row& row);
+  void OnDurable(int node, const RowKey& key, const std::optional<Row>& row);
   // The node forgot everything it had not stored.
   void OnCrash(int node);
   // A copy that had been durable is gone: wiped, rotten, or unsynced with interval durability.
@@ -147,7 +148,9 @@ class Judge {
                       const Record& record);
   void CheckExact(std::size_t key, const Record& record, std::uint64_t hash);
   void CheckKnown(const Witness& witness, std::size_t key, const Record& record);
-  Record BeforeOf(const Witness& witness, std::size_t key) const;
+  Record BeforeOf(const Witness& witness, const RowKey& key) const;
+  void CheckDrop(const Witness& witness, const RowKey& key);
+  std::vector<const Row*> DurableCopies(std::size_t key, const SimStorage& storage) const;
   void CheckEncoded(const Witness& witness, std::size_t key, const Bytes& encoded);
   void CheckMonotone(const Witness& witness, std::size_t key, const Record& before,
                      const Record& after, bool made_here);

@@ -15,7 +15,8 @@ void Judge::OnOpStart(Op& op) {
   op.copies = CopiesOf(op.key);
   op.losses = state.losses;
   if (op.write) ++writes_[*op.write].attempts;
-  if (!op.reads) return;
+  // With fallbacks that count towards R nothing is promised.
+  if (!op.reads || op.sloppy) return;
   // Whatever more than copies - R owners hold meets every R of them.
   for (int held_by = op.copies - op.read_needed + 1; held_by <= op.copies; ++held_by) {
     op.must_see.Add(state.held[static_cast<std::size_t>(held_by)]);
@@ -86,7 +87,9 @@ void Judge::OnAnswer(const Witness& witness, Op& op, const ClientResult& result)
     CheckSeen(op, seen);
     // Replies that differ are written back to N-R+1 owners before the answer if 2R > N, and R equal
     // ones are at least as many: reads of as large an R see this from now on.
-    if (2 * op.read_needed > op.copies) Hold(op, op.copies - op.read_needed + 1, seen);
+    if (2 * op.read_needed > op.copies && !op.sloppy) {
+      Hold(op, op.copies - op.read_needed + 1, seen);
+    }
   } else if (const auto* put = std::get_if<PutOutcome>(&*result)) {
     OnPutAnswer(op, *put);
   } else if (const auto* explain = std::get_if<ExplainOutcome>(&*result)) {
@@ -102,19 +105,45 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
   Write& write = writes_[*op.write];
   ++write.acknowledged;
   ++counters_.acknowledged;
-  const Bits covered = state.truth.Covered(outcome.context);
+  Bits covered = state.truth.Covered(outcome.context);
   if (op.reads) CheckSeen(op, state.truth.Closure(covered));
   if (!outcome.changed) return;
-  if (!outcome.context.empty() && !covered.any()) {
-    Report(Checker::kInvented, "the answer to a put carries a context that nobody wrote");
+  const std::size_t written = state.truth.Find(outcome.dot);
+  if (written == KeyTruth::kNone) {
+    return Report(Checker::kInvented,
+                  "the answer to a put names a write that nobody made: " + ToString(outcome.dot));
   }
+  // Who goes on with this context replaces all that it covers: it must have seen it.
+  if (write.context && state.truth.truncated.empty()) {
+    Bits all;
+    for (std::size_t i = 0; i < state.truth.size(); ++i) all.Set(i);
+    Bits seen = state.truth.event(written).history_most;
+    seen.Set(written);
+    for (const std::size_t index : covered.Without(seen).Indexes()) {
+      if (!state.truth.SurelyMaximal(all).Test(index)) continue;  // gone anyway
+      if (state.truth.event(index).sibling.type == ValueType::kTombstone) continue;
+      Report(Checker::kLost, "the context given back for " + ToString(outcome.dot) + " of key " +
+                                 std::to_string(op.key) + " covers " +
+                                 ToString(state.truth.event(index).sibling.dot) +
+                                 ", which its writer never saw");
+      break;
+    }
+  }
+  covered.Set(written);
   bool took_effect = false;
   const std::uint32_t owners = OwnersMask(op.key);
+  const int owners_told = outcome.copies - outcome.hints;
+  if (outcome.copies < op.write_needed || (!op.sloppy && outcome.hints > 0)) {
+    Report(Checker::kOutcomes, "a put with W=" + std::to_string(op.write_needed) + " tells of " +
+                                   std::to_string(outcome.copies) + " copies, " +
+                                   std::to_string(outcome.hints) + " of them hints");
+  }
   for (const std::size_t index : write.dots) {
     if (!covered.Test(index)) continue;
     took_effect = true;
-    const int copies = std::popcount(state.truth.event(index).holders & owners);
-    if (copies >= op.write_needed) continue;
+    const std::uint32_t holders = state.truth.event(index).holders;
+    const int copies = std::popcount(holders);
+    if (copies >= outcome.copies && std::popcount(holders & owners) >= owners_told) continue;
     Report(Checker::kOutcomes, std::string(OpKindName(op.kind)) + " " + std::to_string(op.id) +
                                    " of key " + std::to_string(op.key) + " is acknowledged with " +
                                    std::to_string(copies) +
@@ -127,7 +156,7 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
                                    " is acknowledged with a context that does not name it");
   }
   state.acknowledged.Add(covered);
-  Hold(op, op.write_needed, covered);
+  if (owners_told > 0) Hold(op, owners_told, covered);
 }
 
 // ---- losses ------------------------------------------------------------------------------------
@@ -143,15 +172,25 @@ void Judge::OnLoss(const RowKey& row_key, const Row& row,
   Bits gone = state.truth.Covered(lost->clock);
   gone.Add(state.truth.Settled(*lost));
   for (const SimStorage* storage : others) {
-    const Row* copy = storage->Durable(row_key);
-    if (copy == nullptr) continue;
-    const Result<Record> record = Record::Decode(copy->record);
-    if (!record) continue;
-    gone.Remove(state.truth.Covered(record->clock));
-    gone.Remove(state.truth.Settled(*record));
+    for (const Row* copy : DurableCopies(key, *storage)) {
+      const Result<Record> record = Record::Decode(copy->record);
+      if (!record) continue;
+      gone.Remove(state.truth.Covered(record->clock));
+      gone.Remove(state.truth.Settled(*record));
+    }
   }
   counters_.forgiven += gone.Without(state.forgiven).count();
   state.forgiven.Add(gone);
+}
+
+// The row of its own, and each hint.
+std::vector<const Row*> Judge::DurableCopies(std::size_t key, const SimStorage& storage) const {
+  std::vector<const Row*> copies;
+  if (const Row* own = storage.Durable(keys_[key])) copies.push_back(own);
+  for (const NodeId target : node_ids_) {
+    if (const Row* hint = storage.Durable(keys_[key].OwedTo(target))) copies.push_back(hint);
+  }
+  return copies;
 }
 
 // ---- the end -----------------------------------------------------------------------------------
@@ -170,13 +209,14 @@ std::optional<Record> HeldBy(const SimStorage& storage, const RowKey& key) {
 
 bool Judge::OwnersEqual(std::size_t key, const std::vector<const SimStorage*>& storages) const {
   const std::uint32_t owners = OwnersMask(key);
-  std::optional<Record> first;
+  std::optional<Bytes> first;
   for (std::size_t node = 0; node < storages.size(); ++node) {
     if ((owners >> node & 1) == 0) continue;
-    const std::optional<Record> record = HeldBy(*storages[node], keys_[key]);
-    if (!record || storages[node]->IsRotten(keys_[key])) return false;
+    if (storages[node]->IsRotten(keys_[key])) return false;
+    const Row* row = storages[node]->Latest(keys_[key]);
+    const Bytes record = row == nullptr ? Bytes() : row->record;
     if (!first) first = record;
-    if (Compare(*first, *record) != Causal::kEqual) return false;
+    if (*first != record) return false;  // to the byte
   }
   return true;
 }
@@ -186,6 +226,11 @@ void Judge::CheckFinal(std::size_t key, const std::vector<const SimStorage*>& st
   const std::uint32_t owners = OwnersMask(key);
   for (std::size_t node = 0; node < storages.size(); ++node) {
     const Row* row = storages[node]->Latest(keys_[key]);
+    for (const NodeId target : node_ids_) {
+      if (storages[node]->Latest(keys_[key].OwedTo(target)) == nullptr) continue;
+      Report(Checker::kConvergence,
+             "node " + std::to_string(node) + " still has a hint of key " + std::to_string(key));
+    }
     if ((owners >> node & 1) == 0) {
       if (row == nullptr) continue;
       Report(Checker::kConvergence, "node " + std::to_string(node) + " holds key " +

@@ -76,6 +76,8 @@ void Judge::OnDelivered(int node, const Message& message) {
     LearnRecord(node, get->record);
   } else if (const auto* forward = std::get_if<ForwardGetReply>(&message)) {
     LearnRecord(node, forward->record);
+  } else if (const auto* leaf = std::get_if<LeafKeysReply>(&message)) {
+    for (const LeafKeysReply::KeyedRecord& each : leaf->records) LearnRecord(node, each.record);
   }
 }
 
@@ -93,23 +95,47 @@ void Judge::OnCrash(int node) {
 
 // ---- records -----------------------------------------------------------------------------------
 
-Record Judge::BeforeOf(const Witness& witness, std::size_t key) const {
-  const Row* row = witness.storage->Latest(keys_[key]);
+Record Judge::BeforeOf(const Witness& witness, const RowKey& key) const {
+  const Row* row = witness.storage->Latest(key);
   if (row == nullptr) return {};
   Result<Record> record = Record::Decode(row->record);
   return record ? std::move(*record) : Record{};
 }
 
-void Judge::OnWriteAsked(const Witness& witness, const RowKey& row_key, const Row& row) {
+void Judge::OnWriteAsked(const Witness& witness, const RowKey& row_key,
+                         const std::optional<Row>& row) {
+  if (!row && row_key.key.empty()) return;  // the correction of a leaf
+  if (!row) return CheckDrop(witness, row_key);
   const std::size_t key = KeyIndex(row_key);
-  const Result<Record> record = Record::Decode(row.record);
+  const Result<Record> record = Record::Decode(row->record);
   if (!record) return Report(Checker::kInvented, "a row is written that does not decode");
-  const Record before = BeforeOf(witness, key);
-  const std::size_t fresh = CheckRecord(witness, key, *record, before, Xxh3_64(row.record.view()));
+  const Record before = BeforeOf(witness, row_key);
+  const std::size_t fresh = CheckRecord(witness, key, *record, before, Xxh3_64(row->record.view()));
   CheckMonotone(witness, key, before, *record, fresh > 0);
   if (fresh > 0) CheckLimits(witness, key, before, *record);
-  if (row.own.actor.value != 0 && NodeOf(row.own.actor) != node_ids_[witness.node]) {
+  if (row->own.actor.value != 0 && NodeOf(row->own.actor) != node_ids_[witness.node]) {
     Report(Checker::kDots, "a row claims writes of another node's actor as its own");
+  }
+}
+
+// A row may go only if it is a hint whose target had all of it (failures of disks apart).
+void Judge::CheckDrop(const Witness& witness, const RowKey& row_key) {
+  const std::size_t key = KeyIndex(row_key);
+  const KeyState& state = states_[key];
+  if (!row_key.is_hint()) {
+    return Report(Checker::kMonotone, "node " + std::to_string(witness.node) +
+                                          " removes its row of key " + std::to_string(key));
+  }
+  const Record record = BeforeOf(witness, row_key);
+  const auto target = std::find(node_ids_.begin(), node_ids_.end(), row_key.owed_to);
+  const std::uint32_t bit = NodeBit(static_cast<int>(target - node_ids_.begin()));
+  if (state.losses > 0) return;
+  Bits held = state.truth.Covered(record.clock);
+  held.Add(state.truth.SiblingsOf(record));
+  for (const std::size_t index : held.Indexes()) {
+    if ((state.truth.event(index).holders & bit) != 0) continue;
+    return Report(Checker::kLost, "a hint of key " + std::to_string(key) +
+                                      " is dropped before its target has it: " + ToString(record));
   }
 }
 
@@ -124,13 +150,17 @@ void Judge::OnSend(const Witness& witness, const Message& message) {
     const Result<Record> record = Record::Decode(forward->record);
     if (forward->record.empty() || !record) return;
     if (const auto key = KeyOfClock(record->clock)) CheckEncoded(witness, *key, forward->record);
+  } else if (const auto* leaf = std::get_if<LeafKeysReply>(&message)) {
+    for (const LeafKeysReply::KeyedRecord& each : leaf->records) {
+      CheckEncoded(witness, KeyIndex(each.key), each.record);
+    }
   }
 }
 
 void Judge::CheckEncoded(const Witness& witness, std::size_t key, const Bytes& encoded) {
   const Result<Record> record = Record::Decode(encoded);
   if (!record) return Report(Checker::kInvented, "a record is sent that does not decode");
-  CheckRecord(witness, key, *record, BeforeOf(witness, key), Xxh3_64(encoded.view()));
+  CheckRecord(witness, key, *record, BeforeOf(witness, keys_[key]), Xxh3_64(encoded.view()));
 }
 
 std::size_t Judge::CheckRecord(const Witness& witness, std::size_t key, const Record& record,
@@ -189,7 +219,7 @@ void Judge::CheckKnown(const Witness& witness, std::size_t key, const Record& re
   const auto place = static_cast<std::size_t>(witness.node);
   VersionVector& known = states_[key].known[place];
   if (known.Dominates(record.clock)) return;
-  known.Merge(BeforeOf(witness, key).clock);
+  known.Merge(BeforeOf(witness, keys_[key]).clock);
   if (known.Dominates(record.clock)) return;
   Report(Checker::kInvented, "node " + std::to_string(witness.node) + " claims for key " +
                                  std::to_string(key) + " " + ToString(record.clock) +
@@ -248,9 +278,10 @@ void Judge::CheckLimits(const Witness& witness, std::size_t key, const Record& b
   }
 }
 
-void Judge::OnDurable(int node, const RowKey& row_key, const Row& row) {
+void Judge::OnDurable(int node, const RowKey& row_key, const std::optional<Row>& row) {
+  if (!row) return;
   const std::size_t key = KeyIndex(row_key);
-  const Result<Record> record = Record::Decode(row.record);
+  const Result<Record> record = Record::Decode(row->record);
   if (!record) return;
   KeyTruth& truth = states_[key].truth;
   Bits held = truth.Covered(record->clock);

@@ -18,7 +18,7 @@ struct JudgeTest : ::testing::Test {
     key = {KeyspaceId(0), view->ring.TokenOf("k"), Bytes("k")};
     judge = std::make_unique<Judge>(view, spec.config, std::vector<RowKey>{key});
     for (int i = 0; i < 3; ++i) {
-      storages.push_back(std::make_unique<SimStorage>(events, 1, StorageProfile{}));
+      storages.push_back(std::make_unique<SimStorage>(events, 1, StorageProfile{}, 17));
     }
   }
 
@@ -53,7 +53,7 @@ struct JudgeTest : ::testing::Test {
     const Row row{{}, record.Encode()};
     judge->OnWriteAsked(WitnessOf(node), key, row);
     SimStorage& storage = *storages[static_cast<std::size_t>(node)];
-    storage.Write(key, row, [](Status) {});
+    storage.Write(key, row, 0, [](Status) {});
     while (events.RunNext()) {
     }
     judge->OnDurable(node, key, row);
@@ -88,10 +88,18 @@ struct JudgeTest : ::testing::Test {
     Op put = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
     Store(0, record);
     Replicate(1, record);
-    judge->OnAnswer(WitnessOf(0), put, ClientResult(PutOutcome{record.clock, true, {}}));
+    judge->OnAnswer(WitnessOf(0), put, ClientResult(Told(record)));
     return record;
   }
   // Exactly these have spoken.
+  // By a coordinator that claims two copies.
+  static PutOutcome Told(const Record& record) {
+    PutOutcome outcome;
+    outcome.context = record.clock;
+    outcome.copies = 2;
+    outcome.dot = record.siblings.front().dot;
+    return outcome;
+  }
   void ExpectReports(std::vector<Checker> expected) {
     std::vector<Checker> found;
     for (int i = 0; i < kCheckerCount; ++i) {
@@ -194,7 +202,7 @@ TEST_F(JudgeTest, ReportsAnAcknowledgementWithTooFewCopies) {
   const Record record = RecordOf({a}, {Value(a, "va")});
   Op op = NewOp(OpKind::kPut, write);
   Store(0, record);
-  judge->OnAnswer(WitnessOf(0), op, ClientResult(PutOutcome{record.clock, true, {}}));
+  judge->OnAnswer(WitnessOf(0), op, ClientResult(Told(record)));
   ExpectReports({Checker::kOutcomes});
 }
 
@@ -205,7 +213,7 @@ TEST_F(JudgeTest, AcceptsAnAcknowledgementWithEnoughCopies) {
   Op op = NewOp(OpKind::kPut, write);
   Store(0, record);
   Replicate(2, record);
-  judge->OnAnswer(WitnessOf(0), op, ClientResult(PutOutcome{record.clock, true, {}}));
+  judge->OnAnswer(WitnessOf(0), op, ClientResult(Told(record)));
   ExpectReports({});
 }
 
@@ -248,7 +256,7 @@ TEST_F(JudgeTest, ReportsAReadThatMissesAnAcknowledgedWrite) {
   Op put = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
   Store(0, record);
   Replicate(1, record);
-  judge->OnAnswer(WitnessOf(0), put, ClientResult(PutOutcome{record.clock, true, {}}));
+  judge->OnAnswer(WitnessOf(0), put, ClientResult(Told(record)));
   judge->OnAnswer(WitnessOf(2), early, ClientResult(GetOutcome{}));
   Op one = NewOp(OpKind::kGet, std::nullopt, /*read_needed=*/1);  // R + W = N: may miss it
   judge->OnAnswer(WitnessOf(2), one, ClientResult(GetOutcome{}));

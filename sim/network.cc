@@ -45,6 +45,13 @@ void Network::Send(int from, int to, Bytes frame) {
     fate.doubled = true;
     Plan(from, to, frame, fate);
   }
+  if (profile_.replayed_per_million > 0 && prng_.Chance(profile_.replayed_per_million)) {
+    ++counters_.replayed;
+    fate.doubled = true;
+    events_.After(prng_.Between(0, profile_.replay_us_max), [this, from, to, frame, fate] {
+      if (!calm_) Plan(from, to, frame, fate);
+    });
+  }
   if (prng_.Chance(profile_.flipped_per_million)) {
     ++counters_.flipped;
     fate.flipped = true;
@@ -102,12 +109,14 @@ void Network::DropUndelivered(int from, std::uint64_t per_million) {
 }
 
 void Network::Calm() {
+  calm_ = true;
   for (Link& path : links_) {
     path.cuts = 0;
     path.slowness = 1;
   }
   profile_.lost_per_million = 0;
   profile_.doubled_per_million = 0;
+  profile_.replayed_per_million = 0;
   profile_.flipped_per_million = 0;
   profile_.spike_per_million = 0;
 }

@@ -19,13 +19,15 @@ struct NetworkProfile {
   std::int64_t spike_us_max = 200'000;
   std::uint64_t lost_per_million = 0;
   std::uint64_t doubled_per_million = 0;
+  std::uint64_t replayed_per_million = 0;  // delivered once more, up to replay_us_max later
+  std::int64_t replay_us_max = 5'000'000;
   std::uint64_t flipped_per_million = 0;  // one bit of the frame
   bool in_order = false;                  // per link, as TCP would
 };
 
 struct NetworkCounters {
   std::uint64_t sent = 0, delivered = 0, bytes = 0;
-  std::uint64_t lost = 0, doubled = 0, flipped = 0, overtaken = 0, cut_off = 0;
+  std::uint64_t lost = 0, doubled = 0, replayed = 0, flipped = 0, overtaken = 0, cut_off = 0;
 };
 
 struct Fate {
@@ -83,6 +85,7 @@ class Network {
   std::vector<Link> links_;
   NetworkCounters counters_;
   std::size_t in_flight_ = 0;
+  bool calm_ = false;  // no replay comes any more
 };
 
 }  // namespace gyre::sim

@@ -171,6 +171,34 @@ class LostTimer : public PlantedBug {
   bool never_ticks() const override { return true; }
 };
 
+// Hints are acknowledged, and not kept.
+class LostHint : public PlantedBug {
+  bool OnStore(WriteEffect& write) override { return write.row && write.key.is_hint(); }
+};
+
+// Rows are written without what they change in their leaf.
+class LostLeafDelta : public PlantedBug {
+  bool OnStore(WriteEffect& write) override {
+    write.leaf_delta = 0;
+    return false;
+  }
+};
+
+class DeafExchange : public PlantedBug {
+  bool OnMessage(Message& message) override {
+    if (auto* reply = std::get_if<TreeCompareReply>(&message)) reply->differing.clear();
+    return false;
+  }
+};
+
+// An exchange only ever gives, to one side.
+class OneWayExchange : public PlantedBug {
+  bool OnMessage(Message& message) override {
+    if (auto* reply = std::get_if<LeafKeysReply>(&message)) reply->wanted.clear();
+    return false;
+  }
+};
+
 class HiddenChance : public PlantedBug {
   std::uint64_t Disturbance() override {
     static std::uint64_t calls = 0;
@@ -234,6 +262,22 @@ const std::vector<PlantInfo>& PlantedBugs() {
        Make<UnknownAsFailed>},
       {"endless-clock", "clocks are never truncated", {Checker::kBounds}, Make<EndlessClock>},
       {"lost-timer", "no timer ever runs", {Checker::kBounds}, Make<LostTimer>},
+      {"lost-hint",
+       "a fallback acknowledges hints and does not keep them",
+       {Checker::kOutcomes},
+       Make<LostHint>},
+      {"lost-leaf-delta",
+       "rows are stored without the change of their leaf",
+       {Checker::kConvergence},
+       Make<LostLeafDelta>},
+      {"deaf-exchange",
+       "trees that differ are taken for equal",
+       {Checker::kConvergence},
+       Make<DeafExchange>},
+      {"one-way-exchange",
+       "an exchange repairs the asker only",
+       {Checker::kConvergence},
+       Make<OneWayExchange>},
       {"hidden-chance",
        "something depends on more than the seed",
        {Checker::kDeterminism},

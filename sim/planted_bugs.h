@@ -32,6 +32,8 @@ class PlantedBug {
   virtual bool OnMessage(Message& /*message*/) { return false; }
   virtual void OnAnswer(ClientResult& /*result*/) {}
   virtual bool acknowledges_before_sync() const { return false; }
+  // A write on its way to the disk; true: it is acknowledged, and not done.
+  virtual bool OnStore(WriteEffect& /*write*/) { return false; }
   virtual bool never_ticks() const { return false; }
   // Chance that depends on more than the seed.
   virtual std::uint64_t Disturbance() { return 0; }

@@ -10,23 +10,6 @@ namespace {
 
 constexpr std::int64_t kLoadUsMax = 600'000'000;  // ten minutes, virtual
 
-void AddCounters(ShardCounters& sum, const ShardCounters& c) {
-  sum.gets += c.gets;
-  sum.puts += c.puts;
-  sum.scans += c.scans;
-  sum.forwards += c.forwards;
-  sum.read_repairs += c.read_repairs;
-  sum.reads_blocked_on_repair += c.reads_blocked_on_repair;
-  sum.siblings_created += c.siblings_created;
-  sum.clock_entries_truncated += c.clock_entries_truncated;
-  sum.corrupt_rows += c.corrupt_rows;
-  sum.storage_errors += c.storage_errors;
-  sum.actors_retired += c.actors_retired;
-  sum.overloaded += c.overloaded;
-  sum.wrong_epoch += c.wrong_epoch;
-  sum.corrupt_messages += c.corrupt_messages;
-}
-
 void AddCounters(StorageCounters& sum, const StorageCounters& c) {
   sum.reads += c.reads;
   sum.writes += c.writes;
@@ -71,12 +54,12 @@ SeedResult RunSeed(std::uint64_t seed, const RunOptions& options) {
   result.description = spec.Describe();
   DriveLoad(world, faults, load);
   result.virtual_us = world.events().now();
-  result.heal_rounds = world.HealAndCheck();
+  result.healed_us = world.HealAndCheck();
   for (std::size_t i = 0; i < world.node_count(); ++i) {
     SimNode& node = world.node(static_cast<int>(i));
     AddCounters(result.storage, node.storage().counters());
-    AddCounters(result.shards, node.former_counters());
-    for (const auto& shard : node.shards()) AddCounters(result.shards, shard->counters());
+    result.shards += node.former_counters();
+    for (const auto& shard : node.shards()) result.shards += shard->counters();
   }
   result.trace_hash = world.trace().hash();
   result.violations = world.judge().violations();
@@ -170,6 +153,7 @@ std::string SeedResult::Report() const {
   line("sent", network.sent);
   line("lost", network.lost);
   line("doubled", network.doubled);
+  line("replayed", network.replayed);
   line("flipped", network.flipped);
   line("overtaken", network.overtaken);
   line("cut off", network.cut_off);
@@ -191,6 +175,19 @@ std::string SeedResult::Report() const {
   line("clock entries truncated", shards.clock_entries_truncated);
   line("corrupt rows", shards.corrupt_rows);
   line("actors retired", shards.actors_retired);
+  line("puts coordinated by stand-ins", shards.standin_puts);
+  line("hints sent", shards.hints_sent);
+  line("hints stored", shards.hints_stored);
+  line("hints refused", shards.hints_refused);
+  line("hints replayed", shards.hints_replayed);
+  line("copies left to the exchange", shards.copies_left_to_exchange);
+  line("exchanges", shards.exchanges);
+  line("leaves exchanged", shards.leaves_exchanged);
+  line("records sent in exchanges", shards.exchange_records_sent);
+  line("records received in exchanges", shards.exchange_records_received);
+  line("rows scrubbed", shards.rows_scrubbed);
+  line("damaged pages", shards.damaged_pages);
+  line("leaves corrected", shards.leaves_corrected);
   text += "checked\n";
   line("records", judged.records_checked);
   line("records with siblings", judged.sibling_records);
@@ -202,7 +199,7 @@ std::string SeedResult::Report() const {
   line("acknowledged", judged.acknowledged);
   line("acknowledged, then destroyed by faults", judged.forgiven);
   line("reads", judged.reads_checked);
-  line("rounds of reads until equal", static_cast<std::uint64_t>(heal_rounds));
+  line("ms until whole", static_cast<std::uint64_t>(healed_us / 1'000));
   char tail[160];
   std::snprintf(tail, sizeof tail,
                 "seed %llu: %llu faults, %llu events in %.1f virtual seconds, trace hash %016llx\n",

@@ -36,7 +36,7 @@ struct SeedResult {
   ShardCounters shards;
   std::uint64_t events = 0;
   std::int64_t virtual_us = 0;
-  int heal_rounds = 0;
+  std::int64_t healed_us = 0;
   std::string description;
 
   bool ok() const { return violations.empty(); }

@@ -61,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(All, PlantedBugTest, ::testing::Range<std::size_t>(0, 1
                            }
                            return name;
                          });
-TEST(PlantedBugsTest, AllAreTried) { EXPECT_EQ(PlantedBugs().size(), 15u); }
+TEST(PlantedBugsTest, AllAreTried) { EXPECT_EQ(PlantedBugs().size(), 19u); }
 
 }  // namespace
 }  // namespace gyre::sim

@@ -31,10 +31,10 @@ SimNode::SimNode(Surroundings& world, int index, NodeId id, std::uint16_t shard_
       id_(id),
       shard_count_(shard_count),
       prng_(seed),
-      storage_(*world.events, prng_.Next(), storage),
+      storage_(*world.events, prng_.Next(), storage, LeafBitsOf(world.view->ring.partition_bits())),
       clock_(clock) {
   storage_.acknowledges_before_sync = world_.plant->acknowledges_before_sync();
-  storage_.on_durable = [this](const RowKey& key, const Row& row) {
+  storage_.on_durable = [this](const RowKey& key, const std::optional<Row>& row) {
     world_.judge->OnDurable(index_, key, row);
   };
 }
@@ -55,35 +55,35 @@ void SimNode::Start() {
   const std::vector<ShardActor> actors =
       ChooseActors(id_, shard_count_, stop, "disk " + std::to_string(disk_), prng_);
   CoreConfig config = world_.config;
+  if (!storage_.profile().sync) config.sync_lag = Duration{storage_.profile().sync_interval_us};
   world_.plant->OnConfig(config);
   for (std::uint16_t i = 0; i < shard_count_; ++i) {
     ShardOptions options{
-        id_, ShardId(i), shard_count_, actors[i].actor, actors[i].next_epoch, prng_.Next(), config};
+        id_,          ShardId(i), shard_count_, actors[i].actor, actors[i].next_epoch,
+        prng_.Next(), config,     LeavesOf(i)};
     world_.plant->OnStart(options);
     world_.trace->Event(world_.events->now(), kStart, id_.value, options.actor.value);
     at_hand_.push_back(std::make_unique<AtHand>(*this, i));
     shards_.push_back(std::make_unique<Shard>(options, world_.view, at_hand_.back().get()));
   }
   next_tick_.assign(shards_.size(), SimClock::kFarFuture);
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    Dispatch(i, [](Shard& shard, Now now, Effects& out) { shard.OnStart(now, out); });
+  }
+}
+
+std::vector<LeafSum> SimNode::LeavesOf(std::uint16_t shard) const {
+  std::vector<LeafSum> leaves;
+  for (const LeafSum& leaf : storage_.Leaves()) {
+    const std::uint32_t partition = leaf.leaf >> kLeafBitsPerPartition;
+    if (partition % shard_count_ == shard) leaves.push_back(leaf);
+  }
+  return leaves;
 }
 
 void SimNode::DropShards() {
   for (const auto& shard : shards_) {
-    const ShardCounters& c = shard->counters();
-    former_.gets += c.gets;
-    former_.puts += c.puts;
-    former_.scans += c.scans;
-    former_.forwards += c.forwards;
-    former_.read_repairs += c.read_repairs;
-    former_.reads_blocked_on_repair += c.reads_blocked_on_repair;
-    former_.siblings_created += c.siblings_created;
-    former_.clock_entries_truncated += c.clock_entries_truncated;
-    former_.corrupt_rows += c.corrupt_rows;
-    former_.storage_errors += c.storage_errors;
-    former_.actors_retired += c.actors_retired;
-    former_.overloaded += c.overloaded;
-    former_.wrong_epoch += c.wrong_epoch;
-    former_.corrupt_messages += c.corrupt_messages;
+    former_ += shard->counters();
   }
   shards_.clear();
   at_hand_.clear();
@@ -129,6 +129,31 @@ std::size_t SimNode::requests_in_flight() const {
   std::size_t count = 0;
   for (const auto& shard : shards_) count += shard->requests_in_flight();
   return count;
+}
+
+std::size_t SimNode::tasks_in_flight() const {
+  std::size_t count = 0;
+  for (const auto& shard : shards_) count += shard->tasks_in_flight();
+  return count;
+}
+
+bool SimNode::TreesAreRight() const {
+  if (world_.view->ring.members().size() < 2) return true;
+  const int bits = LeafBitsOf(world_.view->ring.partition_bits());
+  std::map<std::pair<KeyspaceId, std::uint32_t>, std::uint64_t> sums;
+  for (const auto& [key, row] : storage_.rows()) {
+    if (key.is_hint()) continue;
+    sums[{key.keyspace, LeafOf(key.token, bits)}] += RowDigest(key, row.record.view());
+  }
+  for (const LeafSum& leaf : storage_.Leaves()) {
+    if (sums[{leaf.keyspace, leaf.leaf}] != leaf.sum) return false;
+  }
+  for (const auto& [name, sum] : sums) {
+    const std::uint32_t partition = name.second >> kLeafBitsPerPartition;
+    const Shard& shard = *shards_[partition % shard_count_];
+    if (shard.ledger().tree().SumOf(name.first, {bits, name.second}) != sum) return false;
+  }
+  return true;
 }
 
 // ---- events ------------------------------------------------------------------------------------
@@ -245,16 +270,18 @@ std::optional<Result<std::optional<Row>>> SimNode::AtHand::ReadAtHand(const RowK
   return row;
 }
 
-void SimNode::AtHand::WriteAtHand(const RowKey& key, const Row& row) {
+void SimNode::AtHand::WriteAtHand(const RowKey& key, const std::optional<Row>& asked,
+                                  std::uint64_t leaf_delta) {
   SimNode& node = node_;
   Surroundings& world = node.world_;
-  Row written = row;
-  world.plant->OnWrite(node.storage_.Latest(key), written);
-  world.trace->Event(world.events->now(), kWriteAtHand, node.id_.value, written.record.view());
+  std::optional<Row> row = asked;
+  if (row) world.plant->OnWrite(node.storage_.Latest(key), *row);
+  world.trace->Event(world.events->now(), kWriteAtHand, node.id_.value,
+                     row ? row->record.view() : std::string_view());
   const ActorId actor = node.shards_[shard_]->dots().actor();
   world.judge->OnWriteAsked({node.index_, node.LocalNow().wall, actor, actor, &node.storage_}, key,
-                            written);
-  node.storage_.WriteAtHand(key, written);
+                            row);
+  node.storage_.WriteAtHand(key, row, leaf_delta);
 }
 
 // ---- effects -----------------------------------------------------------------------------------
@@ -275,14 +302,26 @@ void SimNode::Perform(std::size_t index, Effects& effects, const Witness& witnes
             });
           });
     } else if (auto* write = std::get_if<WriteEffect>(&effect)) {
-      world_.plant->OnWrite(storage_.Latest(write->key), write->row);
-      world_.trace->Event(now, kWrite, write->id.value, write->row.record.view());
+      if (write->row) world_.plant->OnWrite(storage_.Latest(write->key), *write->row);
+      world_.trace->Event(now, kWrite, write->id.value,
+                          write->row ? write->row->record.view() : std::string_view());
       world_.judge->OnWriteAsked(witness, write->key, write->row);
-      storage_.Write(write->key, std::move(write->row), [this, index, id = write->id](Status done) {
-        Dispatch(index, [id, done = std::move(done)](Shard& shard, Now at, Effects& out) {
-          shard.OnWriteDone(id, done, at, out);
+      if (world_.plant->OnStore(*write)) {
+        world_.events->After(1'000, [this, life = life_, index, id = write->id] {
+          if (life != life_) return;
+          Dispatch(index, [id](Shard& shard, Now at, Effects& out) {
+            shard.OnWriteDone(id, {}, at, out);
+          });
         });
-      });
+        continue;
+      }
+      storage_.Write(write->key, std::move(write->row), write->leaf_delta,
+                     [this, index, id = write->id](Status done) {
+                       Dispatch(index,
+                                [id, done = std::move(done)](Shard& shard, Now at, Effects& out) {
+                                  shard.OnWriteDone(id, done, at, out);
+                                });
+                     });
     } else if (const auto* scan = std::get_if<ScanEffect>(&effect)) {
       Scan(index, *scan);
     } else {
@@ -309,53 +348,14 @@ void SimNode::Send(std::size_t index, NodeId to, SendEffect effect, const Witnes
 }
 
 void SimNode::Scan(std::size_t index, const ScanEffect& effect) {
-  const Ring& ring = world_.view->ring;
-  const int bits = ring.partition_bits();
-  const auto start = [&](std::uint32_t partition) {
-    const std::uint64_t high = bits == 0 ? 0 : std::uint64_t{partition} << (64 - bits);
-    return RowKey{effect.request.keyspace, Token{high, 0}, {}};
-  };
-  const std::uint32_t partition = effect.request.partition.value;
-  const RowKey last = partition + 1 < ring.partition_count()
-                          ? start(partition + 1)
-                          : RowKey{KeyspaceId(effect.request.keyspace.value + 1), {}, {}};
-  storage_.Scan(
-      start(partition), last, SIZE_MAX,
-      [this, index, effect](const Result<SimStorage::RowList>& rows) {
-        Result<ScanOutcome> page = rows
-                                       ? PageOf(effect.request, world_.view->ring,
-                                                world_.config.scan_rows_max, *rows, LocalNow().wall)
-                                       : Result<ScanOutcome>(Fail(rows.error()));
-        Dispatch(index, [id = effect.id, page = std::move(page)](Shard& s, Now at, Effects& out) {
-          s.OnScanDone(id, page, at, out);
-        });
-      });
-}
-
-Result<ScanOutcome> PageOf(const ScanRequest& request, const Ring& ring, std::size_t rows_max,
-                           const SimStorage::RowList& rows, WallTime now) {
-  ScanOutcome page;
-  std::size_t visited = 0;
-  const std::size_t limit = std::min<std::size_t>(request.limit, rows_max);
-  for (const auto& [key, row] : rows) {
-    if (ring.PartitionOf(key.token) != request.partition) continue;
-    if (!request.count_only) {
-      if (request.after && key <= *request.after) continue;
-      if (visited == limit) {
-        return page;
-      }
-      ++visited;
-      page.next = key;
+  storage_.Scan(effect.range, [this, index, id = effect.id](Result<ScanPage> page) {
+    if (page) {
+      for (const ScannedRow& row : page->rows) world_.judge->OnRowRead(index_, row.key, row.row);
     }
-    const Result<Record> record = Record::Decode(row.record);
-    if (!record) return Fail(record.error());
-    const Sibling* newest = record->NewestLive(now);
-    if (newest == nullptr) continue;
-    ++page.live_count;
-    if (!request.count_only) page.keys.push_back({key.key, newest->type});
-  }
-  page.next.reset();
-  return page;
+    Dispatch(index, [id, page = std::move(page)](Shard& s, Now at, Effects& out) {
+      s.OnScanDone(id, page, at, out);
+    });
+  });
 }
 
 }  // namespace gyre::sim

@@ -70,6 +70,9 @@ class SimNode {
   SimClock& clock() { return clock_; }
   Now LocalNow() const { return clock_.At(world_.events->now()); }
   std::size_t requests_in_flight() const;
+  std::size_t tasks_in_flight() const;
+  // Is each leaf's sum, in memory and on the disk, that of the rows it holds? Of a node that is up.
+  bool TreesAreRight() const;
   const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
   // Of the lives that have ended.
   const ShardCounters& former_counters() const { return former_; }
@@ -82,7 +85,8 @@ class SimNode {
     AtHand(SimNode& node, std::size_t shard) : node_(node), shard_(shard) {}
     std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override;
     bool WritesAtHand() override { return node_.storage_.DrawWriteAtHand(); }
-    void WriteAtHand(const RowKey& key, const Row& row) override;
+    void WriteAtHand(const RowKey& key, const std::optional<Row>& row,
+                     std::uint64_t leaf_delta) override;
 
    private:
     SimNode& node_;
@@ -97,6 +101,7 @@ class SimNode {
   void Scan(std::size_t shard, const ScanEffect& effect);
   void ScheduleTick(std::size_t shard);
   void DropShards();
+  std::vector<LeafSum> LeavesOf(std::uint16_t shard) const;
 
   Surroundings& world_;
   int index_;
@@ -116,9 +121,5 @@ class SimNode {
   std::int64_t paused_until_ = 0;
   ShardCounters former_;
 };
-
-// The live keys of one page, as the server's engine would give them.
-Result<ScanOutcome> PageOf(const ScanRequest& request, const Ring& ring, std::size_t rows_max,
-                           const SimStorage::RowList& rows, WallTime now);
 
 }  // namespace gyre::sim

@@ -4,8 +4,9 @@
 
 namespace gyre::sim {
 
-SimStorage::SimStorage(EventQueue& events, std::uint64_t seed, const StorageProfile& profile)
-    : events_(events), prng_(seed), profile_(profile) {}
+SimStorage::SimStorage(EventQueue& events, std::uint64_t seed, const StorageProfile& profile,
+                       int leaf_bits)
+    : events_(events), prng_(seed), profile_(profile), leaf_bits_(leaf_bits) {}
 
 std::int64_t SimStorage::DrawDelay(std::int64_t low, std::int64_t high) {
   std::int64_t delay = prng_.Between(low, high);
@@ -65,23 +66,31 @@ void SimStorage::FinishRead(const RowKey& key, bool snapshot, std::optional<Row>
   done(std::move(row));
 }
 
-void SimStorage::Scan(const RowKey& first, const RowKey& last, std::size_t rows_max,
-                      ScanCallback done) {
+void SimStorage::Scan(const ScanRange& range, ScanCallback done) {
   ++counters_.scans;
   const std::int64_t due =
       std::max(events_.now() + DrawDelay(1, profile_.read_us_max), stalled_until_);
-  events_.At(due, [this, life = life_, first, last, rows_max, done] {
+  events_.At(due, [this, life = life_, range, done] {
     if (life != life_) return;
-    RowList rows;
-    for (auto it = latest_.lower_bound(first); it != latest_.end() && it->first < last; ++it) {
-      if (IsRotten(it->first)) {
+    RowKey first(range.keyspace, range.first, {});
+    first.owed_to = range.owed_to;
+    ScanPage page;
+    auto it = range.after ? latest_.upper_bound(*range.after) : latest_.lower_bound(first);
+    for (; it != latest_.end(); ++it) {
+      const auto& [key, row] = *it;
+      if (key.owed_to != range.owed_to || key.keyspace != range.keyspace ||
+          key.token > range.last) {
+        break;
+      }
+      if (IsRotten(key)) {
         ++counters_.corrupt_reads;
         return done(Fail(ErrorCode::kCorruption, "simulated bit rot"));
       }
-      if (rows.size() == rows_max) break;
-      rows.push_back(*it);
+      if (page.rows.size() == range.rows_max) return done(std::move(page));
+      page.rows.push_back({key, row});
     }
-    done(std::move(rows));
+    page.done = true;
+    done(std::move(page));
   });
 }
 
@@ -107,11 +116,35 @@ std::optional<Row> SimStorage::Acknowledged(const RowKey& key) const {
 
 // ---- writes ----------------------------------------------------------------------------------
 
-void SimStorage::Write(const RowKey& key, Row row, WriteCallback done) {
+void SimStorage::Set(std::map<RowKey, Row>& rows, const RowKey& key,
+                     const std::optional<Row>& row) {
+  if (row) {
+    rows[key] = *row;
+  } else {
+    rows.erase(key);
+  }
+}
+
+void SimStorage::MakeDurable(const PendingWrite& write) {
+  Set(durable_, write.key, write.row);
+  if (write.leaf_delta == 0) return;
+  leaves_[{write.key.keyspace, LeafOf(write.key.token, leaf_bits_)}] += write.leaf_delta;
+}
+
+std::vector<LeafSum> SimStorage::Leaves() const {
+  std::vector<LeafSum> leaves;
+  for (const auto& [name, sum] : leaves_) {
+    if (sum != 0) leaves.push_back({name.first, name.second, sum});
+  }
+  return leaves;
+}
+
+void SimStorage::Write(const RowKey& key, std::optional<Row> row, std::uint64_t leaf_delta,
+                       WriteCallback done) {
   ++counters_.writes;
   rotten_.erase(key);
-  latest_[key] = row;
-  PendingWrite write{key, std::move(row), std::move(done)};
+  Set(latest_, key, row);
+  PendingWrite write{key, std::move(row), leaf_delta, std::move(done)};
   if (acknowledges_before_sync && !failing_) {
     events_.After(1, [life = life_, this, early = std::exchange(write.done, nullptr)] {
       if (life == life_) early({});
@@ -134,12 +167,13 @@ bool SimStorage::DrawWriteAtHand() {
          events_.now() >= stalled_until_ && prng_.Chance(profile_.writes_at_hand_per_million);
 }
 
-void SimStorage::WriteAtHand(const RowKey& key, const Row& row) {
+void SimStorage::WriteAtHand(const RowKey& key, const std::optional<Row>& row,
+                             std::uint64_t leaf_delta) {
   ++counters_.writes;
   ++counters_.at_hand;
   rotten_.erase(key);
-  latest_[key] = row;
-  durable_[key] = row;
+  Set(latest_, key, row);
+  MakeDurable({key, row, leaf_delta, nullptr});
   if (on_durable) on_durable(key, row);
 }
 
@@ -159,7 +193,7 @@ void SimStorage::CompleteNextWrite() {
   const WriteCallback done = std::exchange(write.done, nullptr);
   if (on_durable) on_durable(write.key, write.row);
   if (profile_.sync) {
-    durable_[write.key] = write.row;
+    MakeDurable(write);
     pending_.pop_front();
   } else if (!interval_running_) {
     interval_running_ = true;
@@ -184,7 +218,7 @@ void SimStorage::FailPending(std::size_t index) {
 void SimStorage::RestoreLatest(const RowKey& key) {
   for (auto it = pending_.rbegin(); it != pending_.rend(); ++it) {
     if (it->key == key) {
-      latest_[key] = it->row;
+      Set(latest_, key, it->row);
       return;
     }
   }
@@ -199,7 +233,7 @@ void SimStorage::RestoreLatest(const RowKey& key) {
 void SimStorage::SyncInterval() {
   interval_running_ = false;
   while (!pending_.empty() && pending_.front().acknowledged) {
-    durable_[pending_.front().key] = std::move(pending_.front().row);
+    MakeDurable(pending_.front());
     pending_.pop_front();
   }
 }
@@ -219,8 +253,16 @@ bool SimStorage::Rot(const RowKey& key) {
   return true;
 }
 
+bool SimStorage::Lose(const RowKey& key) {
+  const auto written = [&](const PendingWrite& write) { return write.key == key; };
+  if (std::any_of(pending_.begin(), pending_.end(), written)) return false;
+  latest_.erase(key);
+  durable_.erase(key);
+  return true;
+}
+
 void SimStorage::Keep(const PendingWrite& write) {
-  durable_[write.key] = write.row;
+  MakeDurable(write);
   if (!write.acknowledged && on_durable) on_durable(write.key, write.row);
 }
 
@@ -246,7 +288,7 @@ SimStorage::RowList SimStorage::Crash(CrashKind kind) {
     ++counters_.lost_writes;
     if (!pending_[i].acknowledged) continue;
     ++counters_.lost_acknowledged;
-    lost.emplace_back(pending_[i].key, pending_[i].row);
+    if (pending_[i].row) lost.emplace_back(pending_[i].key, *pending_[i].row);
   }
   pending_.clear();
   ReplayFailedWrites();
@@ -282,6 +324,7 @@ SimStorage::RowList SimStorage::Wipe() {
   RowList rows(latest_.begin(), latest_.end());
   latest_.clear();
   durable_.clear();
+  leaves_.clear();
   rotten_.clear();
   return rows;
 }

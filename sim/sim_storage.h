@@ -19,6 +19,8 @@
 #include "base/result.h"
 #include "core/causality/record.h"
 #include "core/key.h"
+#include "core/ledger/merkle_tree.h"
+#include "core/scan_range.h"
 #include "sim/event_queue.h"
 
 namespace gyre::sim {
@@ -53,20 +55,21 @@ class SimStorage {
   using ReadCallback = std::function<void(Result<std::optional<Row>>)>;
   using WriteCallback = std::function<void(Status)>;
   using RowList = std::vector<std::pair<RowKey, Row>>;
-  using ScanCallback = std::function<void(Result<RowList>)>;
+  using ScanCallback = std::function<void(Result<ScanPage>)>;
 
-  SimStorage(EventQueue& events, std::uint64_t seed, const StorageProfile& profile);
+  SimStorage(EventQueue& events, std::uint64_t seed, const StorageProfile& profile, int leaf_bits);
 
   // Callbacks come later, never from within the call, and never after a crash.
   void Read(const RowKey& key, ReadCallback done);
-  void Write(const RowKey& key, Row row, WriteCallback done);
+  // nullopt: the row goes.
+  void Write(const RowKey& key, std::optional<Row> row, std::uint64_t leaf_delta,
+             WriteCallback done);
   // As RowsAtHand wants them.
   std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key);
   // May a write be done at hand now? If so, it is to be.
   bool DrawWriteAtHand();
-  void WriteAtHand(const RowKey& key, const Row& row);
-  // Every row with first <= key < last, in order, at most `rows_max`.
-  void Scan(const RowKey& first, const RowKey& last, std::size_t rows_max, ScanCallback done);
+  void WriteAtHand(const RowKey& key, const std::optional<Row>& row, std::uint64_t leaf_delta);
+  void Scan(const ScanRange& range, ScanCallback done);
 
   // ---- faults ----
   // Nothing completes before this time.
@@ -79,6 +82,12 @@ class SimStorage {
   // Reads of the row give kCorruption until it is written again. False if there is none.
   bool Rot(const RowKey& key);
   bool IsRotten(const RowKey& key) const { return rotten_.contains(key); }
+  // The row is gone, and nothing that was kept beside it knows. False if it is being written.
+  bool Lose(const RowKey& key);
+  // The stored sum of the key's leaf is another one.
+  void RotLeaf(const RowKey& key, std::uint64_t by) {
+    leaves_[{key.keyspace, LeafOf(key.token, leaf_bits_)}] += by;
+  }
   // What an operator does with a row that no copy is left of.
   void DropDamaged(const RowKey& key);
   // Everything under way is gone. Rows that had been acknowledged and are not there any more.
@@ -92,7 +101,7 @@ class SimStorage {
 
   // ---- for checkers ----
   // Called when a row has become as durable as configured, just before the acknowledgement.
-  std::function<void(const RowKey&, const Row&)> on_durable;
+  std::function<void(const RowKey&, const std::optional<Row>&)> on_durable;
   // What a read would see; null if absent or rotten.
   const Row* Latest(const RowKey& key) const;
   // What power loss would leave; null if absent or rotten.
@@ -101,6 +110,8 @@ class SimStorage {
     return it == durable_.end() || IsRotten(key) ? nullptr : &it->second;
   }
   const std::map<RowKey, Row>& rows() const { return latest_; }
+  // The sums of leaves that power loss would leave: changed together with the rows.
+  std::vector<LeafSum> Leaves() const;
   std::size_t writes_under_way() const { return pending_.size(); }
   const StorageCounters& counters() const { return counters_; }
   StorageProfile& profile() { return profile_; }
@@ -111,7 +122,8 @@ class SimStorage {
  private:
   struct PendingWrite {
     RowKey key;
-    Row row;
+    std::optional<Row> row;  // nullopt: it goes
+    std::uint64_t leaf_delta = 0;
     WriteCallback done;
     bool acknowledged = false;
     bool doomed = false;  // queued behind a write that failed
@@ -126,14 +138,18 @@ class SimStorage {
   void FailPending(std::size_t index);
   void SyncInterval();
   void Keep(const PendingWrite& write);
+  void MakeDurable(const PendingWrite& write);
+  static void Set(std::map<RowKey, Row>& rows, const RowKey& key, const std::optional<Row>& row);
   void RestoreLatest(const RowKey& key);
   void ReplayFailedWrites();
 
   EventQueue& events_;
   Prng prng_;
   StorageProfile profile_;
-  std::map<RowKey, Row> latest_;      // with everything asked for
-  std::map<RowKey, Row> durable_;     // what power loss leaves
+  const int leaf_bits_;
+  std::map<RowKey, Row> latest_;   // with everything asked for
+  std::map<RowKey, Row> durable_;  // what power loss leaves
+  std::map<std::pair<KeyspaceId, std::uint32_t>, std::uint64_t> leaves_;  // likewise
   std::deque<PendingWrite> pending_;  // in order; the acknowledged ones come first
   std::vector<PendingWrite> failed_;  // may turn up again after a crash
   std::set<RowKey> rotten_;

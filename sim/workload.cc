@@ -100,6 +100,8 @@ RequestOptions Workload::DrawOptions(Session& session, std::size_t key, Op& op) 
       *options.read_quorum.value_or(keyspace->read_quorum).Resolve(keyspace->replicas, copies);
   op.write_needed =
       *options.write_quorum.value_or(keyspace->write_quorum).Resolve(keyspace->replicas, copies);
+  if (prng.Chance(50'000)) options.sloppy = prng.Chance(500'000);
+  op.sloppy = options.sloppy.value_or(keyspace->sloppy);
   op.node = DrawNode(prng);
   op.session = session.id;
   op.key = key;
@@ -167,7 +169,10 @@ void Workload::Attempt(Session& session, std::size_t id, int attempts_left) {
   op.reads = write.read_first;
   const bool sent = world_.Submit(
       op, RequestOf(write, world_.judge().keys()[write.key], options),
-      [this, &session, id, attempts_left](const Op& ended, const ClientResult* /*result*/) {
+      [this, &session, id, attempts_left](const Op& ended, const ClientResult* result) {
+        if (ended.outcome == OpOutcome::kOk && result != nullptr && session.prng.Chance(500'000)) {
+          session.contexts[ended.key] = std::get<PutOutcome>(**result).context;
+        }
         if (ended.outcome != OpOutcome::kOk && attempts_left > 1 && session.prng.Chance(500'000)) {
           world_.events().After(
               session.prng.Between(0, 20'000),

@@ -38,6 +38,9 @@ class World {
   void WipeNode(int node);
   // Damages a row of which another owner has a good copy; false if there is none.
   bool RotRow(int node, const RowKey& key);
+  // Takes a row away that another owner has a good copy of, as if it had never been; false if there
+  // is none, or it is being written.
+  bool LoseRow(int node, const RowKey& key);
   // `noticed`: both ends learn of it after a while. Cuts add up.
   void CutLink(int from, int to, bool noticed);
   void UncutLink(int from, int to);
@@ -57,9 +60,9 @@ class World {
   // Until no client waits for an answer.
   void RunUntilAnswered();
 
-  // Reads every key until the owners' copies are equal and stay so, then asks the judge for the
-  // last word. Returns the rounds it took.
-  int HealAndCheck();
+  // Lets the cluster become whole by itself, then reads every key through every node and asks the
+  // judge for the last word. Returns how long it took, in microseconds.
+  std::int64_t HealAndCheck();
 
   const WorldSpec& spec() const { return spec_; }
   EventQueue& events() { return events_; }
@@ -101,6 +104,8 @@ class World {
     return links_[static_cast<std::size_t>(node) * nodes_.size() + static_cast<std::size_t>(peer)];
   }
   void BreakRequests(int node);
+  bool Whole() const;
+  bool HeldElsewhere(int node, const RowKey& key) const;
   void ReadEveryKey(QuorumSpec read, int start);
   bool AllEqual() const;
   void CheckQuiet();

@@ -33,6 +33,7 @@ KeyspaceConfig DrawKeyspace(Prng& prng, const std::string& name, int replicas) {
   keyspace.replicas = replicas;
   keyspace.read_quorum = DrawQuorum(prng, replicas);
   keyspace.write_quorum = DrawQuorum(prng, replicas);
+  keyspace.sloppy = prng.Chance(700'000);
   return keyspace;
 }
 
@@ -54,6 +55,25 @@ CoreConfig DrawConfig(Prng& prng) {
   config.storage_retry_after = Duration::Micros(DrawScaled(prng, 10'000, 1'000'000));
   config.requests_in_flight_max = static_cast<std::size_t>(DrawScaled(prng, 100, 20'000));
   config.waiters_per_key_max = static_cast<std::size_t>(DrawScaled(prng, 50, 10'000));
+  config.start_grace = Duration::Micros(DrawScaled(prng, 50'000, 2'000'000));
+  config.hint_after = Duration::Micros(DrawScaled(prng, 10'000, 500'000));
+  config.hint_bytes_per_target_max =
+      static_cast<std::uint64_t>(DrawScaled(prng, 2'048, std::int64_t{1} << 30));
+  config.hint_bytes_max =
+      static_cast<std::uint64_t>(DrawScaled(prng, 4'096, std::int64_t{2} << 30));
+  config.hint_replay_window = static_cast<std::size_t>(DrawScaled(prng, 1, 64));
+  config.hint_replay_retry = Duration::Micros(DrawScaled(prng, 20'000, 500'000));
+  config.repair_cycle = Duration::Micros(DrawScaled(prng, 200'000, 5'000'000));
+  config.exchange_sessions_max = static_cast<std::size_t>(prng.Between(1, 4));
+  config.exchange_settle = Duration::Micros(DrawScaled(prng, 10'000, 500'000));
+  config.exchange_rows_max = static_cast<std::size_t>(DrawScaled(prng, 2, 256));
+  config.exchange_bytes_max = static_cast<std::size_t>(DrawScaled(prng, 1'024, 1 << 20));
+  config.scrub_cycle = Duration::Micros(DrawScaled(prng, 1'000'000, 10'000'000));
+  config.background_bytes_per_second_max =
+      static_cast<std::uint64_t>(DrawScaled(prng, 64 << 10, 64 << 20));
+  config.background_bytes_per_second_min =
+      std::min(config.background_bytes_per_second_max,
+               static_cast<std::uint64_t>(DrawScaled(prng, 16 << 10, 1 << 20)));
   config.hybrid_clock_lead_max = Duration::Micros(DrawScaled(prng, 100'000, 60'000'000));
   return config;
 }
@@ -108,7 +128,7 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
   }
   std::sort(spec.members.begin(), spec.members.end(),
             [](const Member& a, const Member& b) { return a.id < b.id; });
-  spec.partition_bits = static_cast<int>(prng.Between(5, 8));
+  spec.partition_bits = static_cast<int>(prng.Between(3, 6));
   spec.partitioner = prng.Chance(500'000) ? PartitionerKind::kMd5 : PartitionerKind::kXxh3;
   // N = 3 of as many nodes as often as everything else together.
   const int replicas = prng.Chance(500'000) ? 3 : static_cast<int>(prng.Between(1, 5));
@@ -178,7 +198,8 @@ std::string WorldSpec::Describe() const {
   for (const std::uint16_t count : shard_counts) text += " " + std::to_string(count);
   for (const KeyspaceConfig& keyspace : keyspaces) {
     text += "; keyspace " + keyspace.name + " N=" + std::to_string(keyspace.replicas) +
-            " R=" + keyspace.read_quorum.ToString() + " W=" + keyspace.write_quorum.ToString();
+            " R=" + keyspace.read_quorum.ToString() + " W=" + keyspace.write_quorum.ToString() +
+            (keyspace.sloppy ? " sloppy" : "");
   }
   text += "; Q=" + std::to_string(1 << partition_bits) +
           (storage.sync ? "; durability sync" : "; durability interval");

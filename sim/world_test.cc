@@ -118,7 +118,7 @@ TEST_F(NetworkTest, CutsAddUpAndAreOneWay) {
 }
 
 struct SimStorageTest : ::testing::Test {
-  explicit SimStorageTest(bool sync = true) : storage(events, 3, Profile(sync)) {}
+  explicit SimStorageTest(bool sync = true) : storage(events, 3, Profile(sync), 17) {}
   static StorageProfile Profile(bool sync) {
     StorageProfile profile;
     profile.sync = sync;
@@ -126,7 +126,7 @@ struct SimStorageTest : ::testing::Test {
     return profile;
   }
   void Write(const std::string& text) {
-    storage.Write(Key("k"), RowOf(text), [this, text](Status status) {
+    storage.Write(Key("k"), RowOf(text), 0, [this, text](Status status) {
       done.push_back(text + (status ? "" : " failed"));
     });
   }
@@ -258,7 +258,7 @@ TEST_F(SimStorageTest, ReadsNeverShowALaterWriteThatIsNotDurable) {
     std::string seen;
     storage.Read(Key("k"),
                  [&](Result<std::optional<Row>> row) { seen = (*row)->record.ToString(); });
-    storage.Write(Key("k"), RowOf("new"), [](Status) {});
+    storage.Write(Key("k"), RowOf("new"), 0, [](Status) {});
     events.RunUntil(events.now() + 5'000);
     EXPECT_EQ(seen, "old");
     EXPECT_EQ(Read(), "new");  // asked for before

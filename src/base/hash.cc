@@ -144,6 +144,10 @@ std::uint64_t Xxh3_64(std::string_view bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
+std::uint64_t Xxh3_64Seeded(std::string_view bytes, std::uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
 std::uint32_t Crc32cPortable(std::string_view bytes, std::uint32_t seed) {
   std::uint32_t crc = ~seed;
   for (const char byte : bytes) {

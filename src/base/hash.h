@@ -26,6 +26,8 @@ void Md5OfMany(std::span<const std::string_view> inputs, Hash128* digests);
 void Md5OfManyPortable(std::span<const std::string_view> inputs, Hash128* digests);
 Hash128 Xxh3_128(std::string_view bytes);
 std::uint64_t Xxh3_64(std::string_view bytes);
+// Another such hash for each seed; that of 0 is Xxh3_64.
+std::uint64_t Xxh3_64Seeded(std::string_view bytes, std::uint64_t seed);
 
 // Castagnoli's polynomial, as iSCSI and RocksDB use it. `seed` is the value so far, for chaining.
 // Uses SSE4.2 where the processor has it, a table elsewhere; same result.

@@ -50,6 +50,7 @@ class CliTest : public testing::Test {
     ScriptedNode node([&](const ScriptedNode::Command& command) {
       if (command[0] == "HELLO") return std::string("+OK\r\n");
       seen_.push_back(command);
+      if (command[0] == "KV.GET" && !seen_value_.empty()) return seen_value_;
       return command[0].starts_with("KV.QUORUM") || command[0] == "KV.USE" ? "+OK\r\n" : answer;
     });
     arguments.insert(arguments.end(), {"--port", std::to_string(node.port())});
@@ -70,6 +71,7 @@ class CliTest : public testing::Test {
   }
 
   std::vector<ScriptedNode::Command> seen_;
+  std::string seen_value_;  // answers KV.GET, if given
 };
 
 // Goal: a value goes to stdout byte for byte.
@@ -133,6 +135,57 @@ TEST_F(CliTest, PutWithAndWithoutContext) {
   EXPECT_EQ(nlohmann::json::parse(ran.out).at("context"), "new");
 }
 
+// Goal: whether others may stand in for owners is the user's to say, for every verb.
+TEST_F(CliTest, SloppyGoesToTheNode) {
+  Against(Values("ctx", {"v"}), {"get", "k", "--sloppy", "no"});
+  EXPECT_THAT(seen_, ElementsAre(ElementsAre("KV.GET", "k", "SLOPPY", "no")));
+  Against("+OK\r\n", {"put", "k", "v", "--sloppy", "yes", "--w", "2"});
+  EXPECT_THAT(seen_, ElementsAre(ElementsAre("KV.QUORUM", "W", "2", "SLOPPY", "yes"),
+                                 ElementsAre("SET", "k", "v")));
+  Against(":1\r\n", {"del", "k", "--sloppy", "no"});
+  EXPECT_THAT(seen_,
+              ElementsAre(ElementsAre("KV.QUORUM", "SLOPPY", "no"), ElementsAre("DEL", "k")));
+  EXPECT_EQ(Gyre({"get", "k", "--sloppy", "maybe"}).exit_code, kExitUsage);
+}
+
+// Goal: a put can say what it came to, in text and JSON, of RESP2 and RESP3 alike.
+TEST_F(CliTest, PutSaysWhatItCameTo) {
+  const auto meta = [](const char* head, int copies, int hints, int zones, const char* strict) {
+    std::string text = head + ScriptedNode::Bulk("context") + ScriptedNode::Bulk("new");
+    for (const auto& [name, count] :
+         {std::pair{"copies", copies}, std::pair{"hints", hints}, std::pair{"zones", zones}}) {
+      text += ScriptedNode::Bulk(name) + ":" + std::to_string(count) + "\r\n";
+    }
+    return text + ScriptedNode::Bulk("strict") + strict;
+  };
+  const Ran sloppy = Against(meta("%5\r\n", 3, 1, 2, "#f\r\n"),
+                             {"put", "k", "v", "--meta", "--context", "seen", "--ttl", "1"});
+  EXPECT_EQ(sloppy.exit_code, kExitOk) << sloppy.err;
+  EXPECT_THAT(seen_,
+              ElementsAre(ElementsAre("KV.PUT", "k", "seen", "v", "PX", "1000", "WITHMETA")));
+  EXPECT_EQ(sloppy.out,
+            "3 durable copies in 2 zones, 1 of them kept by others for owners that could not be "
+            "reached; a read may miss it until it is on more owners\n");
+  // Without a context what is there is read, and replaced.
+  seen_value_ = Values("found", {"old"});
+  const Ran strict = Against(meta("*10\r\n", 1, 0, 1, ":1\r\n"),
+                             {"put", "k", "v", "--meta", "--r", "1", "--sloppy", "no"});
+  EXPECT_THAT(seen_, ElementsAre(ElementsAre("KV.QUORUM", "R", "1", "SLOPPY", "no"),
+                                 ElementsAre("KV.GET", "k", "R", "1", "SLOPPY", "no"),
+                                 ElementsAre("KV.PUT", "k", "found", "v", "WITHMETA")));
+  EXPECT_EQ(strict.out, "1 durable copy in 1 zone; every read with R owners sees it\n");
+  const Ran json =
+      Against(meta("%5\r\n", 3, 1, 2, "#t\r\n"), {"put", "k", "v", "--meta", "-o", "json"});
+  EXPECT_EQ(nlohmann::json::parse(json.out),
+            (nlohmann::json{
+                {"context", "new"}, {"copies", 3}, {"hints", 1}, {"zones", 2}, {"strict", true}}));
+  // The read before it failed: nothing was written.
+  seen_value_ = "-UNKNOWN cut\r\n";
+  EXPECT_EQ(Against("+OK\r\n", {"put", "k", "v", "--meta"}).exit_code, kExitUnavailable);
+  EXPECT_EQ(seen_.size(), 1u);
+  EXPECT_EQ(Against("+OK\r\n", {"put", "k", "v", "--meta", "--context", ""}).exit_code, kExitUsage);
+}
+
 // Goal: a context travels through a file from a get to the put that supersedes what was read.
 TEST_F(CliTest, ContextTravelsThroughAFile) {
   const std::string path = Path("context");
@@ -171,6 +224,7 @@ TEST_F(CliTest, ShowsStatusRingAndKeyspaces) {
   });
   backend.stats.peers.push_back({NodeIdOf("n2"), "n2", "h:2"});
   backend.stats.core.gets = 12345;
+  backend.stats.owed = {{NodeIdOf("n2"), "n2", 7, 900, Duration::Seconds(4)}};
   const auto verbatim = [](const std::string& json) {
     return "=" + std::to_string(json.size() + 4) + "\r\ntxt:" + json + "\r\n";
   };
@@ -179,9 +233,13 @@ TEST_F(CliTest, ShowsStatusRingAndKeyspaces) {
   EXPECT_EQ(status.exit_code, kExitOk) << status.err;
   EXPECT_THAT(status.out, AllOf(HasSubstr("n1 of cluster gyre"), HasSubstr("DOWN"),
                                 HasSubstr("12345"), HasSubstr("may read stale")));
+  EXPECT_THAT(status.out, testing::StartsWith(
+                              "Node n2 is not reachable. 7 hints (900 B) are kept here for it"));
+  EXPECT_THAT(status.out, testing::ContainsRegex("OWED TO +HINTS +BYTES +OLDEST\nn2 +7 +900 +4 s"));
   EXPECT_EQ(Against(verbatim(status_json), {"status", "-o", "json"}).out, status_json);
   const Ran keyspaces = Against(verbatim(KeyspacesJson(*backend.view())), {"keyspace"});
-  EXPECT_THAT(keyspaces.out, AllOf(HasSubstr("default"), HasSubstr("may read stale")));
+  EXPECT_THAT(keyspaces.out, AllOf(HasSubstr("default"), HasSubstr("may read stale"),
+                                   testing::ContainsRegex("SLOPPY.*\ndefault .* yes ")));
   const Ran ring = Against(verbatim(RingJson(*backend.view())), {"ring"});
   EXPECT_THAT(ring.out, AllOf(HasSubstr("256 partitions by md5"), HasSubstr("50.00%")));
   EXPECT_EQ(Against(verbatim("{}"), {"status"}).exit_code, kExitUsage);

@@ -1,4 +1,6 @@
 // gyre status, keyspace, key explain: a node's JSON, as it is or as tables.
+#include <fmt/format.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -20,11 +22,13 @@ std::string SecondsText(std::uint64_t ms) {
 }
 
 std::string StatusText(const Json& json) {
-  std::string text =
-      Field(json, "node") + " of cluster " + Field(json, "cluster") + ", gyre " +
-      Field(json, "version") + ", up " + SecondsText(json.value("uptime_ms", std::uint64_t{0})) +
-      ", " + Field(json, "shards") + " shards, " +
-      (json.value("ready", false) ? "ready" : "NOT READY: " + Field(json, "problem")) + "\n";
+  // Of an older node there is none.
+  std::string text = json.contains("summary") ? Field(json, "summary") + "\n\n" : "";
+  text += Field(json, "node") + " of cluster " + Field(json, "cluster") + ", gyre " +
+          Field(json, "version") + ", up " +
+          SecondsText(json.value("uptime_ms", std::uint64_t{0})) + ", " + Field(json, "shards") +
+          " shards, " +
+          (json.value("ready", false) ? "ready" : "NOT READY: " + Field(json, "problem")) + "\n";
   const Json& engine = json.at("engine");
   text += "storage: " + Field(engine, "kind") + ", durability " + Field(engine, "durability") +
           ", about " + Field(engine, "rows") + " rows, " + Field(engine, "bytes") + " bytes\n";
@@ -40,6 +44,14 @@ std::string StatusText(const Json& json) {
                  Field(peer, "problem")});
     }
     text += "\n" + peers.Render();
+  }
+  if (json.contains("owed") && !json.at("owed").empty()) {
+    Table owed({"OWED TO", "HINTS", "BYTES", "OLDEST"});
+    for (const Json& debt : json.at("owed")) {
+      owed.Add({Field(debt, "node"), Field(debt, "hints"), Field(debt, "bytes"),
+                SecondsText(debt.value("oldest_ms", std::uint64_t{0}))});
+    }
+    text += "\n" + owed.Render();
   }
   if (!json.at("latency").empty()) {
     Table latency({"OPERATION", "COUNT", "P50 us", "P99 us", "P99.9 us"});
@@ -57,12 +69,13 @@ std::string StatusText(const Json& json) {
 }
 
 std::string KeyspacesText(const Json& json) {
-  Table table({"KEYSPACE", "N", "R", "W", "COPIES", "DEFAULT TTL", "PROMISE"});
+  Table table({"KEYSPACE", "N", "R", "W", "SLOPPY", "COPIES", "DEFAULT TTL", "PROMISE"});
   for (const Json& keyspace : json.at("keyspaces")) {
     const std::uint64_t ttl_ms = keyspace.value("default_ttl_ms", std::uint64_t{0});
     table.Add({Field(keyspace, "name"), Field(keyspace, "n"), Field(keyspace, "r"),
-               Field(keyspace, "w"), Field(keyspace, "copies"),
-               ttl_ms == 0 ? "none" : SecondsText(ttl_ms), Field(keyspace, "promise")});
+               Field(keyspace, "w"), keyspace.value("sloppy", false) ? "yes" : "no",
+               Field(keyspace, "copies"), ttl_ms == 0 ? "none" : SecondsText(ttl_ms),
+               Field(keyspace, "promise")});
   }
   return table.Render();
 }
@@ -121,6 +134,15 @@ int Explain(const ExplainFlags& flags) {
   return PrintFromNode(flags.client, {"KV.EXPLAIN", *key}, ExplainText);
 }
 
+int HurryRepair(const ClientFlags& flags) {
+  Result<RespClient> client = ConnectTo(flags);
+  if (!client) return Complain(client.error());
+  const Result<RespValue> reply = CallNode(*client, {"KV.REPAIR"});
+  if (!reply) return Complain(reply.error());
+  fmt::print("Comparing with the other owners now; `gyre status` tells how it goes.\n");
+  return 0;
+}
+
 }  // namespace
 
 void AddClusterVerbs(CLI::App& app, int& exit_code) {
@@ -131,8 +153,14 @@ void AddClusterVerbs(CLI::App& app, int& exit_code) {
       [flags, &exit_code] { exit_code = PrintFromNode(*flags, {"KV.STATUS"}, StatusText); });
 
   flags = std::make_shared<ClientFlags>();
-  CLI::App* keyspace =
-      app.add_subcommand("keyspace", "The keyspaces: N, R, W, and what they promise together");
+  CLI::App* repair = app.add_subcommand(
+      "repair", "Has a node compare all it holds with the other owners now, not in its turn");
+  AddClientFlags(*repair, *flags, /*keyspace=*/false);
+  repair->callback([flags, &exit_code] { exit_code = HurryRepair(*flags); });
+
+  flags = std::make_shared<ClientFlags>();
+  CLI::App* keyspace = app.add_subcommand(
+      "keyspace", "The keyspaces: N, R, W, sloppy or not, and what that promises");
   AddClientFlags(*keyspace, *flags, /*keyspace=*/false);
   keyspace->callback(
       [flags, &exit_code] { exit_code = PrintFromNode(*flags, {"KV.KEYSPACES"}, KeyspacesText); });

@@ -24,7 +24,8 @@ struct DataFlags {
   std::string file;
   std::string context;
   std::string context_file;
-  std::string r, w;
+  std::string r, w, sloppy;
+  bool meta = false;
   double ttl_seconds = 0;
   CLI::Option* value_option = nullptr;
   CLI::Option* context_option = nullptr;
@@ -35,6 +36,13 @@ void AddKey(CLI::App& verb, DataFlags& flags) {
   auto* hex = verb.add_flag("--key-hex", flags.key_hex, "the key is given as hex digits");
   verb.add_flag("--key-percent", flags.key_percent, "%XX in the key stands for a byte")
       ->excludes(hex);
+}
+
+void AddSloppy(CLI::App& verb, DataFlags& flags) {
+  verb.add_option("--sloppy", flags.sloppy,
+                  "may other nodes stand in for owners that cannot be reached: yes or no [as the "
+                  "keyspace says]")
+      ->check(CLI::IsMember({"yes", "no"}));
 }
 
 void AddContext(CLI::App& verb, DataFlags& flags, const char* help) {
@@ -91,20 +99,27 @@ int PrintValues(const DataFlags& flags, const std::string& key, const std::strin
   return ok ? kExitOk : kExitUsage;
 }
 
+std::vector<std::string_view> GetCommand(const DataFlags& flags, const std::string& key) {
+  std::vector<std::string_view> command = {"KV.GET", key};
+  if (!flags.r.empty()) command.insert(command.end(), {"R", flags.r});
+  if (!flags.sloppy.empty()) command.insert(command.end(), {"SLOPPY", flags.sloppy});
+  return command;
+}
+
+// A read that was cut off changed nothing.
+int ComplainOfRead(const Error& error) {
+  const bool cut = error.code == ErrorCode::kOutcomeUnknown;
+  Complain(error);
+  return cut ? int{kExitUnavailable} : ExitCodeOf(error.code);
+}
+
 int Get(const DataFlags& flags) {
   const Result<std::string> key = ReadKey(flags.key, flags.key_hex, flags.key_percent);
   if (!key) return Complain(key.error());
   Result<RespClient> client = ConnectTo(flags.client);
   if (!client) return Complain(client.error());
-  std::vector<std::string_view> command = {"KV.GET", *key};
-  if (!flags.r.empty()) command.insert(command.end(), {"R", flags.r});
-  const Result<RespValue> reply = CallNode(*client, command);
-  if (!reply) {
-    // A read that was cut off changed nothing.
-    const bool cut = reply.error().code == ErrorCode::kOutcomeUnknown;
-    Complain(reply.error());
-    return cut ? kExitUnavailable : ExitCodeOf(reply.error().code);
-  }
+  const Result<RespValue> reply = CallNode(*client, GetCommand(flags, *key));
+  if (!reply) return ComplainOfRead(reply.error());
   const RespValue* context = reply->Find("context");
   const RespValue* values = reply->Find("values");
   if (context == nullptr || values == nullptr) {
@@ -123,6 +138,41 @@ int PrintContext(const DataFlags& flags, const RespValue& reply) {
   return kExitOk;
 }
 
+std::string Counted(std::int64_t count, const char* one, const char* many) {
+  return std::to_string(count) + " " + (count == 1 ? one : many);
+}
+
+// What a put with WITHMETA came to.
+int PrintMeta(const DataFlags& flags, const RespValue& reply) {
+  const RespValue* context = reply.Find("context");
+  const RespValue* copies = reply.Find("copies");
+  const RespValue* hints = reply.Find("hints");
+  const RespValue* zones = reply.Find("zones");
+  const RespValue* strict = reply.Find("strict");
+  if (context == nullptr || copies == nullptr || hints == nullptr || zones == nullptr ||
+      strict == nullptr) {
+    return Complain({ErrorCode::kUnsupported, "the node does not answer KV.PUT as Gyre does"});
+  }
+  if (Status kept = KeepContext(flags, context->text); !kept) return Complain(kept.error());
+  if (flags.client.json()) {
+    const Json json = {{"context", context->text},
+                       {"copies", copies->integer},
+                       {"hints", hints->integer},
+                       {"zones", zones->integer},
+                       {"strict", strict->integer != 0}};
+    return WriteOut(json.dump(2) + "\n") ? kExitOk : kExitUsage;
+  }
+  std::string text = Counted(copies->integer, "durable copy", "durable copies") + " in " +
+                     Counted(zones->integer, "zone", "zones");
+  if (hints->integer > 0) {
+    text += ", " + std::to_string(hints->integer) + " of them kept by others for owners that " +
+            "could not be reached";
+  }
+  text += strict->integer != 0 ? "; every read with R owners sees it\n"
+                               : "; a read may miss it until it is on more owners\n";
+  return WriteOut(text) ? kExitOk : kExitUsage;
+}
+
 Result<std::string> GivenValue(const DataFlags& flags) {
   if (!flags.file.empty()) return ReadFile(flags.file, kValueBytesHardMax);
   if (flags.value_option->count() == 0 || flags.value == "-") {
@@ -131,11 +181,12 @@ Result<std::string> GivenValue(const DataFlags& flags) {
   return flags.value;
 }
 
-// W for a plain command is the connection's.
+// W and SLOPPY for a plain command are the connection's.
 Status ChooseQuorum(RespClient& client, const DataFlags& flags) {
   std::vector<std::string_view> command = {"KV.QUORUM"};
   if (!flags.r.empty()) command.insert(command.end(), {"R", flags.r});
   if (!flags.w.empty()) command.insert(command.end(), {"W", flags.w});
+  if (!flags.sloppy.empty()) command.insert(command.end(), {"SLOPPY", flags.sloppy});
   if (command.size() == 1) return {};
   const Result<RespValue> reply = CallNode(client, command);
   if (!reply) return Fail(ErrorCode::kInvalidArgument, reply.error().message);
@@ -147,11 +198,19 @@ int Put(const DataFlags& flags) {
   if (!key) return Complain(key.error());
   const Result<std::string> value = GivenValue(flags);
   if (!value) return Complain(value.error());
-  const Result<std::optional<std::string>> context = GivenContext(flags);
+  Result<std::optional<std::string>> context = GivenContext(flags);
   if (!context) return Complain(context.error());
   Result<RespClient> client = ConnectTo(flags.client);
   if (!client) return Complain(client.error());
   if (Status status = ChooseQuorum(*client, flags); !status) return Complain(status.error());
+  if (flags.meta && !*context) {
+    // Only KV.PUT says what it came to: what is there is read, and replaced, as SET replaces what
+    // its node knows.
+    const Result<RespValue> seen = CallNode(*client, GetCommand(flags, *key));
+    if (!seen) return ComplainOfRead(seen.error());
+    const RespValue* found = seen->Find("context");
+    *context = found == nullptr ? "" : found->text;
+  }
 
   const std::string ttl_ms = std::to_string(
       std::max<std::int64_t>(1, static_cast<std::int64_t>(flags.ttl_seconds * 1000)));
@@ -162,8 +221,10 @@ int Put(const DataFlags& flags) {
     command = {"SET", *key, *value};
   }
   if (flags.ttl_seconds > 0) command.insert(command.end(), {"PX", ttl_ms});
+  if (flags.meta) command.push_back("WITHMETA");
   const Result<RespValue> reply = CallNode(*client, command);
   if (!reply) return Complain(reply.error());
+  if (flags.meta) return PrintMeta(flags, *reply);
   return *context ? PrintContext(flags, *reply) : kExitOk;
 }
 
@@ -194,6 +255,7 @@ void AddDataVerbs(CLI::App& app, int& exit_code) {
   AddKey(*get, *flags);
   AddClientFlags(*get, flags->client, /*keyspace=*/true);
   get->add_option("--r", flags->r, "replies to wait for: one, quorum, all or a number");
+  AddSloppy(*get, *flags);
   get->add_option("-c,--context-file", flags->context_file,
                   "write the context to this file, for a later put or del");
   get->callback([flags, &exit_code] { exit_code = Get(*flags); });
@@ -210,6 +272,11 @@ void AddDataVerbs(CLI::App& app, int& exit_code) {
   AddClientFlags(*put, flags->client, /*keyspace=*/true);
   put->add_option("--w", flags->w, "acknowledgements to wait for: one, quorum, all or a number");
   put->add_option("--r", flags->r, "replies to wait for where the write reads first");
+  AddSloppy(*put, *flags);
+  put->add_flag(
+      "--meta", flags->meta,
+      "say on how many nodes the value is; without a context what is there is read first, "
+      "and replaced");
   put->add_option("--ttl", flags->ttl_seconds, "seconds until the value expires")
       ->check(CLI::Range(0.001, 315360000.0));
   put->callback([flags, &exit_code] { exit_code = Put(*flags); });
@@ -222,6 +289,7 @@ void AddDataVerbs(CLI::App& app, int& exit_code) {
   AddClientFlags(*del, flags->client, /*keyspace=*/true);
   del->add_option("--w", flags->w, "acknowledgements to wait for: one, quorum, all or a number");
   del->add_option("--r", flags->r, "replies to wait for where the delete reads first");
+  AddSloppy(*del, *flags);
   del->callback([flags, &exit_code] { exit_code = Del(*flags); });
 }
 

@@ -21,6 +21,8 @@ struct KeyspaceConfig {
   QuorumSpec read_quorum;
   QuorumSpec write_quorum;
   Duration default_ttl;  // zero: none
+  // Do fallbacks stand in for owners that cannot be reached (paper 4.6)?
+  bool sloppy = true;
 
   bool operator==(const KeyspaceConfig&) const = default;
 };

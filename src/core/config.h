@@ -20,6 +20,8 @@ inline constexpr int kPartitionBitsMax = 16;
 inline constexpr int kPartitionBitsDefault = 8;
 inline constexpr std::size_t kReplicasMax = 16;  // N
 inline constexpr std::size_t kNodesMax = 16'384;
+inline constexpr std::size_t kTreeNodesMax = 4'096;  // in one message of the tree exchange
+inline constexpr std::size_t kLeafRowsMax = 4'096;   // in one message of the tree exchange
 
 struct CoreConfig {
   // A value larger than this is refused where it enters.
@@ -35,6 +37,37 @@ struct CoreConfig {
   Duration request_timeout = Duration::Millis(2'000);  // sim: 50 ms..2 s
   // How long a get that has answered waits for stragglers before it repairs what it knows.
   Duration straggler_timeout = Duration::Millis(500);  // sim: 10..500 ms
+  // For so long after a start a peer that has not been heard of yet is not taken to be down: nobody
+  // stands in for it, as it may hold what this node has missed.
+  Duration start_grace = Duration::Millis(2'000);  // sim: 50 ms..2 s
+  // Paper 4.6. How long an owner that takes part in a put may be silent before a fallback is given
+  // its copy too, as a hint.
+  Duration hint_after = Duration::Millis(500);  // sim: 10..500 ms
+  // What a shard keeps as hints, for one target and in all. Past it no more are taken: the copy is
+  // left to the tree exchange, which needs no hints.
+  std::uint64_t hint_bytes_per_target_max = 1 << 30;      // sim: 2 KiB..1 GiB
+  std::uint64_t hint_bytes_max = std::uint64_t{2} << 30;  // sim: 4 KiB..2 GiB
+  // How long after it was acknowledged a write may still be lost with the power: zero if an fsync
+  // stands before the acknowledgement. A hint stays so much longer.
+  Duration sync_lag;  // set by the driver from its durability
+  // Hints of one target under way at once, and how long after a failed one it is tried again.
+  std::size_t hint_replay_window = 64;                 // sim: 1..64
+  Duration hint_replay_retry = Duration::Millis(500);  // sim: 20..500 ms
+  // Paper 6.5. What background work of a shard (hints, exchange, scrub) may read, send and write.
+  std::uint64_t background_bytes_per_second_max = 64 << 20;  // sim: 64 KiB..64 MiB
+  std::uint64_t background_bytes_per_second_min = 1 << 20;   // sim: 16 KiB..1 MiB
+  // Paper 4.7. In how long each partition is compared once with each other owner; those that are
+  // known to differ come first.
+  Duration repair_cycle = Duration::Seconds(60);  // sim: 200 ms..5 s
+  std::size_t exchange_sessions_max = 4;          // at once; sim: 1..4
+  // How long leaves that differ are left alone, so that writes under way arrive, before they are
+  // compared again.
+  Duration exchange_settle = Duration::Millis(500);  // sim: 10..500 ms
+  // Rows that one step of an exchange reads, and bytes of records it sends.
+  std::size_t exchange_rows_max = 256;           // sim: 2..256; at most kLeafRowsMax
+  std::size_t exchange_bytes_max = 1024 * 1024;  // sim: 1 KiB..1 MiB
+  // In how long every row is read once, its checksums checked and the tree's leaves counted again.
+  Duration scrub_cycle = Duration::Seconds(24 * 3600);  // sim: 1..10 s
   // After a failed storage write this shard neither coordinates puts nor takes replicas for so
   // long, then tries again.
   Duration storage_retry_after = Duration::Millis(1'000);  // sim: 10 ms..1 s

@@ -15,6 +15,54 @@ struct ShardCounters {
   std::uint64_t clock_entries_truncated = 0;
   std::uint64_t corrupt_rows = 0, corrupt_messages = 0, wrong_epoch = 0, storage_errors = 0;
   std::uint64_t actors_retired = 0;
+  std::uint64_t hints_sent = 0;               // copies given to fallbacks
+  std::uint64_t hints_stored = 0;             // taken from coordinators, or made as one
+  std::uint64_t hints_refused = 0;            // past a limit
+  std::uint64_t hints_replayed = 0;           // taken by their targets, and gone here
+  std::uint64_t copies_left_to_exchange = 0;  // neither acknowledged nor hinted in time
+  std::uint64_t standin_puts = 0;             // coordinated for owners that could not be reached
+  std::uint64_t exchanges = 0;                // of one partition with one other owner
+  std::uint64_t leaves_exchanged = 0;         // of them: leaves that differed
+  std::uint64_t exchange_records_sent = 0, exchange_records_received = 0;
+  std::uint64_t rows_scrubbed = 0;
+  std::uint64_t leaves_corrected = 0;  // whose sum was not that of their rows
+  std::uint64_t damaged_pages = 0;     // found by the scrubber: some row could not be read
+
+  ShardCounters& operator+=(const ShardCounters& o) {
+    gets += o.gets;
+    puts += o.puts;
+    scans += o.scans;
+    forwards += o.forwards;
+    replica_gets += o.replica_gets;
+    replica_puts += o.replica_puts;
+    replica_scans += o.replica_scans;
+    read_repairs += o.read_repairs;
+    reads_blocked_on_repair += o.reads_blocked_on_repair;
+    unavailable += o.unavailable;
+    outcome_unknown += o.outcome_unknown;
+    overloaded += o.overloaded;
+    siblings_created += o.siblings_created;
+    clock_entries_truncated += o.clock_entries_truncated;
+    corrupt_rows += o.corrupt_rows;
+    corrupt_messages += o.corrupt_messages;
+    wrong_epoch += o.wrong_epoch;
+    storage_errors += o.storage_errors;
+    actors_retired += o.actors_retired;
+    hints_sent += o.hints_sent;
+    hints_stored += o.hints_stored;
+    hints_refused += o.hints_refused;
+    hints_replayed += o.hints_replayed;
+    copies_left_to_exchange += o.copies_left_to_exchange;
+    standin_puts += o.standin_puts;
+    exchanges += o.exchanges;
+    leaves_exchanged += o.leaves_exchanged;
+    exchange_records_sent += o.exchange_records_sent;
+    exchange_records_received += o.exchange_records_received;
+    rows_scrubbed += o.rows_scrubbed;
+    leaves_corrected += o.leaves_corrected;
+    damaged_pages += o.damaged_pages;
+    return *this;
+  }
 };
 
 }  // namespace gyre

@@ -10,6 +10,7 @@
 #include "core/key.h"
 #include "core/node_list.h"
 #include "core/request.h"
+#include "core/scan_range.h"
 #include "core/wire/messages.h"
 
 namespace gyre {
@@ -31,12 +32,14 @@ struct ReadEffect {
 struct WriteEffect {
   RequestId id;
   RowKey key;
-  Row row;
+  std::optional<Row> row;        // nullopt: the row goes
+  std::uint64_t leaf_delta = 0;  // to be added to the key's leaf (ledger/merkle_tree.h), with it
 };
-// Rows of one partition in order, answered by Shard::OnScanDone(id).
+// A page of rows in order, answered by Shard::OnScanDone(id). It sees every write that the shard
+// asked for before it.
 struct ScanEffect {
   RequestId id;
-  ScanRequest request;
+  ScanRange range;
 };
 // The client's answer.
 struct ReplyEffect {

@@ -42,7 +42,14 @@ ShardId ShardOfMessage(const Envelope& envelope, const Ring& ring, std::uint16_t
   return std::visit(
       [&](const auto& message) -> ShardId {
         using M = std::decay_t<decltype(message)>;
-        if constexpr (IsForwarded<M>::value) {
+        if constexpr (std::is_same_v<M, TreeCompare>) {
+          const int below = message.bits - ring.partition_bits();
+          return ShardOfPartition(PartitionId(below < 0 ? 0 : message.nodes.front().index >> below),
+                                  shard_count);
+        } else if constexpr (std::is_same_v<M, LeafKeys>) {
+          const int below = message.bits - ring.partition_bits();
+          return ShardOfPartition(PartitionId(below < 0 ? 0 : message.leaf >> below), shard_count);
+        } else if constexpr (IsForwarded<M>::value) {
           return ShardOfPartition(PartitionOfRequest(message.request, ring), shard_count);
         } else if constexpr (std::is_same_v<M, ReplicaGet> || std::is_same_v<M, ReplicaPut>) {
           return ShardOfPartition(PartitionOfRequest(message, ring), shard_count);

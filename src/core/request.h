@@ -23,6 +23,7 @@ struct RequestOptions {
   std::optional<QuorumSpec> read_quorum;
   std::optional<QuorumSpec> write_quorum;
   Duration timeout;  // zero: request_timeout of the config
+  std::optional<bool> sloppy;
 
   bool operator==(const RequestOptions&) const = default;
 };
@@ -75,9 +76,19 @@ struct GetOutcome {
 };
 
 struct PutOutcome {
-  VersionVector context;          // of what was written (or, unchanged, of what was found)
+  // What the writer has seen now: what it had seen before, and its own write. Never what others
+  // wrote beside it: who goes on with this context must not replace that. Unchanged: of what was
+  // found.
+  VersionVector context;
   bool changed = true;            // false: the mutation had nothing to do (EXPIRE of an absent key)
   std::optional<Sibling> before;  // the newest live sibling it saw; only if it read first
+  // Durable copies when the client was answered, each on a node of its own.
+  std::uint8_t copies = 0;
+  std::uint8_t hints = 0;  // of them: with fallbacks
+  std::uint8_t zones = 0;  // distinct ones among them
+  // R + W > N over the owners that hold it: every read with R over owners sees this write.
+  bool strict = false;
+  Dot dot;  // the name of the write; n = 0 if unchanged
 };
 
 struct ScannedKey {

@@ -2,8 +2,16 @@
 
 #include <utility>
 
+#include "core/antientropy/exchange_answers.h"
+#include "core/antientropy/repair_scheduler.h"
+#include "core/antientropy/scrubber.h"
 #include "core/coordinator/admission.h"
 #include "core/coordinator/sole_owner.h"
+#include "core/handoff/hint_census.h"
+#include "core/handoff/hint_replayer.h"
+#include "core/handoff/owed_get.h"
+#include "core/machine.h"
+#include "core/peer_checks.h"
 #include "core/slot_map.h"
 
 namespace gyre {
@@ -24,21 +32,41 @@ void CountRequest(const ClientRequest& request, ShardCounters& counters) {
 }  // namespace
 
 struct Shard::Impl {
-  using MachinePtr = std::unique_ptr<RequestMachine>;
-
   Impl(const ShardOptions& shard_options, ClusterViewPtr view, RowsAtHand* at_hand)
       : options(shard_options),
         prng(options.seed),
+        ledger(view->ring.partition_bits(), view->ring.members().size() > 1),
+        budget(options.config),
         replica(options.node, options.config, DotSource(options.actor, options.next_epoch), prng,
-                counters, at_hand),
-        state{options.node, options.config, std::move(view), counters, replica, {}, {}, {}},
-        machines(prng) {}
+                counters, ledger, at_hand),
+        state{options.node,   options.shard,   options.shard_count,
+              options.config, std::move(view), counters,
+              prng,           replica,         ledger,
+              budget},
+        machines(prng) {
+    for (const LeafSum& leaf : options.leaves) {
+      ledger.LoadLeaf(leaf.keyspace, leaf.leaf, leaf.sum);
+    }
+    handoff = Keep(std::make_unique<HintReplayer>(state));
+    repair = Keep(std::make_unique<RepairScheduler>(state));
+    scrubber = Keep(std::make_unique<Scrubber>(state, *repair));
+  }
+
+  // Takes in a machine that stays as long as the shard.
+  template <typename Kept>
+  Kept* Keep(std::unique_ptr<Kept> machine) {
+    Kept* kept = machine.get();
+    kept->set_id(machines.Insert(std::move(machine)));
+    ++kept_count;
+    return kept;
+  }
 
   // Takes the machine in and starts it.
   void Start(MachinePtr machine, Env& env) {
-    RequestMachine* started = machine.get();
+    Machine* started = machine.get();
     const RequestId id = machines.Insert(std::move(machine));
     started->set_id(id);
+    requests += started->is_request();
     started->Start(env);
     RemoveIfFinished(id, env);
   }
@@ -61,34 +89,51 @@ struct Shard::Impl {
   void RemoveIfFinished(RequestId id, Env& env) {
     MachinePtr* machine = machines.Find(id);
     if (machine == nullptr || !(*machine)->finished()) return;
-    MachinePtr successor = machines.Take(id)->TakeSuccessor();
+    const MachinePtr ended = machines.Take(id);
+    requests -= ended->is_request();
+    MachinePtr successor = ended->TakeSuccessor();
     if (successor != nullptr) Start(std::move(successor), env);
   }
   // Ends an event: hands the machines what the replica has for them, until nothing is left, and
   // sets the timers of those that still wait. Most are done by then, and never had a timer.
   void Settle(Env& env) {
-    while (!local.empty()) {
+    if (state.starting && env.now.instant >= state.start_over) state.starting = false;
+    while (!local.empty() || !state.spawned.empty()) {
       draining.swap(local);
       for (LocalOutcome& outcome : draining) {
-        With(outcome.request, env, [&](RequestMachine& m) { m.OnLocal(outcome, env); });
+        With(outcome.request, env, [&](Machine& m) { m.OnLocal(outcome, env); });
       }
       draining.clear();
+      std::vector<MachinePtr> spawned = std::exchange(state.spawned, {});
+      for (MachinePtr& machine : spawned) Start(std::move(machine), env);
     }
+    for (const auto& [partition, owner] : std::exchange(state.copies_missing, {})) {
+      repair->MarkDirty(partition, owner, env);
+    }
+    for (MachinePtr& machine : std::exchange(state.spawned, {})) Start(std::move(machine), env);
+    if (!ledger.hints().empty()) handoff->Wake(env);
+    if (!state.suspect_leaves.empty()) scrubber->Wake(env);
     for (const auto& [id, at] : state.timers_wanted) {
       if (machines.Find(id) != nullptr) state.timers.Set(id, at);
     }
     state.timers_wanted.clear();
   }
 
-  std::optional<ErrorCode> CheckPeer(RingEpoch epoch, const RowKey& key);
-  bool full() const { return machines.size() >= options.config.requests_in_flight_max; }
+  bool full() const { return requests >= options.config.requests_in_flight_max; }
 
   const ShardOptions options;
   Prng prng;
   ShardCounters counters;
+  RowLedger ledger;
+  Budget budget;
   Replica replica;
   ShardState state;
   SlotMap<MachinePtr> machines;
+  std::size_t requests = 0;    // of the machines
+  std::size_t kept_count = 0;  // of the machines: those that stay
+  HintReplayer* handoff;       // these three are of the machines
+  RepairScheduler* repair;
+  Scrubber* scrubber;
   std::vector<LocalOutcome> local;
   std::vector<LocalOutcome> draining;
 };
@@ -96,6 +141,17 @@ struct Shard::Impl {
 Shard::Shard(const ShardOptions& options, ClusterViewPtr view, RowsAtHand* at_hand)
     : impl_(std::make_unique<Impl>(options, std::move(view), at_hand)) {}
 Shard::~Shard() = default;
+
+void Shard::OnStart(Now now, Effects& out) {
+  Env env{now, out, impl_->local};
+  impl_->state.starting = true;
+  impl_->state.start_over = now.instant + impl_->options.config.start_grace;
+  impl_->Start(std::make_unique<HintCensus>(impl_->state), env);
+  impl_->handoff->Start(env);
+  impl_->repair->Start(env);
+  impl_->scrubber->Start(env);
+  impl_->Settle(env);
+}
 
 // ---- requests ----------------------------------------------------------------------------------
 
@@ -121,23 +177,6 @@ void Shard::OnClientRequest(ClientId client, ClientRequest&& request, Now now, E
 
 // ---- messages ----------------------------------------------------------------------------------
 
-// May a peer ask this shard about this key?
-std::optional<ErrorCode> Shard::Impl::CheckPeer(RingEpoch epoch, const RowKey& key) {
-  const Ring& ring = state.view->ring;
-  const KeyspaceConfig* keyspace = state.view->FindKeyspace(key.keyspace);
-  if (keyspace == nullptr || !CheckKey(key)) return ErrorCode::kInvalidArgument;
-  if (epoch != ring.epoch() ||
-      !ring.OwnersOf(ring.PartitionOf(key.token), keyspace->replicas).Contains(state.self)) {
-    ++counters.wrong_epoch;
-    return ErrorCode::kWrongEpoch;
-  }
-  if (replica.operations_in_flight() >= options.config.requests_in_flight_max) {
-    ++counters.overloaded;
-    return ErrorCode::kOverloaded;
-  }
-  return std::nullopt;
-}
-
 void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now now, Effects& out) {
   Impl& impl = *impl_;
   Env env{now, out, impl.local};
@@ -146,15 +185,17 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
   };
   const auto origin = [&](RequestId id) { return Origin{{}, from, from_shard, id}; };
   const auto answered = [&](RequestId id) {
-    impl.With(id, env, [&](RequestMachine& m) { m.OnReply(from, message, env); });
+    impl.With(id, env, [&](Machine& m) { m.OnReply(from, message, env); });
   };
 
   switch (TypeOf(message)) {
     case MessageType::kReplicaGet: {
       auto& get = std::get<ReplicaGet>(message);
       ++impl.counters.replica_gets;
-      if (const auto error = impl.CheckPeer(get.epoch, get.key)) {
+      if (const auto error = Refused(get, impl.state)) {
         reply(ReplicaGetReply{get.id, *error, {}});
+      } else if (get.owed) {
+        GetOwed(get.key, Ticket::Peer(from, from_shard, get.id), impl.state, env);
       } else {
         impl.replica.Get(get.key, Ticket::Peer(from, from_shard, get.id), env);
       }
@@ -163,7 +204,7 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
     case MessageType::kReplicaPut: {
       auto& put = std::get<ReplicaPut>(message);
       ++impl.counters.replica_puts;
-      if (const auto error = impl.CheckPeer(put.epoch, put.key)) {
+      if (const auto error = Refused(put, impl.state)) {
         if (put.id.value != 0) reply(ReplicaPutReply{put.id, *error});
       } else {
         // A repair that nobody waits for has no id.
@@ -189,6 +230,28 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
       impl.Begin(origin(scan.id), std::move(scan.request), env);
       break;
     }
+    case MessageType::kTreeCompare: {
+      auto& compare = std::get<TreeCompare>(message);
+      TreeCompareReply answer = AnswerTreeCompare(compare, impl.state);
+      if (compare.epoch != impl.state.view->ring.epoch()) answer.error = ErrorCode::kWrongEpoch;
+      reply(std::move(answer));
+      break;
+    }
+    case MessageType::kLeafKeys: {
+      auto& keys = std::get<LeafKeys>(message);
+      if (const auto error = Refused(keys, impl.state)) {
+        reply(LeafKeysReply{keys.id, *error, {}, {}, false});
+      } else {
+        AnswerLeafKeys(std::move(keys), from, from_shard, impl.state);
+      }
+      break;
+    }
+    case MessageType::kTreeCompareReply:
+      answered(std::get<TreeCompareReply>(message).id);
+      break;
+    case MessageType::kLeafKeysReply:
+      answered(std::get<LeafKeysReply>(message).id);
+      break;
     case MessageType::kReplicaGetReply:
       answered(std::get<ReplicaGetReply>(message).id);
       break;
@@ -222,19 +285,26 @@ void Shard::OnWriteDone(RequestId id, Status status, Now now, Effects& out) {
   impl_->Settle(env);
 }
 
-void Shard::OnScanDone(RequestId id, Result<ScanOutcome> outcome, Now now, Effects& out) {
+void Shard::OnScanDone(RequestId id, Result<ScanPage> page, Now now, Effects& out) {
   Env env{now, out, impl_->local};
-  impl_->With(id, env, [&](RequestMachine& m) { m.OnScanDone(std::move(outcome), env); });
+  impl_->With(id, env, [&](Machine& m) { m.OnScanDone(std::move(page), env); });
   impl_->Settle(env);
 }
 
-void Shard::OnPeerUp(NodeId peer, Now /*now*/, Effects& /*out*/) { impl_->state.up.insert(peer); }
+void Shard::OnPeerUp(NodeId peer, Now now, Effects& out) {
+  if (!impl_->state.up.insert(peer).second) return;
+  impl_->state.met.insert(peer);
+  Env env{now, out, impl_->local};
+  impl_->handoff->OnPeerUp(peer, env);
+  impl_->repair->OnPeerUp(peer, env);
+  impl_->Settle(env);
+}
 
 void Shard::OnPeerDown(NodeId peer, Now now, Effects& out) {
   if (impl_->state.up.erase(peer) == 0) return;
   Env env{now, out, impl_->local};
   for (const RequestId id : impl_->machines.Ids()) {
-    impl_->With(id, env, [&](RequestMachine& m) { m.OnPeerDown(peer, env); });
+    impl_->With(id, env, [&](Machine& m) { m.OnPeerDown(peer, env); });
   }
   impl_->Settle(env);
 }
@@ -242,15 +312,31 @@ void Shard::OnPeerDown(NodeId peer, Now now, Effects& out) {
 void Shard::OnTick(Now now, Effects& out) {
   Env env{now, out, impl_->local};
   for (const RequestId id : impl_->state.timers.TakeDue(now.instant)) {
-    impl_->With(id, env, [&](RequestMachine& m) { m.OnTimer(env); });
+    impl_->With(id, env, [&](Machine& m) { m.OnTimer(env); });
   }
   impl_->Settle(env);
+}
+
+void Shard::HurryRepair(Now now, Effects& out) {
+  Env env{now, out, impl_->local};
+  impl_->repair->MarkAllDirty(env);
+  impl_->Settle(env);
+}
+
+Shard::RepairState Shard::repair_state() const {
+  const RepairScheduler& repair = *impl_->repair;
+  return {repair.pairs(), repair.pairs_unequal(), repair.pairs_dirty()};
 }
 
 Instant Shard::NextWake() const { return impl_->state.timers.NextWake(); }
 void Shard::OnView(ClusterViewPtr view) { impl_->state.view = std::move(view); }
 const ShardCounters& Shard::counters() const { return impl_->counters; }
 const DotSource& Shard::dots() const { return impl_->replica.dots(); }
-std::size_t Shard::requests_in_flight() const { return impl_->machines.size(); }
+const RowLedger& Shard::ledger() const { return impl_->ledger; }
+const Budget& Shard::budget() const { return impl_->budget; }
+std::size_t Shard::requests_in_flight() const { return impl_->requests; }
+std::size_t Shard::tasks_in_flight() const {
+  return impl_->machines.size() - impl_->requests - impl_->kept_count;
+}
 
 }  // namespace gyre

@@ -7,16 +7,19 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/prng.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "core/background/budget.h"
 #include "core/causality/merge.h"
 #include "core/cluster_view.h"
 #include "core/config.h"
 #include "core/counters.h"
 #include "core/effects.h"
 #include "core/ids.h"
+#include "core/ledger/row_ledger.h"
 #include "core/replica/rows_at_hand.h"
 #include "core/wire/messages.h"
 
@@ -30,6 +33,7 @@ struct ShardOptions {
   std::uint64_t next_epoch = 1;
   std::uint64_t seed = 0;
   CoreConfig config;
+  std::vector<LeafSum> leaves;  // of this shard's partitions, as storage held them at the start
 };
 
 class Shard {
@@ -40,6 +44,8 @@ class Shard {
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
+  // Before all else.
+  void OnStart(Now now, Effects& out);
   // The short way: a request that nobody else has a part in, of a row at hand. True: `result`,
   // which held no error, is its answer, and nothing is left of it. False: hand it to
   // OnClientRequest.
@@ -49,7 +55,7 @@ class Shard {
   void OnMessage(NodeId from, ShardId from_shard, Message&& message, Now now, Effects& out);
   void OnReadDone(RequestId id, Result<std::optional<Row>> row, Now now, Effects& out);
   void OnWriteDone(RequestId id, Status status, Now now, Effects& out);
-  void OnScanDone(RequestId id, Result<ScanOutcome> outcome, Now now, Effects& out);
+  void OnScanDone(RequestId id, Result<ScanPage> page, Now now, Effects& out);
   // The link to a peer came up, or went down or filled up: it is not planned with until it is back.
   void OnPeerUp(NodeId peer, Now now, Effects& out);
   void OnPeerDown(NodeId peer, Now now, Effects& out);
@@ -59,9 +65,23 @@ class Shard {
   void OnView(ClusterViewPtr view);
 
   const ShardCounters& counters() const;
+  // What this shard's rows add up to, and what it owes.
+  const RowLedger& ledger() const;
+  const Budget& budget() const;
   // Present actor and the first epoch it has not drawn: what a clean stop stores.
   const DotSource& dots() const;
+  // Compares all that this shard shares with others now, and not in its turn.
+  void HurryRepair(Now now, Effects& out);
+  struct RepairState {
+    std::size_t pairs = 0;    // of a partition and another node that owns it
+    std::size_t unequal = 0;  // of them: differed, or could not be compared, when looked at last
+    std::size_t waiting = 0;  // of them: to be compared at once
+  };
+  RepairState repair_state() const;
+  // Of clients and peers.
   std::size_t requests_in_flight() const;
+  // Sessions and steps of background work under way.
+  std::size_t tasks_in_flight() const;
 
  private:
   struct Impl;

@@ -34,6 +34,26 @@ TEST(ShardTest, WhatOneNodeTookEveryNodeGives) {
   EXPECT_THAT(ValuesOf(GetRecord(cluster.Run(1, Get(cluster.Key("absent"))))), IsEmpty());
 }
 
+// Goal: who goes on with the context that a put gave back replaces his own write, and never what
+// somebody else wrote beside it.
+TEST(ShardTest, TheContextOfAPutCoversNothingItsWriterNeverSaw) {
+  for (const int nodes : {1, 3}) {
+    TestCluster cluster(nodes);
+    const RowKey key = cluster.Key("k");
+    ASSERT_TRUE(cluster.Run(0, Put(key, "alice")).has_value());
+    const ClientResult bob = cluster.Run(0, Put(key, "bob"));
+    const auto& context = std::get<PutOutcome>(bob.value()).context;
+    ASSERT_TRUE(cluster.Run(0, Put(key, "bob again", context)).has_value());
+    EXPECT_THAT(ValuesOf(GetRecord(cluster.Run(0, Get(key)))), ::testing::Contains("alice"));
+    // One that saw all replaces all, and may go on.
+    const Record all = GetRecord(cluster.Run(0, Get(key)));
+    const ClientResult merged = cluster.Run(0, Put(key, "merged", all.clock));
+    const auto& after = std::get<PutOutcome>(merged.value()).context;
+    ASSERT_TRUE(cluster.Run(0, Put(key, "last", after)).has_value());
+    EXPECT_THAT(ValuesOf(GetRecord(cluster.Run(0, Get(key)))), ElementsAre("last"));
+  }
+}
+
 // Goal: a put is acknowledged by W durable copies, not by fewer. Paper 4.5.
 TEST(ShardTest, PutWaitsForWDurableCopies) {
   TestCluster cluster(3);
@@ -377,7 +397,6 @@ TEST(ShardTest, TheShortWayGivesWhatTheLongOneGives) {
   EXPECT_EQ(short_way.node(0).shard().requests_in_flight(), 0u);
   EXPECT_EQ(short_way.node(0).shard().counters().overloaded,
             machines.node(0).shard().counters().overloaded);
-  EXPECT_EQ(short_way.node(0).shard().NextWake(), Instant::Max());  // no timer was ever set
 }
 
 // Goal: three owners with rows at hand behave as three without.

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,14 +20,21 @@ namespace gyre::testing {
 
 class TestNode : private RowsAtHand {
  public:
-  TestNode(NodeId id, const ClusterViewPtr& view, const CoreConfig& config)
+  // `life`: 1 at first, higher after each restart; `stored`: what was left by the life before.
+  TestNode(NodeId id, const ClusterViewPtr& view, const CoreConfig& config, std::uint64_t life = 1,
+           const std::vector<LeafSum>& stored = {})
       : id_(id),
-        shard_({id, ShardId(0), 1, ActorId(std::uint64_t{id.value} << 40), 1, id.value, config},
+        leaf_bits_(LeafBitsOf(view->ring.partition_bits())),
+        shard_({id, ShardId(0), 1, ActorId((std::uint64_t{id.value} << 40) + life - 1), 1,
+                id.value + 1'000 * (life - 1), config, stored},
                view, this) {}
 
   NodeId id() const { return id_; }
   Shard& shard() { return shard_; }
   std::map<RowKey, Row> rows;
+  // As storage keeps them: the sum of every leaf_delta.
+  std::map<RowLedger::LeafName, std::uint64_t> leaf_sums;
+  std::set<RowKey> damaged;          // reads and scans that meet one of them fail, until rewritten
   std::optional<Error> read_error;   // reads fail with it
   std::optional<Error> write_error;  // writes fail with it
   bool rows_at_hand = false;         // reads and writes are done within the call
@@ -34,28 +43,75 @@ class TestNode : private RowsAtHand {
   std::deque<WriteEffect> held_writes;
   std::deque<ReadEffect> held_reads;
 
+  RowLedger::LeafName LeafOfKey(const RowKey& key) const {
+    return {key.keyspace, LeafOf(key.token, leaf_bits_)};
+  }
+  void Store(const WriteEffect& write) {
+    damaged.erase(write.key);
+    leaf_sums[LeafOfKey(write.key)] += write.leaf_delta;
+    if (write.row) {
+      rows[write.key] = *write.row;
+    } else {
+      rows.erase(write.key);
+    }
+  }
+  // Sees every write that was asked for, durable or not.
+  Result<ScanPage> Scan(const ScanRange& range) const {
+    Result<ScanPage> page;
+    std::map<RowKey, Row> seen = rows;
+    for (const WriteEffect& write : held_writes) {
+      if (write.row) {
+        seen[write.key] = *write.row;
+      } else {
+        seen.erase(write.key);
+      }
+    }
+    for (const auto& [key, row] : seen) {
+      if (key.owed_to != range.owed_to || key.keyspace != range.keyspace) continue;
+      if (key.token < range.first || key.token > range.last) continue;
+      if (range.after && key <= *range.after) continue;
+      if (page->rows.size() == range.rows_max) return page;
+      if (damaged.contains(key)) return Fail(ErrorCode::kCorruption, "a damaged block");
+      page->rows.push_back({key, row});
+    }
+    page->done = true;
+    return page;
+  }
+  Result<std::optional<Row>> Read(const RowKey& key) const {
+    if (read_error) return Fail(*read_error);
+    if (damaged.contains(key)) return Fail(ErrorCode::kCorruption, "a damaged block");
+    const auto it = rows.find(key);
+    return it == rows.end() ? std::nullopt : std::optional<Row>(it->second);
+  }
+
  private:
   std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override {
     if (!rows_at_hand) return std::nullopt;
-    const auto it = rows.find(key);
-    return Result<std::optional<Row>>(it == rows.end() ? std::nullopt
-                                                       : std::optional<Row>(it->second));
+    return Read(key);
   }
   bool WritesAtHand() override { return rows_at_hand; }
-  void WriteAtHand(const RowKey& key, const Row& row) override { rows[key] = row; }
+  void WriteAtHand(const RowKey& key, const std::optional<Row>& row,
+                   std::uint64_t leaf_delta) override {
+    Store({{}, key, row, leaf_delta});
+  }
 
   NodeId id_;
+  int leaf_bits_;
   Shard shard_;
 };
 
 // Nodes A, B, C, ... with equal weights; N and quorums as given. Links are up from the start.
 class TestCluster {
  public:
-  explicit TestCluster(int nodes, KeyspaceConfig keyspace = {}, CoreConfig config = {}) {
+  // `zones`: of the nodes; empty: all in one.
+  explicit TestCluster(int nodes, KeyspaceConfig keyspace = {}, CoreConfig config = {},
+                       const std::vector<std::string>& zones = {})
+      : config_(config) {
     std::vector<Member> members;
     for (int i = 0; i < nodes; ++i) {
       members.push_back({NodeId(static_cast<std::uint32_t>(i + 1)),
-                         std::string(1, static_cast<char>('A' + i)), 1, "", ""});
+                         std::string(1, static_cast<char>('A' + i)), 1,
+                         zones.empty() ? "" : zones[static_cast<std::size_t>(i)], ""});
     }
     Ring ring =
         FoundRing(RingEpoch(1), members, {4, keyspace.replicas, PartitionerKind::kMd5}).value();
@@ -66,11 +122,16 @@ class TestCluster {
     for (const Member& member : members) {
       nodes_.push_back(std::make_unique<TestNode>(member.id, view_, config));
     }
-    for (auto& from : nodes_) {
-      for (auto& to : nodes_) {
-        if (from != to) from->shard().OnPeerUp(to->id(), now_, effects_);
+    for (int i = 0; i < nodes; ++i) {
+      node(i).shard().OnStart(now_, effects_);
+      Carry(i);
+    }
+    for (int from = 0; from < nodes; ++from) {
+      for (int to = 0; to < nodes; ++to) {
+        if (from != to) SetLink(from, to, true);
       }
     }
+    DeliverAll();  // all compare what they have: nothing
   }
 
   TestNode& node(int index) { return *nodes_[static_cast<std::size_t>(index)]; }
@@ -109,10 +170,13 @@ class TestCluster {
   std::map<std::uint64_t, ClientResult> answers;
   // Messages between these are lost (index pairs, one way).
   std::vector<std::pair<int, int>> cuts;
+  // Sees each message, if set, also those that are lost.
+  std::function<void(const Flight&)> on_flight;
 
   void Deliver() {
     Flight flight = std::move(flights.front());
     flights.pop_front();
+    if (on_flight) on_flight(flight);
     for (const auto& [from, to] : cuts) {
       if (flight.from == from && flight.to == to) return;
     }
@@ -140,6 +204,50 @@ class TestCluster {
     }
     Carry(at);
   }
+  // The node goes out of everybody's reach, or comes back into that of all who are not out of it.
+  void Isolate(int at) {
+    isolated_.insert(at);
+    for (int other = 0; other < static_cast<int>(nodes_.size()); ++other) {
+      if (other == at) continue;
+      cuts.insert(cuts.end(), {{at, other}, {other, at}});
+      SetLink(at, other, false);
+      SetLink(other, at, false);
+    }
+  }
+  void Rejoin(int at) {
+    isolated_.erase(at);
+    for (int other = 0; other < static_cast<int>(nodes_.size()); ++other) {
+      if (other == at || isolated_.contains(other)) continue;
+      std::erase(cuts, std::pair(at, other));
+      std::erase(cuts, std::pair(other, at));
+      SetLink(at, other, true);
+      SetLink(other, at, true);
+    }
+  }
+  // The node ends, and another begins on what it stored; its links are down until Rejoin.
+  void Restart(int at) {
+    Isolate(at);
+    TestNode& old = node(at);
+    std::vector<LeafSum> stored;
+    for (const auto& [leaf, sum] : old.leaf_sums) {
+      if (sum != 0) stored.push_back({leaf.first, leaf.second, sum});
+    }
+    auto next = std::make_unique<TestNode>(old.id(), view_, config_, ++lives_, stored);
+    next->rows = std::move(old.rows);
+    next->leaf_sums = std::move(old.leaf_sums);
+    next->damaged = std::move(old.damaged);
+    nodes_[static_cast<std::size_t>(at)] = std::move(next);
+    node(at).shard().OnStart(now_, effects_);
+    Carry(at);
+  }
+  // Lets time pass in small steps, and delivers everything at each.
+  void RunFor(Duration time) {
+    constexpr Duration kStep = Duration::Millis(10);
+    for (std::int64_t us = 0; us < time.us; us += kStep.us) {
+      Advance(kStep);
+      DeliverAll();
+    }
+  }
   // Carries out the oldest read: storage answers with the newest write asked for, durable or not.
   void ReleaseRead(int at) {
     const ReadEffect read = std::move(node(at).held_reads.front());
@@ -163,7 +271,7 @@ class TestCluster {
     while (!node(at).held_writes.empty()) {
       WriteEffect write = std::move(node(at).held_writes.front());
       node(at).held_writes.pop_front();
-      node(at).rows[write.key] = write.row;
+      node(at).Store(write);
       node(at).shard().OnWriteDone(write.id, {}, now_, effects_);
       Carry(at);
     }
@@ -186,37 +294,28 @@ class TestCluster {
       }
     } else if (auto* read = std::get_if<ReadEffect>(&effect)) {
       if (self.hold_reads) return self.held_reads.push_back(std::move(*read));
-      Result<std::optional<Row>> row{std::nullopt};
-      if (self.read_error) {
-        row = Fail(*self.read_error);
-      } else if (const auto it = self.rows.find(read->key); it != self.rows.end()) {
-        row = it->second;
-      }
-      self.shard().OnReadDone(read->id, std::move(row), now_, effects_);
+      self.shard().OnReadDone(read->id, self.Read(read->key), now_, effects_);
     } else if (auto* write = std::get_if<WriteEffect>(&effect)) {
       if (self.hold_writes) {
         self.held_writes.push_back(std::move(*write));
       } else if (self.write_error) {
         self.shard().OnWriteDone(write->id, Fail(*self.write_error), now_, effects_);
       } else {
-        self.rows[write->key] = write->row;
+        self.Store(*write);
         self.shard().OnWriteDone(write->id, {}, now_, effects_);
       }
     } else if (auto* scan = std::get_if<ScanEffect>(&effect)) {
-      ScanOutcome outcome;
-      for (const auto& [key, row] : self.rows) {
-        if (view_->ring.PartitionOf(key.token) == scan->request.partition) {
-          outcome.keys.push_back({key.key, ValueType::kBytes});
-        }
-      }
-      self.shard().OnScanDone(scan->id, std::move(outcome), now_, effects_);
+      self.shard().OnScanDone(scan->id, self.Scan(scan->range), now_, effects_);
     } else {
       auto& reply = std::get<ReplyEffect>(effect);
       answers.emplace(reply.client.value, std::move(reply.result));
     }
   }
 
+  const CoreConfig config_;
   ClusterViewPtr view_;
+  std::uint64_t lives_ = 1;
+  std::set<int> isolated_;
   std::vector<std::unique_ptr<TestNode>> nodes_;
   Effects effects_;
   Now now_{Instant{1'000'000}, WallTime{1'700'000'000'000}};

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/base64.h"
+#include "server/admin_json_wholeness.h"
 #include "server/config.h"
 #include "server/version.h"
 
@@ -22,11 +23,6 @@ std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string NameOf(const ClusterView& view, NodeId id) {
-  const Member* member = view.ring.FindMember(id);
-  return member != nullptr ? member->name : fmt::format("node-{:06x}", id.value);
-}
-
 Json KeyspaceObject(const KeyspaceConfig& keyspace, std::size_t nodes) {
   const int copies = std::min(keyspace.replicas, static_cast<int>(nodes));
   Json json = {{"name", keyspace.name},
@@ -39,6 +35,7 @@ Json KeyspaceObject(const KeyspaceConfig& keyspace, std::size_t nodes) {
   if (r) json["replies_needed"] = *r;
   if (w) json["acknowledgements_needed"] = *w;
   json["default_ttl_ms"] = keyspace.default_ttl.ms();
+  json["sloppy"] = keyspace.sloppy;
   json["promise"] = QuorumPromise(keyspace, nodes);
   return json;
 }
@@ -67,6 +64,26 @@ Json PeersArray(const NodeStats& stats) {
   return json;
 }
 
+Json OwedArray(const NodeStats& stats) {
+  Json json = Json::array();
+  for (const HintDebt& debt : stats.owed) {
+    const auto peer = std::find_if(stats.peers.begin(), stats.peers.end(),
+                                   [&](const PeerStats& p) { return p.id == debt.target; });
+    json.push_back({{"node", debt.name},
+                    {"reachable", peer != stats.peers.end() && peer->up},
+                    {"hints", debt.hints},
+                    {"bytes", debt.bytes},
+                    {"oldest_ms", debt.oldest_age.ms()}});
+  }
+  return json;
+}
+
+Json BackgroundObject(const NodeStats& stats) {
+  return {{"bytes_per_second", stats.background.bytes_per_second},
+          {"bytes_spent", stats.background.bytes_spent},
+          {"leaf_bytes", stats.leaf_bytes}};
+}
+
 Json CountersObject(const NodeStats& stats) {
   const ShardCounters& core = stats.core;
   return {{"gets", core.gets},
@@ -88,6 +105,12 @@ Json CountersObject(const NodeStats& stats) {
           {"wrong_epoch", core.wrong_epoch},
           {"storage_errors", core.storage_errors},
           {"actors_retired", core.actors_retired},
+          {"hints_sent", core.hints_sent},
+          {"hints_stored", core.hints_stored},
+          {"hints_refused", core.hints_refused},
+          {"hints_replayed", core.hints_replayed},
+          {"copies_left_to_exchange", core.copies_left_to_exchange},
+          {"standin_puts", core.standin_puts},
           {"requests_in_flight", stats.requests_in_flight},
           {"commands", stats.commands_total},
           {"protocol_errors", stats.protocol_errors},
@@ -132,7 +155,7 @@ Json EngineObject(const ServerConfig& config, const EngineStats& engine) {
 Json ClockArray(const ClusterView& view, const VersionVector& clock) {
   Json json = Json::array();
   for (const VersionVector::Entry& entry : clock.entries()) {
-    json.push_back({{"node", NameOf(view, NodeOf(entry.actor))},
+    json.push_back({{"node", NodeNameOf(view, NodeOf(entry.actor))},
                     {"n", entry.n},
                     {"actor", fmt::format("{:016x}", entry.actor.value)},
                     {"epoch", entry.epoch},
@@ -143,7 +166,7 @@ Json ClockArray(const ClusterView& view, const VersionVector& clock) {
 
 Json SiblingObject(const ClusterView& view, const Sibling& sibling, WallTime now) {
   Json json = {{"dot",
-                {{"node", NameOf(view, NodeOf(sibling.dot.actor))},
+                {{"node", NodeNameOf(view, NodeOf(sibling.dot.actor))},
                  {"n", sibling.dot.n},
                  {"actor", fmt::format("{:016x}", sibling.dot.actor.value)},
                  {"epoch", sibling.dot.epoch}}},
@@ -161,18 +184,26 @@ Json SiblingObject(const ClusterView& view, const Sibling& sibling, WallTime now
 
 Json NamesOf(const ClusterView& view, const std::vector<NodeId>& nodes) {
   Json json = Json::array();
-  for (const NodeId node : nodes) json.push_back(NameOf(view, node));
+  for (const NodeId node : nodes) json.push_back(NodeNameOf(view, node));
   return json;
 }
 
 }  // namespace
+
+std::string NodeNameOf(const ClusterView& view, NodeId id) {
+  const Member* member = view.ring.FindMember(id);
+  return member != nullptr ? member->name : fmt::format("node-{:06x}", id.value);
+}
 
 std::string QuorumPromise(const KeyspaceConfig& keyspace, std::size_t nodes) {
   const int copies = std::min(keyspace.replicas, static_cast<int>(nodes));
   const Result<int> r = keyspace.read_quorum.Resolve(keyspace.replicas, copies);
   const Result<int> w = keyspace.write_quorum.Resolve(keyspace.replicas, copies);
   if (!r || !w) return "cannot be reached";
-  return *r + *w > copies ? "read your writes while no owner is down" : "may read stale";
+  if (*r + *w <= copies) return "may read stale";
+  // With fallbacks a write may be on none of the owners that a read asks.
+  return keyspace.sloppy ? "read your writes while no owner is down"
+                         : "read your writes, or an error";
 }
 
 std::string NotReadyReason(const Backend& backend) {
@@ -189,9 +220,14 @@ std::string StatusJson(const Backend& backend) {
   const auto up = std::count_if(stats.peers.begin(), stats.peers.end(),
                                 [](const PeerStats& peer) { return peer.up; });
   const std::string not_ready = NotReadyReason(backend);
+  const Wholeness wholeness = JudgeWholeness(SightOf(stats));
   const Json json = {{"node", config.node_name},
                      {"version", kGyreVersion},
                      {"cluster", config.cluster_id},
+                     {"whole", wholeness.whole},
+                     {"summary", wholeness.summary},
+                     {"owed", OwedArray(stats)},
+                     {"hints_replayed_per_second", stats.hints_replayed_per_second},
                      {"ready", not_ready.empty()},
                      {"problem", not_ready},
                      {"uptime_ms", stats.uptime.ms()},
@@ -204,6 +240,18 @@ std::string StatusJson(const Backend& backend) {
                      {"keyspaces", KeyspacesArray(view)},
                      {"warnings", ConfigWarnings(config)},
                      {"engine", EngineObject(config, stats.engine)},
+                     {"background", BackgroundObject(stats)},
+                     {"repair",
+                      {{"pairs", stats.repair.pairs},
+                       {"unequal", stats.repair.unequal},
+                       {"waiting", stats.repair.waiting},
+                       {"exchanges", stats.core.exchanges},
+                       {"leaves_exchanged", stats.core.leaves_exchanged},
+                       {"records_sent", stats.core.exchange_records_sent},
+                       {"records_received", stats.core.exchange_records_received},
+                       {"rows_scrubbed", stats.core.rows_scrubbed},
+                       {"damaged_pages", stats.core.damaged_pages},
+                       {"leaves_corrected", stats.core.leaves_corrected}}},
                      {"counters", CountersObject(stats)},
                      {"latency", LatencyObject(stats)}};
   return Dump(json);
@@ -248,7 +296,7 @@ std::string ExplainJson(const ClusterView& view, std::string_view keyspace, cons
       partition, config != nullptr ? config->replicas : 1, kFallbacksShown);
   Json copies = Json::array();
   for (const ExplainOutcome::Copy& copy : outcome.copies) {
-    Json json = {{"node", NameOf(view, copy.node)}};
+    Json json = {{"node", NodeNameOf(view, copy.node)}};
     if (copy.error) {
       json["error"] = {{"code", std::string(ErrorCodeName(copy.error->code))},
                        {"message", copy.error->message}};

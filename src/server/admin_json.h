@@ -11,12 +11,15 @@
 
 namespace gyre {
 
+// A member's name; node-%06x for who is none.
+std::string NodeNameOf(const ClusterView& view, NodeId id);
+
 // What R, W and N promise together, in the operator's words: "read your writes while no owner is
-// down" or "may read stale".
+// down", "read your writes, or an error" (not sloppy) or "may read stale".
 std::string QuorumPromise(const KeyspaceConfig& keyspace, std::size_t nodes);
 
-// This node: identity, readiness, peers up and down, engine, keyspaces' promises, counters,
-// latency.
+// This node: identity, whether the cluster is whole and what is owed to whom, readiness, peers up
+// and down, engine, keyspaces' promises, counters, latency.
 std::string StatusJson(const Backend& backend);
 // The ring: members with weight, share and partitions.
 std::string RingJson(const ClusterView& view);

@@ -33,6 +33,12 @@ TEST(AdminJsonTest, PromiseFollowsFromRAndWAndTheCopiesThatExist) {
   // One node alone: one copy, and every read sees it.
   EXPECT_EQ(QuorumPromise(Keyspace(3, number(1), number(1)), 1),
             "read your writes while no owner is down");
+  // Paper 4.6: only where nobody stands in for owners does it hold while one is down.
+  KeyspaceConfig strict = Keyspace(3, number(2), number(2));
+  strict.sloppy = false;
+  EXPECT_EQ(QuorumPromise(strict, 3), "read your writes, or an error");
+  strict.read_quorum = number(1);
+  EXPECT_EQ(QuorumPromise(strict, 3), "may read stale");
 }
 
 // Goal: status says who this is, who is up, and what is wrong.
@@ -59,6 +65,42 @@ TEST(AdminJsonTest, StatusSaysPeersAndProblems) {
   EXPECT_EQ(json.at("keyspaces")[0].at("name"), "default");
   EXPECT_EQ(json.at("keyspaces")[0].at("promise"), "may read stale");
   EXPECT_THAT(json.at("warnings").dump(), testing::HasSubstr("may read stale"));
+}
+
+// Goal: status says whether the cluster is whole, in a sentence and in numbers.
+TEST(AdminJsonTest, StatusSaysWhatIsOwed) {
+  FakeBackend backend;
+  backend.SetConfig([](ServerConfig& config) {
+    config.members.push_back({"n2", {"h", 2}, 1, "", ""});
+    config.members.push_back({"n3", {"h", 3}, 1, "", ""});
+  });
+  backend.stats.peers.push_back({NodeIdOf("n2"), "n2", "h:2", /*up=*/true});
+  backend.stats.peers.push_back({NodeIdOf("n3"), "n3", "h:3", /*up=*/true});
+  const Json whole = Json::parse(StatusJson(backend));
+  EXPECT_EQ(whole.at("whole"), true);
+  EXPECT_EQ(whole.at("summary"), "The cluster is whole: all 3 nodes reachable, nothing is owed.");
+  EXPECT_EQ(whole.at("owed"), Json::array());
+
+  backend.stats.owed = {{NodeIdOf("n2"), "n2", 3, 300, Duration::Seconds(2)},
+                        {NodeIdOf("gone"), "node-00abcd", 1, 7, {}}};
+  backend.stats.core.hints_stored = 4;
+  backend.stats.hints_replayed_per_second = 1.5;
+  backend.stats.background = {1'000, 20};
+  const Json owing = Json::parse(StatusJson(backend));
+  EXPECT_EQ(owing.at("whole"), false);
+  EXPECT_THAT(owing.at("summary").get<std::string>(),
+              testing::HasSubstr("3 hints (300 B) are owed to n2"));
+  ASSERT_EQ(owing.at("owed").size(), 2u);
+  EXPECT_EQ(owing.at("owed")[0], (Json{{"node", "n2"},
+                                       {"reachable", true},
+                                       {"hints", 3},
+                                       {"bytes", 300},
+                                       {"oldest_ms", 2'000}}));
+  EXPECT_EQ(owing.at("owed")[1].at("reachable"), false);
+  EXPECT_EQ(owing.at("counters").at("hints_stored"), 4);
+  EXPECT_EQ(owing.at("hints_replayed_per_second"), 1.5);
+  EXPECT_EQ(owing.at("background").at("bytes_per_second"), 1'000);
+  EXPECT_EQ(owing.at("background").at("bytes_spent"), 20);
 }
 
 // Goal: shares add up, and every partition's owner is named.
@@ -94,6 +136,7 @@ TEST(AdminJsonTest, KeyspacesSayTheirNumbers) {
   EXPECT_EQ(json.at("keyspaces")[0].at("copies"), 1);
   EXPECT_EQ(json.at("keyspaces")[0].at("replies_needed"), 1);
   EXPECT_EQ(json.at("keyspaces")[1].at("default_ttl_ms"), 60'000);
+  EXPECT_EQ(json.at("keyspaces")[0].at("sloppy"), true);
 }
 
 // Goal: explain shows where a key lives and what each owner holds, errors and odd bytes included.

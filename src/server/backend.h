@@ -36,6 +36,8 @@ class Backend {
   virtual void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) = 0;
   // Carries out what was gathered, now.
   virtual void Settle() {}
+  // Has every shard compare what it holds with the other owners now (`gyre repair`).
+  virtual void HurryRepair() {}
   // The whole node, all shards: counters as last published (at most 100 ms old).
   virtual NodeStats Stats() const = 0;
   // This shard's own histogram for a finished client operation.

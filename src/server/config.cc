@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kKeyspaces = "keyspaces.";
 constexpr std::string_view kPeers = "cluster.peers[";
 
-// Flags and variables for the default keyspace: --n, --r, --w, --default-ttl.
+// Flags and variables for the default keyspace: --n, --r, --w, --default-ttl, --sloppy.
 const std::vector<ConfigSetting>& AllSettings() {
   static const std::vector<ConfigSetting> settings = [] {
     std::vector<ConfigSetting> all;
@@ -29,6 +29,8 @@ const std::vector<ConfigSetting>& AllSettings() {
                    "acknowledgements that a write needs", "w"});
     all.push_back({"keyspaces.default.default_ttl", "a duration such as 24h, 0 for none",
                    "after this a key of the default keyspace expires", "default-ttl"});
+    all.push_back({"keyspaces.default.sloppy", "yes or no",
+                   "do other nodes stand in for owners that cannot be reached", "sloppy"});
     return all;
   }();
   return settings;
@@ -94,8 +96,8 @@ class Loader {
       }
       return {};
     }
-    return Fail(ErrorCode::kInvalidArgument,
-                place + ": unknown setting " + key + "; a keyspace has n, r, w, default_ttl");
+    return Fail(ErrorCode::kInvalidArgument, place + ": unknown setting " + key +
+                                                 "; a keyspace has n, r, w, default_ttl, sloppy");
   }
 
   Status SetPeer(const std::string& key, std::string_view text, const std::string& place) {
@@ -134,8 +136,8 @@ class Loader {
       }
     }
     if (!sections.empty()) return "; known here: " + sections;
-    return "; the sections are node, cluster, listen, security, storage, server, limits, log, "
-           "keyspaces";
+    return "; the sections are node, cluster, listen, security, storage, server, limits, "
+           "hints, background, log, keyspaces";
   }
 
   ServerConfig config_;

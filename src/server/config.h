@@ -71,6 +71,7 @@ struct ServerConfig {
   EngineKind engine = EngineKind::kRocksdb;
   std::string data_folder = "gyre-data";
   Durability durability = Durability::kSync;
+  Duration sync_interval = Duration::Seconds(1);      // kInterval: at most so much can be lost
   std::size_t row_cache_bytes = 64 * 1024 * 1024;     // hot records, in front of the engine
   std::size_t block_cache_bytes = 128 * 1024 * 1024;  // RocksDB's own
 
@@ -86,7 +87,13 @@ struct ServerConfig {
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kAuto;
 
-  CoreConfig core;
+  // Of the whole node: each shard's core is given its share.
+  std::uint64_t hint_bytes_per_target_max = std::uint64_t{1} << 30;
+  std::uint64_t hint_bytes_max = std::uint64_t{2} << 30;
+  std::uint64_t background_bytes_per_second_max = 64 << 20;
+  std::uint64_t background_bytes_per_second_min = 1 << 20;
+
+  CoreConfig core;  // for a shard's: CoreConfigOf
 };
 
 // One setting as people see it. `file_key` is "section.key"; flag and variable follow from it.
@@ -131,5 +138,9 @@ std::uint16_t UsableCpus();
 std::vector<Member> RingMembers(const ServerConfig& config);
 // Errors: kInvalidArgument.
 Result<ClusterViewPtr> MakeClusterView(const ServerConfig& config);
+
+// What the core of one shard is told: its share of the node's limits, and how long an acknowledged
+// write may still be lost. REQUIRES: a finished config.
+CoreConfig CoreConfigOf(const ServerConfig& config);
 
 }  // namespace gyre

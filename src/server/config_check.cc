@@ -102,6 +102,14 @@ Status CheckPorts(const ServerConfig& config) {
   return {};
 }
 
+Status CheckBackground(const ServerConfig& config) {
+  if (config.background_bytes_per_second_min > config.background_bytes_per_second_max) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "background.rate_min is larger than background.rate_max");
+  }
+  return {};
+}
+
 bool IsLoopback(std::string_view host) {
   return host.starts_with("127.") || host == "localhost" || host == "::1";
 }
@@ -124,6 +132,7 @@ Status FinishConfig(ServerConfig& config) {
   if (config.shards == 0) config.shards = UsableCpus();
   if (Status status = CheckMembers(config); !status) return status;
   if (Status status = CheckKeyspaces(config); !status) return status;
+  if (Status status = CheckBackground(config); !status) return status;
   return CheckPorts(config);
 }
 
@@ -144,6 +153,13 @@ std::vector<std::string> ConfigWarnings(const ServerConfig& config) {
                          " copies of each key: there are fewer nodes than N = " +
                          std::to_string(keyspace.replicas));
     }
+  }
+  const bool any_sloppy = std::any_of(config.keyspaces.begin(), config.keyspaces.end(),
+                                      [](const KeyspaceConfig& k) { return k.sloppy; });
+  if (nodes > 1 && any_sloppy && config.core.hint_after >= config.core.request_timeout) {
+    warnings.push_back(
+        "No other node stands in for an owner that is silent: hints.after is not shorter than "
+        "limits.request");
   }
   if (config.password.empty() && !IsLoopback(config.resp_listen.host)) {
     warnings.push_back("Anyone who reaches " + config.resp_listen.ToString() +

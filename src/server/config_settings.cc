@@ -54,6 +54,13 @@ std::string PeersText(const ServerConfig& config) {
   return text;
 }
 
+Status AssignYesOrNo(bool& target, std::string_view text) {
+  const bool yes = text == "yes" || text == "true";
+  if (!yes && text != "no" && text != "false") return Refuse("yes or no");
+  target = yes;
+  return {};
+}
+
 // Rows for plain members of the config, by kind of value.
 #define GYRE_SIZE(member, low, high)                                                             \
   [](ServerConfig& c, std::string_view t) { return Assign(c.member, ParseSize(t, low, high)); }, \
@@ -210,6 +217,31 @@ const SettingRow kRows[] = {
       "scan-rows-max"},
      GYRE_COUNT(core.scan_rows_max, 1, 100'000)},
 
+    {{"hints.after", "a duration such as 500ms",
+      "an owner silent for so long in a put: another node keeps its copy for it", "hint-after"},
+     GYRE_SPAN(core.hint_after, Duration::Millis(1), Duration::Seconds(3600))},
+    {{"hints.bytes", "a size such as 2GiB",
+      "kept for all nodes that cannot be reached; past it, their copies are left to the exchange",
+      "hint-bytes-max"},
+     GYRE_SIZE(hint_bytes_max, 1, 1024 * kGiB)},
+    {{"hints.bytes_per_target", "a size such as 1GiB", "kept for one node",
+      "hint-bytes-per-target-max"},
+     GYRE_SIZE(hint_bytes_per_target_max, 1, 1024 * kGiB)},
+
+    {{"background.rate_max", "a size such as 64MiB",
+      "bytes a second of background work while clients are answered quickly",
+      "background-rate-max"},
+     GYRE_SIZE(background_bytes_per_second_max, 1, 64 * kGiB)},
+    {{"background.rate_min", "a size such as 1MiB",
+      "bytes a second of background work, however long clients wait", "background-rate-min"},
+     GYRE_SIZE(background_bytes_per_second_min, 1, 64 * kGiB)},
+    {{"background.repair_cycle", "a duration such as 60s",
+      "in so long each partition is compared once with each other owner", "repair-cycle"},
+     GYRE_SPAN(core.repair_cycle, Duration::Millis(100), Duration::Seconds(30 * 24 * 3600))},
+    {{"background.scrub_cycle", "a duration such as 24h",
+      "in so long every row is read once and checked", "scrub-cycle"},
+     GYRE_SPAN(core.scrub_cycle, Duration::Seconds(1), Duration::Seconds(365 * 24 * 3600))},
+
     {{"log.level", "debug, info, warning or error", "what is logged", "log-level"},
      [](ServerConfig& c, std::string_view t) { return Assign(c.log_level, ParseLogLevel(t)); },
      [](const ServerConfig& c) { return std::string(LogLevelName(c.log_level)); }},
@@ -249,6 +281,8 @@ const KeyspaceSettingRow kKeyspaceRows[] = {
                      ParseDuration(t, Duration::Micros(0), Duration::Seconds(3650LL * 86400)));
      },
      [](const KeyspaceConfig& k) { return DurationText(k.default_ttl); }},
+    {"sloppy", [](KeyspaceConfig& k, std::string_view t) { return AssignYesOrNo(k.sloppy, t); },
+     [](const KeyspaceConfig& k) { return std::string(k.sloppy ? "yes" : "no"); }},
 };
 
 bool IsZoneName(std::string_view text) { return text.empty() || IsName(text); }

@@ -17,7 +17,7 @@ struct SettingRow {
 };
 std::span<const SettingRow> SettingRows();
 
-// The settings of one keyspace: n, r, w, default_ttl.
+// The settings of one keyspace: n, r, w, default_ttl, sloppy.
 struct KeyspaceSettingRow {
   std::string_view name;
   Status (*set)(KeyspaceConfig& keyspace, std::string_view text);

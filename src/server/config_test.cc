@@ -79,7 +79,10 @@ TEST(ConfigTest, MistakesInAFileAreToldWithLineAndColumn) {
       {"[limits]\nrequest = 2\n", "gyre.toml:2:1", "a duration such as"},
       {"[limits]\nvalue = \"65MiB\"\n", "gyre.toml:2:1", "to 64MiB"},
       {"[keyspaces.default]\nn = 17\n", "gyre.toml:2:1", "from 1 to 16"},
-      {"[keyspaces.default]\nx = 1\n", "gyre.toml:2:1", "a keyspace has n, r, w, default_ttl"},
+      {"[keyspaces.default]\nx = 1\n", "gyre.toml:2:1",
+       "a keyspace has n, r, w, default_ttl, sloppy"},
+      {"[keyspaces.default]\nsloppy = \"maybe\"\n", "gyre.toml:2:1", "yes or no"},
+      {"[hints]\nbytse = 1\n", "gyre.toml:2:1", "known here: hints.after, hints.bytes"},
       {"[keyspaces.\"a b\"]\nn = 1\n", "gyre.toml:2:1", "1 to 64 of the characters"},
       {"[keyspaces]\nn = 1\n", "gyre.toml:2:1", "[keyspaces.NAME]"},
       {"[[cluster.peers]]\nname = \"n1\"\nport = 1\n", "gyre.toml:3:1", "one of name, address"},
@@ -146,6 +149,9 @@ TEST(ConfigTest, RefusesClustersThatCannotWork) {
               HasSubstr("too few"));
   EXPECT_THAT(ErrorOf(FromFlags({{"n", "3"}, {"r", "4"}})), StartsWith("keyspaces.default.r"));
   EXPECT_THAT(ErrorOf(FromFlags({{"http-port", "7379"}})), HasSubstr("are both 127.0.0.1:7379"));
+  EXPECT_THAT(
+      ErrorOf(FromFlags({{"background-rate-max", "1MiB"}, {"background-rate-min", "2MiB"}})),
+      StartsWith("background.rate_min"));
   for (const char* bad : {"n1", "n1=h", "n1=h:1/z/r/0", "n1=h:1/z/r/1/x", "n1=h:1/a b", "=h:1",
                           "n1=h:0", "n1=:1:2", "n1=h:1,,n2=h:2"}) {
     EXPECT_THAT(ErrorOf(FromFlags({{"peers", bad}})), StartsWith("--peers: bad value")) << bad;
@@ -176,6 +182,8 @@ TEST(ConfigTest, WarnsOfStaleReadsOpenPortsAndLossyStorage) {
   EXPECT_THAT(warnings({{"r", "1"}, {"w", "2"}}),
               testing::ElementsAre(HasSubstr("may read stale")));
   EXPECT_THAT(warnings({{"r", "1"}, {"w", "3"}}), IsEmpty());
+  EXPECT_THAT(warnings({{"hint-after", "2s"}}), testing::ElementsAre(HasSubstr("hints.after")));
+  EXPECT_THAT(warnings({{"hint-after", "2s"}, {"sloppy", "no"}}), IsEmpty());
   EXPECT_THAT(warnings({{"n", "4"}}), testing::ElementsAre(HasSubstr("only 3 copies")));
   EXPECT_THAT(warnings({{"listen", "0.0.0.0"}}), testing::ElementsAre(HasSubstr("no password")));
   EXPECT_THAT(warnings({{"listen", "0.0.0.0"}, {"password", "x"}}), IsEmpty());
@@ -191,6 +199,9 @@ TEST(ConfigTest, DescriptionReadsBackAsTheSameConfig) {
                                          {"default-ttl", "36h"},
                                          {"value-max", "1000"},
                                          {"request-timeout", "1500ms"},
+                                         {"sloppy", "no"},
+                                         {"hint-after", "20ms"},
+                                         {"background-rate-max", "5MiB"},
                                          {"shards", "3"},
                                          {"partitioner", "xxh3"}})
                                   .value();
@@ -200,6 +211,46 @@ TEST(ConfigTest, DescriptionReadsBackAsTheSameConfig) {
   EXPECT_EQ(DescribeConfig(*again), text);
   EXPECT_EQ(again->members, config.members);
   EXPECT_EQ(again->core.value_bytes_max, 1000u);
+}
+
+// Goal: a keyspace is sloppy unless told otherwise, in either way of saying so.
+TEST(ConfigTest, KeyspacesAreSloppyUnlessTold) {
+  EXPECT_TRUE(FromFile("").value().keyspaces[0].sloppy);
+  for (const char* no : {"\"no\"", "\"false\"", "false"}) {
+    const ServerConfig config =
+        FromFile("[keyspaces.default]\nsloppy = " + std::string(no) + "\n").value();
+    EXPECT_FALSE(config.keyspaces[0].sloppy) << no;
+  }
+  EXPECT_TRUE(FromFile("[keyspaces.default]\nsloppy = true\n").value().keyspaces[0].sloppy);
+  EXPECT_FALSE(FromFlags({{"sloppy", "no"}}).value().keyspaces[0].sloppy);
+}
+
+// Goal: limits are of the node, and each shard gets its share; none becomes nothing.
+TEST(ConfigTest, ShardsShareTheLimitsOfTheNode) {
+  const CoreConfig core = CoreConfigOf(FromFlags({{"shards", "4"},
+                                                  {"hint-bytes-max", "1MiB"},
+                                                  {"hint-bytes-per-target-max", "3"},
+                                                  {"hint-after", "20ms"},
+                                                  {"background-rate-max", "8MiB"},
+                                                  {"background-rate-min", "4KiB"}})
+                                           .value());
+  EXPECT_EQ(core.hint_bytes_max, 256u << 10);
+  EXPECT_EQ(core.hint_bytes_per_target_max, 1u);
+  EXPECT_EQ(core.hint_after, Duration::Millis(20));
+  EXPECT_EQ(core.background_bytes_per_second_max, 2u << 20);
+  EXPECT_EQ(core.background_bytes_per_second_min, 1u << 10);
+}
+
+// Goal: only where an fsync comes after the acknowledgement may an acknowledged write still be
+// lost.
+TEST(ConfigTest, SyncLagFollowsFromTheDurability) {
+  const auto lag = [](const char* engine, const char* durability) {
+    return CoreConfigOf(FromFlags({{"engine", engine}, {"durability", durability}}).value())
+        .sync_lag;
+  };
+  EXPECT_EQ(lag("rocksdb", "sync"), Duration{});
+  EXPECT_EQ(lag("rocksdb", "interval"), Duration::Seconds(1));
+  EXPECT_EQ(lag("memory", "interval"), Duration{});
 }
 
 // Goal: a password is not shown.

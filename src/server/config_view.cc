@@ -1,4 +1,4 @@
-// The cluster as this config describes it.
+// The cluster as this config describes it, and what the core is told.
 #include <algorithm>
 
 #include "core/ring/claim.h"
@@ -33,6 +33,22 @@ Result<ClusterViewPtr> MakeClusterView(const ServerConfig& config) {
   }
   return ClusterViewPtr(
       std::make_shared<const ClusterView>(ClusterView{std::move(*ring), std::move(keyspaces)}));
+}
+
+CoreConfig CoreConfigOf(const ServerConfig& config) {
+  CoreConfig core = config.core;
+  // A limit of nothing would be another thing than a small one.
+  const auto share = [&](std::uint64_t of_node) {
+    return std::max<std::uint64_t>(of_node / std::max<std::uint64_t>(config.shards, 1), 1);
+  };
+  core.hint_bytes_per_target_max = share(config.hint_bytes_per_target_max);
+  core.hint_bytes_max = share(config.hint_bytes_max);
+  core.background_bytes_per_second_max = share(config.background_bytes_per_second_max);
+  core.background_bytes_per_second_min = share(config.background_bytes_per_second_min);
+  const bool lags =
+      config.engine == EngineKind::kRocksdb && config.durability == Durability::kInterval;
+  core.sync_lag = lags ? config.sync_interval : Duration{};
+  return core;
 }
 
 }  // namespace gyre

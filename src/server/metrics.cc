@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 namespace gyre {
@@ -117,6 +118,69 @@ void AddCore(Page& page, const ShardCounters& core) {
                core.actors_retired);
 }
 
+void AddHintCounters(Page& page, const ShardCounters& core) {
+  page.Counter("gyre_hints_sent_total", "Copies given to other nodes to keep for silent owners.",
+               core.hints_sent);
+  page.Counter("gyre_hints_stored_total", "Copies taken in here to keep for silent owners.",
+               core.hints_stored);
+  page.Counter("gyre_hints_refused_total", "Copies not taken in, past a limit.",
+               core.hints_refused);
+  page.Counter("gyre_hints_replayed_total", "Copies handed over to their owners.",
+               core.hints_replayed);
+  page.Counter("gyre_copies_left_to_exchange_total",
+               "Copies neither acknowledged nor kept as a hint in time.",
+               core.copies_left_to_exchange);
+  page.Counter("gyre_exchanges_total", "Comparisons of a partition with another owner.",
+               core.exchanges);
+  page.Counter("gyre_leaves_exchanged_total", "Leaves of trees that differed.",
+               core.leaves_exchanged);
+  page.Counter("gyre_exchange_records_sent_total", "Records given to owners that lacked them.",
+               core.exchange_records_sent);
+  page.Counter("gyre_exchange_records_received_total", "Records got from other owners.",
+               core.exchange_records_received);
+  page.Counter("gyre_rows_scrubbed_total", "Rows that the scrubber has read.", core.rows_scrubbed);
+  page.Counter("gyre_damaged_pages_total", "Reads of the scrubber that failed on a damaged row.",
+               core.damaged_pages);
+  page.Counter("gyre_leaves_corrected_total", "Leaves whose sum was not that of their rows.",
+               core.leaves_corrected);
+  page.Counter("gyre_standin_puts_total", "Puts coordinated for owners that could not be reached.",
+               core.standin_puts);
+}
+
+// A target stays on the page with 0 when its debt is paid, as long as it is a peer: a series that
+// vanishes cannot be told from a node that does.
+void AddDebts(Page& page, const NodeStats& stats) {
+  std::vector<HintDebt> debts = stats.owed;
+  for (const PeerStats& peer : stats.peers) {
+    if (std::none_of(debts.begin(), debts.end(),
+                     [&](const HintDebt& debt) { return debt.target == peer.id; })) {
+      debts.push_back({peer.id, peer.name});
+    }
+  }
+  if (debts.empty()) return;
+  const auto family = [&](std::string_view name, std::string_view help, auto value) {
+    page.Family(name, "gauge", help);
+    for (const HintDebt& debt : debts) page.Sample(name, Label("target", debt.name), value(debt));
+  };
+  family("gyre_hints", "Copies kept here for a node that could not be reached.",
+         [](const HintDebt& d) { return d.hints; });
+  family("gyre_hint_bytes", "Bytes of the copies kept here for the node.",
+         [](const HintDebt& d) { return d.bytes; });
+  family("gyre_hint_age_seconds", "Age of the oldest copy kept here for the node, 0 if none is.",
+         [](const HintDebt& d) {
+           return Seconds(static_cast<std::uint64_t>(std::max<std::int64_t>(d.oldest_age.us, 0)));
+         });
+}
+
+void AddBackground(Page& page, const NodeStats& stats) {
+  page.Gauge("gyre_background_budget_bytes_per_second",
+             "What background work may read, send and write now.",
+             stats.background.bytes_per_second);
+  page.Counter("gyre_background_bytes_total", "What background work has read, sent and written.",
+               stats.background.bytes_spent);
+  page.Gauge("gyre_leaf_bytes", "Memory of the sums that rows are compared by.", stats.leaf_bytes);
+}
+
 void AddEngine(Page& page, const EngineStats& engine) {
   page.Gauge("gyre_storage_rows", "Rows at rest, approximately.", engine.rows);
   page.Gauge("gyre_storage_bytes", "Bytes of rows at rest, approximately.", engine.bytes);
@@ -171,6 +235,9 @@ std::string MetricsText(const NodeStats& stats, std::string_view node_name) {
   page.Gauge("gyre_requests_in_flight", "Client requests not yet answered.",
              stats.requests_in_flight);
   AddCore(page, stats.core);
+  AddHintCounters(page, stats.core);
+  AddDebts(page, stats);
+  AddBackground(page, stats);
   page.Family("gyre_connections", "gauge", "Clients connected now.");
   page.Sample("gyre_connections", Label("protocol", "resp"), stats.resp_connections);
   page.Sample("gyre_connections", Label("protocol", "http"), stats.http_connections);

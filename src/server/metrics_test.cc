@@ -24,6 +24,13 @@ NodeStats SomeStats() {
   for (const std::int64_t us : {0, 63, 64, 1'000, 70'000'000}) {
     stats.latency[static_cast<std::size_t>(Operation::kGet)].Record(Duration::Micros(us));
   }
+  stats.core.hints_replayed = 11;
+  stats.core.copies_left_to_exchange = 12;
+  stats.core.standin_puts = 13;
+  stats.owed.push_back({NodeId(8), "n3", 5, 600, Duration::Millis(2'500)});
+  stats.owed.push_back({NodeId(9), "node-000009", 1, 2, Duration::Seconds(3)});
+  stats.background = {1'000, 2'000};
+  stats.leaf_bytes = 32'768;
   stats.uptime = Duration::Millis(1500);
   return stats;
 }
@@ -50,6 +57,22 @@ TEST(MetricsTest, SaysTheCounters) {
   EXPECT_THAT(page, HasSubstr("gyre_peer_up{peer=\"n\\\"2\\\\\\n\"} 0\n"));
   EXPECT_THAT(page, HasSubstr("gyre_peer_up{peer=\"n3\"} 1\n"));
   EXPECT_THAT(page, HasSubstr("gyre_uptime_seconds 1.5\n"));
+}
+
+// Goal: what is owed is told by target; peers to whom nothing is owed stay, with 0.
+TEST(MetricsTest, SaysWhatIsOwed) {
+  const std::string page = MetricsText(SomeStats(), "n1");
+  EXPECT_THAT(page, HasSubstr("gyre_hints{target=\"n3\"} 5\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_hint_bytes{target=\"n3\"} 600\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_hint_age_seconds{target=\"n3\"} 2.5\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_hints{target=\"node-000009\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_hints{target=\"n\\\"2\\\\\\n\"} 0\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_hints_replayed_total 11\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_copies_left_to_exchange_total 12\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_standin_puts_total 13\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_background_budget_bytes_per_second 1000\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_background_bytes_total 2000\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_leaf_bytes 32768\n"));
 }
 
 // Goal: the format's rules: HELP and TYPE once, before the samples; no sample twice; counters end

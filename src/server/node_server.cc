@@ -8,6 +8,7 @@
 #include "server/admin_json.h"
 #include "server/http/http_session.h"
 #include "server/node_identity.h"
+#include "server/shard_leaves.h"
 #include "server/version.h"
 
 namespace gyre {
@@ -72,8 +73,10 @@ Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config
 Status NodeServer::OpenStorage() {
   EngineOptions options;
   options.session_count = config_.shards;
+  options.leaf_bits = LeafBitsOf(config_.partition_bits);
   options.log = &log_;
   options.durability = config_.durability;
+  options.sync_interval = config_.sync_interval;
   options.row_cache_bytes = config_.row_cache_bytes;
   options.block_cache_bytes = config_.block_cache_bytes;
   if (config_.engine == EngineKind::kMemory) {
@@ -135,15 +138,29 @@ PeerLinksOptions NodeServer::LinksOptions(const ClusterView& view, ShardId shard
   return options;
 }
 
+// Without them a node serves as well: the sums are there to be compared, not to be read.
+Result<std::vector<LeafSum>> NodeServer::LoadLeaves() {
+  Result<std::vector<LeafSum>> leaves = engine_->LoadLeaves();
+  if (leaves || leaves.error().code != ErrorCode::kCorruption) return leaves;
+  log_.Write(LogLevel::kWarning, "leaf_sums_damaged",
+             "the sums that rows are compared by are damaged; the scrubber fills them in again",
+             {{"problem", leaves.error().message}});
+  return std::vector<LeafSum>();
+}
+
 Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<ShardActor>& actors) {
+  const Result<std::vector<LeafSum>> leaves = LoadLeaves();
+  if (!leaves) return Fail(leaves.error());
+  std::vector<std::vector<LeafSum>> leaves_of = LeavesByShard(*leaves, config_.shards);
+  const CoreConfig core = CoreConfigOf(config_);
   std::vector<ShardLoop*> siblings;
   for (std::uint16_t i = 0; i < config_.shards; ++i) {
     ShardLoop::Options options;
     options.config = &config_;
     options.view = view;
-    options.shard = {self_,           ShardId(i),           config_.shards,
-                     actors[i].actor, actors[i].next_epoch, RandomSeed(),
-                     config_.core};
+    options.shard = {
+        self_,        ShardId(i), config_.shards,         actors[i].actor, actors[i].next_epoch,
+        RandomSeed(), core,       std::move(leaves_of[i])};
     options.engine = engine_.get();
     options.board = &board_;
     options.log = &log_;

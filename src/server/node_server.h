@@ -43,6 +43,7 @@ class NodeServer {
   NodeServer(const ServerConfig& config, Log& log);
   Status OpenStorage();
   Result<std::vector<ShardActor>> TakeActors();
+  Result<std::vector<LeafSum>> LoadLeaves();
   Status MakeLoops(const ClusterViewPtr& view, const std::vector<ShardActor>& actors);
   PeerLinksOptions LinksOptions(const ClusterView& view, ShardId shard) const;
   Status Listen(std::size_t shard);

@@ -82,8 +82,34 @@ struct PeerStats {
   std::string last_problem;  // one sentence, empty if none
 };
 
+// What is kept here for a node that could not be reached (paper 4.6).
+struct HintDebt {
+  NodeId target;
+  std::string name;
+  std::uint64_t hints = 0;
+  std::uint64_t bytes = 0;
+  Duration oldest_age;  // since the oldest write among them, or longer
+};
+
+struct BackgroundStats {
+  std::uint64_t bytes_per_second = 0;  // what the budget allows now
+  std::uint64_t bytes_spent = 0;
+};
+
+// Comparisons with other owners (paper 4.7): pairs of a partition and another node that owns it.
+struct RepairStats {
+  std::uint64_t pairs = 0;
+  std::uint64_t unequal = 0;  // differed, or could not be compared, when looked at last
+  std::uint64_t waiting = 0;  // to be compared at once
+};
+
 struct NodeStats {
   ShardCounters core;
+  std::vector<HintDebt> owed;            // only where something is
+  double hints_replayed_per_second = 0;  // over the last ten seconds
+  BackgroundStats background;
+  RepairStats repair;
+  std::uint64_t leaf_bytes = 0;  // memory of the sums that rows are compared by
   std::array<LatencyHistogram, kOperationCount> latency;
   EngineStats engine;
   std::vector<PeerStats> peers;

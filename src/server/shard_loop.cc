@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/thread_name.h"
+#include "server/admin_json.h"
 
 namespace gyre {
 namespace {
@@ -47,6 +48,8 @@ ShardLoop::~ShardLoop() = default;
 void ShardLoop::Run() {
   NameThisThread("gyre-shard-" + std::to_string(index_.value));
   PublishStats();
+  shard_.OnStart(now(), effects_);
+  Carry();
   reactor_->Run();
   session_->Flush();
 }
@@ -86,6 +89,15 @@ void ShardLoop::Settle() {
       }
     }
     settling_.clear();
+  }
+}
+
+void ShardLoop::HurryRepair() {
+  for (ShardLoop* loop : siblings_) {
+    loop->reactor_->Post([loop] {
+      loop->shard_.HurryRepair(loop->now(), loop->effects_);
+      loop->Carry();
+    });
   }
 }
 
@@ -171,10 +183,13 @@ void ShardLoop::CarryOut(Effect& effect) {
     }
     case 2: {
       auto& write = std::get<WriteEffect>(effect);
-      return session_->Write({write.id, std::move(write.key), std::move(write.row)});
+      return session_->Write(
+          {write.id, std::move(write.key), std::move(write.row), write.leaf_delta});
     }
-    case 3:
-      return Scan(std::get<ScanEffect>(effect));
+    case 3: {
+      auto& scan = std::get<ScanEffect>(effect);
+      return session_->Scan(scan.id, scan.range);
+    }
     default: {
       auto& reply = std::get<ReplyEffect>(effect);
       return Answer(clients_.Take(reply.client), std::move(reply.result));
@@ -195,19 +210,8 @@ void ShardLoop::OnCompletion(Completion& completion) {
     shard_.OnReadDone(read->id, std::move(read->row), now(), effects_);
   } else {
     auto& scan = std::get<ScanDone>(completion);
-    const auto job = scans_.find(scan.id);
-    GYRE_CHECK(job != scans_.end());
-    auto outcome = job->second.OnPage(std::move(scan.page), now().wall);
-    if (!outcome) return session_->Scan(scan.id, job->second.range());
-    scans_.erase(job);
-    shard_.OnScanDone(scan.id, std::move(*outcome), now(), effects_);
+    shard_.OnScanDone(scan.id, std::move(scan.page), now(), effects_);
   }
-}
-
-void ShardLoop::Scan(ScanEffect& scan) {
-  const auto job =
-      scans_.emplace(scan.id, ScanJob(scan.request, view_->ring, options_.config->core)).first;
-  session_->Scan(scan.id, job->second.range());
 }
 
 // ---- peers -------------------------------------------------------------------------------------
@@ -215,7 +219,19 @@ void ShardLoop::Scan(ScanEffect& scan) {
 void ShardLoop::Send(SendEffect& send) {
   // Who is not reached (no link, or too much queued on it) is as if lost on the way: the core's
   // timers know.
-  links_.Send(send.to.span(), Envelope{index_, send.to_shard, std::move(send.message)});
+  Envelope envelope{index_, send.to_shard, std::move(send.message)};
+  if (links_.Send(send.to.span(), envelope) > 0 || !send.to_shard) return;
+  // A reply. The question came over a link of another shard, and this one has none yet.
+  SendForSibling(send.to.front(), std::move(envelope), siblings_.size() - 1);
+}
+
+void ShardLoop::SendForSibling(NodeId to, Envelope&& envelope, std::size_t tries_left) {
+  if (tries_left == 0) return;
+  ShardLoop* next = siblings_[(index_.value + 1u) % siblings_.size()];
+  next->reactor_->Post([next, to, tries_left, envelope = std::move(envelope)]() mutable {
+    if (next->links_.Send(to, envelope)) return;
+    next->SendForSibling(to, std::move(envelope), tries_left - 1);
+  });
 }
 
 void ShardLoop::OnFrame(NodeId from, Envelope&& envelope) {
@@ -274,6 +290,7 @@ void ShardLoop::PublishStats() {
   stats.core = shard_.counters();
   stats.requests_in_flight = shard_.requests_in_flight();
   stats.connections_refused = reactor_->stats().refused;
+  AddDebts(stats);
   for (const LinkStats& link : links_.Stats()) {
     stats.peers.push_back({link.id, link.name, link.address, link.up, link.queued_bytes,
                            link.reconnects, link.frames_sent, link.frames_received,
@@ -282,6 +299,21 @@ void ShardLoop::PublishStats() {
   if (stats_hook_) stats_hook_(stats);
   options_.board->Publish(index_, stats);
   reactor_->AddTimer(now().instant + kPublishInterval, [this] { PublishStats(); });
+}
+
+// What this shard owes other nodes, and the work that pays it off.
+void ShardLoop::AddDebts(NodeStats& stats) {
+  for (const auto& [target, debt] : shard_.ledger().hints().by_target()) {
+    const std::int64_t age_ms = std::max<std::int64_t>(now().wall.ms - debt.oldest.ms, 0);
+    stats.owed.push_back(
+        {target, NodeNameOf(*view_, target), debt.hints, debt.bytes, Duration::Millis(age_ms)});
+  }
+  hints_replayed_.Note(stats.core.hints_replayed, now().instant);
+  stats.hints_replayed_per_second = hints_replayed_.PerSecond();
+  stats.background = {shard_.budget().bytes_per_second(), shard_.budget().bytes_spent()};
+  stats.leaf_bytes = shard_.ledger().tree().bytes();
+  const Shard::RepairState repair = shard_.repair_state();
+  stats.repair = {repair.pairs, repair.unequal, repair.waiting};
 }
 
 }  // namespace gyre

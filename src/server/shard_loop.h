@@ -19,7 +19,7 @@
 #include "server/backend.h"
 #include "server/client_table.h"
 #include "server/config.h"
-#include "server/scan_job.h"
+#include "server/rate_window.h"
 #include "server/stats_board.h"
 #include "storage/engine.h"
 
@@ -60,6 +60,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   Now now() const override { return reactor_->now(); }
   void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) override;
   void Settle() override;
+  void HurryRepair() override;
   NodeStats Stats() const override { return options_.board->Total(); }
   void RecordLatency(Operation operation, Duration elapsed) override {
     stats_.latency[static_cast<std::size_t>(operation)].Record(elapsed);
@@ -82,7 +83,11 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
     return session_->PeekAtHand(key);
   }
   bool WritesAtHand() override { return session_->WritesAtHand(); }
-  void WriteAtHand(const RowKey& key, const Row& row) override { session_->WriteAtHand(key, row); }
+  void WriteAtHand(const RowKey& key, const std::optional<Row>& row,
+                   std::uint64_t /*leaf_delta*/) override {
+    // Only an engine that keeps nothing over a restart writes at hand: nor does it keep sums.
+    row ? session_->WriteAtHand(key, *row) : session_->RemoveAtHand(key);
+  }
   void WriteAtHand(const RowKey& key, const OwnWrites& own, const Record& record) override {
     session_->WriteAtHand(key, own, record);
   }
@@ -105,7 +110,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   void PollStorage();
   void OnCompletion(Completion& completion);
   void Send(SendEffect& send);
-  void Scan(ScanEffect& scan);
+  void SendForSibling(NodeId to, Envelope&& envelope, std::size_t tries_left);
 
   void SettleIfMany();
   void LocateKeys();
@@ -116,6 +121,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   void Answer(const PendingClient& client, ClientResult&& result);
   void OnTurnEnd();
   void PublishStats();
+  void AddDebts(NodeStats& stats);
 
   const Options options_;
   const ClusterViewPtr view_;
@@ -134,12 +140,12 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   std::vector<std::string_view> key_bytes_;
   std::vector<Token> tokens_;
   std::vector<const RowKey*> keys_;
-  std::map<RequestId, ScanJob> scans_;
   Effects effects_;
   Effects carrying_;
   std::vector<Completion> completions_;
   bool busy_ = false;  // Carry is running, further up the stack
   NodeStats stats_;    // what is counted here; the rest is added when published
+  RateWindow hints_replayed_;
   std::function<void(NodeStats&)> stats_hook_;
 };
 

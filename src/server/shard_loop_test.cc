@@ -31,6 +31,7 @@ class TestEngine final : public Engine {
   Status PutMeta(const std::string& name, const std::string& value) override {
     return memory_->PutMeta(name, value);
   }
+  Result<std::vector<LeafSum>> LoadLeaves() override { return memory_->LoadLeaves(); }
   EngineStats Stats() const override { return memory_->Stats(); }
   Status Close() override { return memory_->Close(); }
 
@@ -49,6 +50,7 @@ class TestEngine final : public Engine {
     }
     bool WritesAtHand() const override { return false; }
     void WriteAtHand(const RowKey&, const Row&) override { GYRE_CHECK(false); }
+    void RemoveAtHand(const RowKey&) override { GYRE_CHECK(false); }
     void Write(WriteRequest write) override { memory_->Write(std::move(write)); }
     void Flush() override {}
     void Scan(RequestId id, const ScanRange& range) override { memory_->Scan(id, range); }

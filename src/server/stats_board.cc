@@ -6,18 +6,7 @@ namespace gyre {
 
 void AddShardStats(NodeStats& total, const NodeStats& shard) {
   const auto add = [](std::uint64_t& to, std::uint64_t from) { to += from; };
-  ShardCounters& a = total.core;
-  const ShardCounters& b = shard.core;
-  for (const auto counter :
-       {&ShardCounters::gets, &ShardCounters::puts, &ShardCounters::scans, &ShardCounters::forwards,
-        &ShardCounters::replica_gets, &ShardCounters::replica_puts, &ShardCounters::replica_scans,
-        &ShardCounters::read_repairs, &ShardCounters::reads_blocked_on_repair,
-        &ShardCounters::unavailable, &ShardCounters::outcome_unknown, &ShardCounters::overloaded,
-        &ShardCounters::siblings_created, &ShardCounters::clock_entries_truncated,
-        &ShardCounters::corrupt_rows, &ShardCounters::corrupt_messages, &ShardCounters::wrong_epoch,
-        &ShardCounters::storage_errors, &ShardCounters::actors_retired}) {
-    a.*counter += b.*counter;
-  }
+  total.core += shard.core;
   for (std::size_t i = 0; i < kOperationCount; ++i) total.latency[i].Merge(shard.latency[i]);
   add(total.resp_connections, shard.resp_connections);
   add(total.http_connections, shard.http_connections);
@@ -26,6 +15,24 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.protocol_errors, shard.protocol_errors);
   add(total.commands_total, shard.commands_total);
   add(total.requests_in_flight, shard.requests_in_flight);
+  add(total.background.bytes_per_second, shard.background.bytes_per_second);
+  add(total.background.bytes_spent, shard.background.bytes_spent);
+  add(total.leaf_bytes, shard.leaf_bytes);
+  add(total.repair.pairs, shard.repair.pairs);
+  add(total.repair.unequal, shard.repair.unequal);
+  add(total.repair.waiting, shard.repair.waiting);
+  total.hints_replayed_per_second += shard.hints_replayed_per_second;
+  for (const HintDebt& debt : shard.owed) {
+    const auto known = std::find_if(total.owed.begin(), total.owed.end(),
+                                    [&](const HintDebt& d) { return d.target == debt.target; });
+    if (known == total.owed.end()) {
+      total.owed.push_back(debt);
+      continue;
+    }
+    known->hints += debt.hints;
+    known->bytes += debt.bytes;
+    known->oldest_age = std::max(known->oldest_age, debt.oldest_age);
+  }
   for (const PeerStats& peer : shard.peers) {
     const auto known = std::find_if(total.peers.begin(), total.peers.end(),
                                     [&](const PeerStats& p) { return p.id == peer.id; });

@@ -28,7 +28,8 @@ class StatsBoard {
   std::function<void(NodeStats&)> add_node_part_;
 };
 
-// Adds one shard's numbers to the node's. Peers are merged by id: up means up on every shard.
+// Adds one shard's numbers to the node's. Peers are merged by id (up means up on
+// every shard), debts by target.
 void AddShardStats(NodeStats& total, const NodeStats& shard);
 
 }  // namespace gyre

@@ -137,7 +137,7 @@ void CommitThread::Commit(std::span<std::unique_ptr<WriteJob>> jobs) {
     return std::pair(a.place, a.number) < std::pair(b.place, b.number);
   });
   batch_.Clear();
-  for (const GroupedWrite& each : group_) RocksDatabase::AddToBatch(*each.write, batch_);
+  for (const GroupedWrite& each : group_) database_.AddToBatch(*each.write, batch_);
 
   const Clock::time_point start = Clock::now();
   const auto answer = [&] {
@@ -191,6 +191,13 @@ void CommitThread::OnFailure(const rocksdb::Status& status) {
     ballast_.Release();
     recovery_due_ = Clock::now() + std::chrono::microseconds(options_.recovery_interval.us);
     Enter(State::kFull, "the disk is full: " + status.ToString());
+  } else if (status.IsCorruption()) {
+    // RocksDB cannot compact over a damaged block, now or later.
+    database_.MarkDamaged();
+    Enter(State::kFailed,
+          "a table file is damaged, and nothing is written until the node is restarted, which sets "
+          "the database aside and fills it up from the other nodes: " +
+              status.ToString());
   } else {
     Enter(State::kFailed, "a write failed, and nothing is written until the node is restarted: " +
                               status.ToString());

@@ -10,6 +10,7 @@
 // - Scan is ordered by RowKey, sees a consistent state with every write the same session asked for
 //   before it, and reports damage: corrupt is not absent.
 // - A row whose bytes are damaged is never returned: kCorruption.
+// - Hints (RowKey::owed_to) lie apart: no read or scan of rows meets one, and none of theirs a row.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,8 @@
 #include "core/causality/record.h"
 #include "core/ids.h"
 #include "core/key.h"
+#include "core/ledger/merkle_tree.h"
+#include "core/scan_range.h"
 
 namespace gyre {
 
@@ -33,24 +36,10 @@ enum class Durability : std::uint8_t { kSync, kInterval };
 struct WriteRequest {
   RequestId id;
   RowKey key;
-  Row row;
-};
-
-struct ScanRange {
-  KeyspaceId keyspace;
-  Token first;                  // inclusive
-  Token last;                   // inclusive
-  std::optional<RowKey> after;  // exclusive; must lie in the range
-  std::size_t rows_max = 100;
-  std::size_t bytes_max = 4 * 1024 * 1024;
-};
-struct ScannedRow {
-  RowKey key;
-  Row row;
-};
-struct ScanPage {
-  std::vector<ScannedRow> rows;
-  bool done = false;  // the range is exhausted
+  std::optional<Row> row;  // nullopt: the row goes, if there is one
+  // Added, modulo 2^64, to the sum of the leaf that the key's token lies in, in the same batch: so
+  // after a crash the sums are those of the rows that are there. Ignored for a hint.
+  std::uint64_t leaf_delta = 0;
 };
 
 struct ReadDone {
@@ -84,13 +73,14 @@ class EngineSession {
   virtual std::optional<Result<std::optional<Row>>> PeekAtHand(const RowKey& key) {
     return ReadAtHand(key);
   }
-  // Is a write complete within its call (no disk)? Then WriteAtHand does it, and no completion
-  // follows. REQUIRES of WriteAtHand: WritesAtHand(), no write of this key is in flight.
+  // Is a write complete within its call (no disk)? Then WriteAtHand and RemoveAtHand do it, and no
+  // completion follows. REQUIRES of both: WritesAtHand(), no write of this key is in flight.
   virtual bool WritesAtHand() const = 0;
   virtual void WriteAtHand(const RowKey& key, const Row& row) = 0;
   virtual void WriteAtHand(const RowKey& key, const OwnWrites& own, const Record& record) {
     WriteAtHand(key, Row{own, record.Encode()});
   }
+  virtual void RemoveAtHand(const RowKey& key) = 0;
   // Gathers the write; it is sent off by Flush. WriteDone follows through Poll.
   virtual void Write(WriteRequest write) = 0;
   // End of a loop turn: hands everything gathered to the commit thread as one batch.
@@ -103,8 +93,9 @@ class EngineSession {
 };
 
 struct EngineStats {
-  std::uint64_t rows = 0;   // approximate
-  std::uint64_t bytes = 0;  // approximate, of rows at rest
+  std::uint64_t rows = 0;       // approximate; this node's own, without hints
+  std::uint64_t bytes = 0;      // approximate, of these rows at rest
+  std::uint64_t hint_rows = 0;  // approximate
   std::uint64_t cache_hits = 0, cache_misses = 0, cache_bytes = 0;
   std::uint64_t commits = 0, commit_rows = 0;  // group commits, and the writes in them
   std::uint64_t commit_us_total = 0;           // from their start until they are answered
@@ -126,6 +117,13 @@ class Engine {
   // durable when PutMeta returns. Blocking; for start and stop only.
   virtual Result<std::optional<std::string>> GetMeta(const std::string& name) = 0;
   virtual Status PutMeta(const std::string& name, const std::string& value) = 0;
+  // The leaves with a sum that is not 0, by (keyspace, leaf). Before sessions are opened. The
+  // memory engine keeps none: its rows are gone as well. Errors: kCorruption: the sums do not tell
+  // what the rows are (they were damaged, or of another leaf_bits, or the database is from before
+  // there were any) and have been dropped as a whole. The caller begins with none and lets a scrub
+  // fill them. It is told at each open until the first write is committed, and then no more; so it
+  // notes by PutMeta, before it opens sessions, that the scrub is due.
+  virtual Result<std::vector<LeafSum>> LoadLeaves() = 0;
   virtual EngineStats Stats() const = 0;
   // Everything asked for is completed and durable. Sessions must be gone.
   virtual Status Close() = 0;

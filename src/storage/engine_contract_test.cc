@@ -7,38 +7,12 @@
 #include <thread>
 
 #include "base/prng.h"
-#include "storage/storage_test_util.h"
+#include "storage/engine_contract.h"
 
 namespace gyre {
 namespace {
 
-struct EngineKind {
-  const char* name;
-  bool on_disk;
-  Durability durability;
-};
-
-class EngineContractTest : public ::testing::TestWithParam<EngineKind> {
- protected:
-  std::unique_ptr<Engine> Open(std::uint16_t sessions = 1) {
-    EngineOptions options = SmallOptions(folder_.path());
-    options.session_count = sessions;
-    options.durability = GetParam().durability;
-    if (!GetParam().on_disk) return OpenMemoryEngine(options);
-    auto engine = OpenRocksEngine(options);
-    EXPECT_TRUE(engine.has_value()) << engine.error().message;
-    return *std::move(engine);
-  }
-
- private:
-  TempFolder folder_;
-};
-
-INSTANTIATE_TEST_SUITE_P(Engines, EngineContractTest,
-                         ::testing::Values(EngineKind{"Memory", false, Durability::kSync},
-                                           EngineKind{"RocksSync", true, Durability::kSync},
-                                           EngineKind{"RocksInterval", true,
-                                                      Durability::kInterval}),
+INSTANTIATE_TEST_SUITE_P(Engines, EngineContractTest, ::testing::ValuesIn(kEngineKinds),
                          [](const auto& kind) { return kind.param.name; });
 
 // Goal: absent is an answer, not an error.
@@ -292,13 +266,14 @@ TEST_P(EngineContractTest, ScanStaysInItsRange) {
   const std::vector<Token> tokens = {
       {0, 0}, {5, 9}, {6, 0}, {6, 1}, {7, 0}, {7, 1}, {UINT64_MAX, UINT64_MAX}};
   for (const Token token : tokens) session.Write(key_at(token), MakeRow("r"));
-  const auto page = session.Scan({KeyspaceId(0), Token{6, 0}, Token{7, 0}});
+  const auto page = session.Scan({NodeId(), KeyspaceId(0), Token{6, 0}, Token{7, 0}});
   ASSERT_TRUE(page.has_value());
   EXPECT_TRUE(page->done);
   ASSERT_EQ(page->rows.size(), 3u);
   EXPECT_EQ(page->rows.front().key.token, (Token{6, 0}));
   EXPECT_EQ(page->rows.back().key.token, (Token{7, 0}));
-  const auto last = session.Scan({KeyspaceId(0), Token{8, 0}, Token{UINT64_MAX, UINT64_MAX}});
+  const auto last =
+      session.Scan({NodeId(), KeyspaceId(0), Token{8, 0}, Token{UINT64_MAX, UINT64_MAX}});
   EXPECT_EQ(last->rows.size(), 1u);
 }
 
@@ -307,7 +282,7 @@ TEST_P(EngineContractTest, ScanPagesAreBoundedInBytes) {
   const auto engine = Open();
   TestSession session(*engine);
   for (int i = 0; i < 10; ++i) session.Write(MakeKey(std::to_string(i)), MakeRow(Noise(1000, 5)));
-  ScanRange range{KeyspaceId(0), Token{0, 0}, Token{UINT64_MAX, UINT64_MAX}};
+  ScanRange range{NodeId(), KeyspaceId(0), Token{0, 0}, Token{UINT64_MAX, UINT64_MAX}};
   range.bytes_max = 2500;
   const auto page = session.Scan(range);
   EXPECT_EQ(page->rows.size(), 3u);

@@ -27,11 +27,15 @@ struct EngineOptions {
   Log* log = nullptr;
 
   // ---- RocksDB only ----
+  // A leaf is an arc of the ring: all tokens with the same so many upper bits (LeafSum). From 1 to
+  // 24. Sums kept with another value are dropped at open (Engine::LoadLeaves).
+  int leaf_bits = 20;
   Durability durability = Durability::kSync;
   Duration sync_interval = Duration::Seconds(1);  // kInterval: at most so much can be lost
   std::size_t row_cache_bytes = 64 << 20;         // hot rows, split over the sessions
   std::size_t block_cache_bytes = 256 << 20;
-  // All memtables together; a small one more exists beside them.
+  // All memtables of rows together. Those of the other families are at most a fifth of it and 2
+  // MiB.
   std::size_t memtables_bytes = 64 << 20;
   // Rows asked for and not yet committed, per session; past it writes are refused (kOverloaded).
   std::size_t pending_bytes_max = 256 << 20;

@@ -3,7 +3,6 @@
 #include <cstdint>
 
 namespace gyre {
-namespace {
 
 void PutBigEndian(std::uint64_t value, int bytes, char* out) {
   for (int i = 0; i < bytes; ++i) {
@@ -17,19 +16,22 @@ std::uint64_t GetBigEndian(std::string_view bytes) {
   return value;
 }
 
-}  // namespace
-
-RowKeyPrefix EncodeRowKeyPrefix(KeyspaceId keyspace, Token token) {
+RowKeyPrefix EncodeRowKeyPrefix(NodeId owed_to, KeyspaceId keyspace, Token token) {
   RowKeyPrefix prefix;
-  PutBigEndian(keyspace.value, 4, prefix.data());
-  PutBigEndian(token.high, 8, prefix.data() + 4);
-  PutBigEndian(token.low, 8, prefix.data() + 12);
+  char* out = prefix.bytes_.data();
+  if (owed_to.value != 0) {
+    PutBigEndian(owed_to.value, kTargetBytes, out);
+    out += kTargetBytes;
+  }
+  PutBigEndian(keyspace.value, 4, out);
+  PutBigEndian(token.high, 8, out + 4);
+  PutBigEndian(token.low, 8, out + 12);
+  prefix.size_ = owed_to.value != 0 ? kHintKeyPrefixBytes : kRowKeyPrefixBytes;
   return prefix;
 }
 
 void AppendRowKey(const RowKey& key, std::string& out) {
-  const RowKeyPrefix prefix = EncodeRowKeyPrefix(key.keyspace, key.token);
-  out.append(prefix.data(), prefix.size());
+  out.append(EncodeRowKeyPrefix(key).view());
   out.append(key.key.view());
 }
 
@@ -45,10 +47,21 @@ Result<RowKey> DecodeRowKey(std::string_view bytes) {
   return key;
 }
 
+Result<RowKey> DecodeHintKey(std::string_view bytes) {
+  if (bytes.size() < kHintKeyPrefixBytes) {
+    return Fail(ErrorCode::kCorruption, "a stored hint's key is shorter than its prefix");
+  }
+  Result<RowKey> key = DecodeRowKey(bytes.substr(kTargetBytes));
+  if (!key) return key;
+  key->owed_to = NodeId(static_cast<std::uint32_t>(GetBigEndian(bytes.substr(0, kTargetBytes))));
+  if (!key->is_hint()) return Fail(ErrorCode::kCorruption, "a stored hint is owed to no one");
+  return key;
+}
+
 std::optional<RowKeyPrefix> PrefixSuccessor(RowKeyPrefix prefix) {
-  for (std::size_t i = prefix.size(); i-- > 0;) {
-    prefix[i] = static_cast<char>(static_cast<unsigned char>(prefix[i]) + 1);
-    if (prefix[i] != 0) return prefix;
+  for (std::size_t i = prefix.size_; i-- > 0;) {
+    prefix.bytes_[i] = static_cast<char>(static_cast<unsigned char>(prefix.bytes_[i]) + 1);
+    if (prefix.bytes_[i] != 0) return prefix;
   }
   return std::nullopt;
 }

@@ -4,6 +4,7 @@
 #include <rapidcheck.h>
 
 #include <cstring>
+#include <tuple>
 
 namespace gyre {
 namespace {
@@ -13,7 +14,9 @@ RowKey AnyKey() {
   const auto word =
       rc::gen::element<std::uint64_t>(0, 1, 0x7F, 0x80, 0xFF, 0x8000000000000000u, UINT64_MAX);
   const auto text = rc::gen::container<std::string>(rc::gen::element('\0', '\1', '\x7F', '\xFF'));
-  return {KeyspaceId(static_cast<std::uint32_t>(*word)), Token{*word, *word}, Bytes(*text)};
+  RowKey key{KeyspaceId(static_cast<std::uint32_t>(*word)), Token{*word, *word}, Bytes(*text)};
+  key.owed_to = NodeId(*rc::gen::element<std::uint32_t>(0, 1, 0x80, kNodeIdMax));
+  return key;
 }
 
 std::string Stored(const RowKey& key) {
@@ -29,10 +32,11 @@ TEST(KeyLayoutTest, BytewiseOrderIsRowKeyOrder) {
   EXPECT_TRUE(rc::check([] {
     const RowKey a = AnyKey();
     const RowKey b = AnyKey();
+    RC_PRE(a.is_hint() == b.is_hint());  // else they lie apart
     const int on_disk = Sign(Stored(a).compare(Stored(b)));
     const int in_memory = a < b ? -1 : b < a ? 1 : 0;
     RC_ASSERT(on_disk == in_memory);
-    RC_ASSERT(DecodeRowKey(Stored(a)).value() == a);
+    RC_ASSERT((a.is_hint() ? DecodeHintKey : DecodeRowKey)(Stored(a)).value() == a);
   }));
 }
 
@@ -40,22 +44,30 @@ TEST(KeyLayoutTest, BytewiseOrderIsRowKeyOrder) {
 TEST(KeyLayoutTest, PrefixSuccessorEndsTheToken) {
   EXPECT_TRUE(rc::check([] {
     const RowKey a = AnyKey();
-    const auto end = PrefixSuccessor(EncodeRowKeyPrefix(a.keyspace, a.token));
+    const auto end = PrefixSuccessor(EncodeRowKeyPrefix(a));
     if (!end) {
+      RC_ASSERT(!a.is_hint());  // no node has the greatest number
       RC_ASSERT(a.keyspace.value == UINT32_MAX);
       RC_ASSERT(a.token == (Token{UINT64_MAX, UINT64_MAX}));
       return;
     }
-    const std::string_view end_view(end->data(), end->size());
-    RC_ASSERT(Stored(a) < end_view);
+    RC_ASSERT(Stored(a) < end->view());
     const RowKey b = AnyKey();
-    const bool behind = std::pair(b.keyspace, b.token) > std::pair(a.keyspace, a.token);
-    RC_ASSERT((Stored(b) >= end_view) == behind);
+    RC_PRE(a.is_hint() == b.is_hint());
+    const bool behind =
+        std::tuple(b.owed_to, b.keyspace, b.token) > std::tuple(a.owed_to, a.keyspace, a.token);
+    RC_ASSERT((Stored(b) >= end->view()) == behind);
   }));
 }
 
 TEST(KeyLayoutTest, ShortKeysAreCorruption) {
   EXPECT_EQ(DecodeRowKey("too short").error().code, ErrorCode::kCorruption);
+  EXPECT_EQ(DecodeHintKey("longer, and still short").error().code, ErrorCode::kCorruption);
+}
+
+TEST(KeyLayoutTest, AHintOwedToNoOneIsCorruption) {
+  const std::string zeros(kHintKeyPrefixBytes, '\0');
+  EXPECT_EQ(DecodeHintKey(zeros).error().code, ErrorCode::kCorruption);
 }
 
 }  // namespace

@@ -24,28 +24,67 @@ class Gauge {
   std::atomic<std::uint64_t> value_{0};
 };
 
+// Rows of this node's own (owed_to 0) or hints for one target, of one keyspace.
+struct TableId {
+  NodeId owed_to;
+  KeyspaceId keyspace;
+  auto operator<=>(const TableId&) const = default;
+};
+TableId TableOf(const RowKey& key) { return {key.owed_to, key.keyspace}; }
+
 // One shard's rows. They stay with the engine when a session goes.
 class ShardRows {
  public:
-  const RowTable* Find(KeyspaceId keyspace) const {
-    if (last_ != nullptr && last_id_ == keyspace) return last_;
-    const auto it = tables_.find(keyspace);
+  const RowTable* Find(TableId id) const {
+    if (last_ != nullptr && last_id_ == id) return last_;
+    const auto it = tables_.find(id);
     return it == tables_.end() ? nullptr : &it->second;
   }
-  RowTable& Get(KeyspaceId keyspace) {
-    if (last_ == nullptr || last_id_ != keyspace) {
-      last_ = &tables_[keyspace];
-      last_id_ = keyspace;
+  template <typename Encoder>
+  void Put(const RowKey& key, const OwnWrites& own, const Encoder& record) {
+    RowTable& table = Get(TableOf(key));
+    const std::size_t index_before = table.index_bytes();
+    const auto outcome = table.Put(key.token, key.key.view(), own, record);
+    Count(key, outcome.inserted ? 1 : 0,
+          outcome.bytes_difference + static_cast<std::int64_t>(table.index_bytes() - index_before));
+  }
+  void Remove(const RowKey& key) {
+    const TableId id = TableOf(key);
+    if (Find(id) == nullptr) return;
+    RowTable& table = Get(id);
+    const std::size_t index_before = table.index_bytes();
+    const auto outcome = table.Remove(key.token, key.key.view());
+    Count(key, outcome.removed ? -1 : 0,
+          outcome.bytes_difference + static_cast<std::int64_t>(table.index_bytes() - index_before));
+    // Targets come and go; keyspaces stay.
+    if (key.is_hint() && table.rows() == 0) {
+      tables_.erase(id);
+      last_ = nullptr;
+    }
+  }
+
+  Gauge rows, bytes, hints;
+
+ private:
+  RowTable& Get(TableId id) {
+    if (last_ == nullptr || last_id_ != id) {
+      last_ = &tables_[id];
+      last_id_ = id;
     }
     return *last_;
   }
+  void Count(const RowKey& key, std::int64_t more_rows, std::int64_t more_bytes) {
+    if (key.is_hint()) {
+      hints.Add(more_rows);
+    } else {
+      rows.Add(more_rows);
+      bytes.Add(more_bytes);
+    }
+  }
 
-  Gauge rows, bytes;
-
- private:
-  std::map<KeyspaceId, RowTable> tables_;
-  RowTable* last_ = nullptr;  // the keyspace written last: most nodes have one that is hot
-  KeyspaceId last_id_;
+  std::map<TableId, RowTable> tables_;
+  RowTable* last_ = nullptr;  // the table written last: most nodes have one that is hot
+  TableId last_id_;
 };
 
 class MemorySession final : public EngineSession {
@@ -57,12 +96,12 @@ class MemorySession final : public EngineSession {
     return ReadAtHand(key);
   }
   std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override {
-    const RowTable* table = rows_.Find(key.keyspace);
+    const RowTable* table = rows_.Find(TableOf(key));
     if (table == nullptr) return Result<std::optional<Row>>(std::nullopt);
     return Result<std::optional<Row>>(table->Find(key.token, key.key.view()));
   }
   std::optional<Result<std::optional<Row>>> PeekAtHand(const RowKey& key) override {
-    const RowTable* table = rows_.Find(key.keyspace);
+    const RowTable* table = rows_.Find(TableOf(key));
     if (table == nullptr) return Result<std::optional<Row>>(std::nullopt);
     return Result<std::optional<Row>>(table->Peek(key.token, key.key.view()));
   }
@@ -71,22 +110,27 @@ class MemorySession final : public EngineSession {
     tokens_.clear();
     const RowTable* table = nullptr;
     for (const RowKey* key : keys) {
-      if (tokens_.empty()) table = rows_.Find(key->keyspace);
-      // A turn's keys are of one keyspace, or else the rest goes without.
-      if (table == nullptr || rows_.Find(key->keyspace) != table) break;
+      if (tokens_.empty()) table = rows_.Find(TableOf(*key));
+      // A turn's keys are of one table, or else the rest goes without.
+      if (table == nullptr || rows_.Find(TableOf(*key)) != table) break;
       tokens_.push_back(key->token);
     }
     if (table != nullptr) table->Prefetch(tokens_);
   }
   bool WritesAtHand() const override { return true; }
   void WriteAtHand(const RowKey& key, const Row& row) override {
-    Put(key, row.own, RowTable::EncodedRecord(row.record));
+    rows_.Put(key, row.own, RowTable::EncodedRecord(row.record));
   }
+  void RemoveAtHand(const RowKey& key) override { rows_.Remove(key); }
   void WriteAtHand(const RowKey& key, const OwnWrites& own, const Record& record) override {
-    Put(key, own, RecordEncoder(record));
+    rows_.Put(key, own, RecordEncoder(record));
   }
   void Write(WriteRequest write) override {
-    WriteAtHand(write.key, write.row);
+    if (write.row) {
+      WriteAtHand(write.key, *write.row);
+    } else {
+      RemoveAtHand(write.key);
+    }
     done_.emplace_back(WriteDone{write.id, {}});
   }
 
@@ -94,7 +138,7 @@ class MemorySession final : public EngineSession {
 
   void Scan(RequestId id, const ScanRange& range) override {
     ScanPage page;
-    const RowTable* table = rows_.Find(range.keyspace);
+    const RowTable* table = rows_.Find({range.owed_to, range.keyspace});
     page.done = table == nullptr || table->Scan(range, page.rows);
     done_.emplace_back(ScanDone{id, std::move(page)});
     wake_();  // who asks for the next page while handling one does not look again by itself
@@ -111,16 +155,6 @@ class MemorySession final : public EngineSession {
   }
 
  private:
-  template <typename Encoder>
-  void Put(const RowKey& key, const OwnWrites& own, const Encoder& record) {
-    RowTable& table = rows_.Get(key.keyspace);
-    const std::size_t index_before = table.index_bytes();
-    const auto outcome = table.Put(key.token, key.key.view(), own, record);
-    if (outcome.inserted) rows_.rows.Add(1);
-    rows_.bytes.Add(outcome.bytes_difference +
-                    static_cast<std::int64_t>(table.index_bytes() - index_before));
-  }
-
   ShardRows& rows_;
   const std::function<void()> wake_;
   std::vector<Completion> done_;
@@ -149,11 +183,14 @@ class MemoryEngine final : public Engine {
     meta_[name] = value;
     return {};
   }
+  // Rows and sums begin together, with nothing.
+  Result<std::vector<LeafSum>> LoadLeaves() override { return std::vector<LeafSum>(); }
   EngineStats Stats() const override {
     EngineStats stats;
     for (const auto& shard : shards_) {
       stats.rows += shard->rows.value();
       stats.bytes += shard->bytes.value();
+      stats.hint_rows += shard->hints.value();
     }
     return stats;
   }

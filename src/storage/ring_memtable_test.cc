@@ -119,6 +119,46 @@ TEST_F(RingMemtableTest, HoldsWhatAMapHolds) {
   EXPECT_EQ(Forward(), rows);
 }
 
+// Goal: a removal in the memtable hides what a table file has, and the newest of a key's entries
+// counts, whatever their order in a batch: entries of one key differ in number and type only.
+TEST_F(RingMemtableTest, ARemovalHidesWhatIsOlder) {
+  Rows rows;
+  for (int i = 0; i < 200; ++i) {
+    rows["key" + std::to_string(i)] = "old";
+    ASSERT_TRUE(db_->Put({}, "key" + std::to_string(i), "old").ok());
+  }
+  ASSERT_TRUE(db_->Flush({}).ok());
+  rocksdb::WriteBatch batch;
+  for (int i = 0; i < 200; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    if (i % 3 == 0) {
+      ASSERT_TRUE(batch.Delete(key).ok());
+      rows.erase(key);
+    } else if (i % 3 == 1) {
+      ASSERT_TRUE(batch.Delete(key).ok());
+      ASSERT_TRUE(batch.Put(key, "new").ok());
+      rows[key] = "new";
+    } else if (i % 2 == 0) {
+      ASSERT_TRUE(batch.Put(key, "shortly").ok());
+      ASSERT_TRUE(batch.Delete(key).ok());
+      rows.erase(key);
+    }
+  }
+  ASSERT_TRUE(batch.Delete("never there").ok());
+  ASSERT_TRUE(db_->Write({}, &batch).ok());
+  for (int flushed = 0; flushed < 2; ++flushed) {
+    EXPECT_EQ(Forward(), rows);
+    EXPECT_EQ(Backward(), rows);
+    for (int i = 0; i < 200; ++i) {
+      const std::string key = "key" + std::to_string(i);
+      ASSERT_EQ(Get(key), rows.contains(key) ? std::optional(rows[key]) : std::nullopt) << key;
+      ExpectNeighbours(rows, key);
+    }
+    EXPECT_EQ(Get("never there"), std::nullopt);
+    ASSERT_TRUE(db_->Flush({}).ok());
+  }
+}
+
 // Goal: a snapshot goes on showing what it saw.
 TEST_F(RingMemtableTest, ASnapshotStays) {
   for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(db_->Put({}, key, "old").ok());

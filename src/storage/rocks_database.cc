@@ -1,19 +1,13 @@
 #include "storage/rocks_database.h"
 
-#include <rocksdb/cache.h>
-#include <rocksdb/filter_policy.h>
-#include <rocksdb/table.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 #include <utility>
 
 #include "storage/file_ops.h"
 #include "storage/key_layout.h"
-#include "storage/ring_memtable.h"
-#include "storage/rocks_logger.h"
+#include "storage/rocks_options.h"
 #include "storage/row_codec.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -25,74 +19,29 @@ extern "C" const char* __tsan_default_options() { return "ignore_noninstrumented
 namespace gyre {
 namespace {
 
-constexpr int kOpenFilesMax = 512;
-constexpr std::size_t kMetaWriteBufferBytes = 1 << 20;
-// Memtables are small, because an insert into one that has outgrown the processor's caches costs
-// more, and flushed together, because small files at level 0 would be compacted more often.
-constexpr int kMemtablesMax = 16;
-constexpr int kMemtablesPerFlush = 8;
 constexpr int kQuarantinesMax = 10'000;
+constexpr const char* kDamageMark = "/damaged";
+constexpr const char* kLeaves = "leaves";
+constexpr const char* kLeafBits = "leaf_bits";  // in meta: what the sums are of
 
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 rocksdb::Slice SliceOf(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
-rocksdb::DBOptions MakeDbOptions(const EngineOptions& options, rocksdb::Env* env) {
-  rocksdb::DBOptions db;
-  db.env = env;
-  db.create_if_missing = true;
-  db.create_missing_column_families = true;
-  db.paranoid_checks = true;
-  db.info_log = std::make_shared<RocksLogger>(options.log);
-  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  // The default (point in time) opens after a flip in mid-log and drops all that follows. This one
-  // takes a torn tail, which a power cut leaves, and refuses anything else.
-  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  db.max_open_files = kOpenFilesMax;
-  db.max_total_wal_size = options.memtables_bytes;
-  db.bytes_per_sync = 1 << 20;
-  db.max_background_jobs = 2;
-  // One thread writes; what serves many only costs it.
-  db.allow_concurrent_memtable_write = false;
-  db.enable_write_thread_adaptive_yield = false;
-  return db;
-}
-
-rocksdb::ColumnFamilyOptions MakeRowOptions(const EngineOptions& options,
-                                            const std::shared_ptr<rocksdb::Cache>& cache) {
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = cache;
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  // Index and filters are charged to the block cache, so that memory is bounded by it.
-  table.cache_index_and_filter_blocks = true;
-  table.cache_index_and_filter_blocks_with_high_priority = true;
-  table.pin_l0_filter_and_index_blocks_in_cache = true;
-  table.format_version = 5;
-  rocksdb::ColumnFamilyOptions rows;
-  rows.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  rows.write_buffer_size = options.memtables_bytes / kMemtablesMax;
-  rows.max_write_buffer_number = kMemtablesMax;
-  rows.min_write_buffer_number_to_merge = kMemtablesPerFlush;
-  rows.memtable_factory = MakeRingMemtableFactory();
-  // With so many memtables, a read of what is in none must not search each.
-  rows.memtable_whole_key_filtering = true;
-  rows.memtable_prefix_bloom_size_ratio = 0.02;
-  // What is flushed is soon compacted: compressed then.
-  rows.compression = rocksdb::kLZ4Compression;
-  rows.compression_per_level = {rocksdb::kNoCompression, rocksdb::kLZ4Compression};
-  rows.level_compaction_dynamic_level_bytes = true;
-  return rows;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<RocksDatabase>> RocksDatabase::Open(const EngineOptions& options) {
-  std::unique_ptr<RocksDatabase> database(new RocksDatabase(options.env));
+  std::unique_ptr<RocksDatabase> database(new RocksDatabase(options));
   const std::string path = options.path + "/db";
   std::error_code error;
   if (!std::filesystem::is_directory(options.path, error)) {
     return Fail(ErrorCode::kIoError, "there is no data folder " + options.path);
   }
-  rocksdb::Status status = database->OpenOnce(options, path);
+  const std::string mark = options.path + kDamageMark;
+  const bool marked = std::filesystem::exists(mark, error);
+  rocksdb::Status status =
+      marked
+          ? rocksdb::Status::Corruption("a compaction or flush met damage in it, at the last run")
+          : database->OpenOnce(options, path);
   // A file that is listed and not there is damage too; that the folder is there was seen above.
   if (status.IsCorruption() || status.IsPathNotFound()) {
     database->quarantine_problem_ = "the database is damaged: " + status.ToString();
@@ -106,6 +55,7 @@ Result<std::unique_ptr<RocksDatabase>> RocksDatabase::Open(const EngineOptions& 
       return Fail(ErrorCode::kIoError, database->quarantine_problem_ + "; it cannot be moved to " +
                                            aside + ": " + error.message());
     }
+    if (marked) std::filesystem::remove(mark, error);
     if (Status synced = SyncFolder(options.path); !synced) return Fail(synced.error());
     database->quarantine_problem_ += "; it was set aside as " + aside + " and an empty one begun";
     database->quarantines_ = 1;
@@ -118,6 +68,7 @@ Result<std::unique_ptr<RocksDatabase>> RocksDatabase::Open(const EngineOptions& 
   if (!status.ok()) {
     return Fail(ErrorCode::kIoError, "cannot open " + path + ": " + status.ToString());
   }
+  if (Status leaves = database->OpenLeaves(options); !leaves) return Fail(leaves.error());
   return database;
 }
 
@@ -127,12 +78,11 @@ rocksdb::Status RocksDatabase::OpenOnce(const EngineOptions& options, const std:
   std::filesystem::create_directory(path, failed);
   block_cache_ = rocksdb::NewLRUCache(options.block_cache_bytes);
   const rocksdb::DBOptions db_options = MakeDbOptions(options, log_watch_.env());
-  rocksdb::ColumnFamilyOptions meta_options;
-  meta_options.write_buffer_size = kMetaWriteBufferBytes;
-  meta_options.max_write_buffer_number = 2;
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
       {rocksdb::kDefaultColumnFamilyName, MakeRowOptions(options, block_cache_)},
-      {"meta", meta_options}};
+      {"meta", MakeMetaOptions()},
+      {"hints", MakeHintOptions(options, block_cache_)},
+      {kLeaves, MakeLeafOptions(options)}};
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(db_options, path, families, &handles, &db);
@@ -140,6 +90,8 @@ rocksdb::Status RocksDatabase::OpenOnce(const EngineOptions& options, const std:
   db_.reset(db);
   rows_ = handles[0];
   meta_ = handles[1];
+  hints_ = handles[2];
+  leaves_ = handles[3];
   return status;
 }
 
@@ -147,8 +99,9 @@ RocksDatabase::~RocksDatabase() { Close(); }
 
 Status RocksDatabase::Close() {
   if (db_ == nullptr) return {};
-  db_->DestroyColumnFamilyHandle(rows_);
-  db_->DestroyColumnFamilyHandle(meta_);
+  for (rocksdb::ColumnFamilyHandle* family : {rows_, meta_, hints_, leaves_}) {
+    if (family != nullptr) db_->DestroyColumnFamilyHandle(family);
+  }
   const rocksdb::Status status = db_->Close();
   db_.reset();
   if (!status.ok()) return Fail(ErrorCode::kIoError, "cannot close: " + status.ToString());
@@ -180,7 +133,7 @@ std::optional<Result<std::optional<Row>>> RocksDatabase::GetCached(const RowKey&
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kBlockCacheTier;
   rocksdb::PinnableSlice value;
-  const rocksdb::Status status = db_->Get(options, rows_, stored_key, &value);
+  const rocksdb::Status status = db_->Get(options, FamilyOf(key.owed_to), stored_key, &value);
   if (status.IsIncomplete()) return std::nullopt;
   if (status.IsNotFound()) return Result<std::optional<Row>>(std::nullopt);
   if (!status.ok()) return Result<std::optional<Row>>(Fail(ToError(status)));
@@ -193,7 +146,8 @@ Result<std::optional<Row>> RocksDatabase::Get(const RowKey& key) {
   std::string stored_key;
   AppendRowKey(key, stored_key);
   rocksdb::PinnableSlice value;
-  const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), rows_, stored_key, &value);
+  const rocksdb::Status status =
+      db_->Get(rocksdb::ReadOptions(), FamilyOf(key.owed_to), stored_key, &value);
   if (status.IsNotFound()) return std::optional<Row>();
   if (!status.ok()) return Fail(ToError(status));
   Result<Row> row = Decode(stored_key, View(value));
@@ -207,16 +161,15 @@ Result<ScanPage> RocksDatabase::Scan(const ScanRange& range) {
     AppendRowKey(*range.after, start);
     start.push_back('\0');  // the least key behind it
   } else {
-    const RowKeyPrefix prefix = EncodeRowKeyPrefix(range.keyspace, range.first);
-    start.assign(prefix.data(), prefix.size());
+    start = EncodeRowKeyPrefix(range.owed_to, range.keyspace, range.first).view();
   }
-  const auto end = PrefixSuccessor(EncodeRowKeyPrefix(range.keyspace, range.last));
-  const rocksdb::Slice upper_bound =
-      end ? rocksdb::Slice(end->data(), end->size()) : rocksdb::Slice();
+  const auto end = PrefixSuccessor(EncodeRowKeyPrefix(range.owed_to, range.keyspace, range.last));
+  const rocksdb::Slice upper_bound = end ? SliceOf(end->view()) : rocksdb::Slice();
   rocksdb::ReadOptions options;
   options.fill_cache = false;  // a scan must not throw out what is hot
   if (end) options.iterate_upper_bound = &upper_bound;
-  const std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(options, rows_));
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      db_->NewIterator(options, FamilyOf(range.owed_to)));
   ScanPage page;
   std::size_t bytes = 0;
   for (iterator->Seek(start); iterator->Valid(); iterator->Next()) {
@@ -225,7 +178,8 @@ Result<ScanPage> RocksDatabase::Scan(const ScanRange& range) {
     }
     const std::string_view stored_key = View(iterator->key());
     const std::string_view value = View(iterator->value());
-    Result<RowKey> key = DecodeRowKey(stored_key);
+    Result<RowKey> key =
+        range.owed_to.value == 0 ? DecodeRowKey(stored_key) : DecodeHintKey(stored_key);
     if (!key) {
       corruptions_.fetch_add(1, std::memory_order_relaxed);
       return Fail(key.error());
@@ -242,29 +196,46 @@ Result<ScanPage> RocksDatabase::Scan(const ScanRange& range) {
 }
 
 void RocksDatabase::AddToBatch(const WriteRequest& write, rocksdb::WriteBatch& batch) {
-  const RowKeyPrefix prefix = EncodeRowKeyPrefix(write.key.keyspace, write.key.token);
-  const std::string_view prefix_view(prefix.data(), prefix.size());
-  const RowEnvelope envelope = SealRow(prefix_view, write.key.key.view(), write.row);
-  const rocksdb::Slice key[] = {SliceOf(prefix_view), SliceOf(write.key.key.view())};
-  const rocksdb::Slice value[] = {SliceOf(envelope.head_view()), SliceOf(write.row.record.view()),
+  const RowKeyPrefix prefix = EncodeRowKeyPrefix(write.key);
+  const rocksdb::Slice key[] = {SliceOf(prefix.view()), SliceOf(write.key.key.view())};
+  rocksdb::ColumnFamilyHandle* const family = FamilyOf(write.key.owed_to);
+  if (!write.key.is_hint()) {
+    leaf_log_->Add(write.key.keyspace, write.key.token, write.leaf_delta);
+  }
+  if (!write.row) {
+    batch.Delete(family, rocksdb::SliceParts(key, 2));
+    return;
+  }
+  const RowEnvelope envelope = SealRow(prefix.view(), write.key.key.view(), *write.row);
+  const rocksdb::Slice value[] = {SliceOf(envelope.head_view()), SliceOf(write.row->record.view()),
                                   SliceOf(envelope.tail_view())};
-  batch.Put(rocksdb::SliceParts(key, 2), rocksdb::SliceParts(value, 3));
+  batch.Put(family, rocksdb::SliceParts(key, 2), rocksdb::SliceParts(value, 3));
 }
 
 rocksdb::Status RocksDatabase::Write(rocksdb::WriteBatch& batch) {
-  return db_->Write(rocksdb::WriteOptions(), &batch);
+  AddLeavesToBatch(batch);
+  rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &batch);
+  SettleLeaves(status.ok());
+  return status;
 }
 
 rocksdb::Status RocksDatabase::WriteSynced(rocksdb::WriteBatch& batch,
                                            std::function<void()> logged) {
   rocksdb::WriteOptions options;
   options.sync = true;
+  AddLeavesToBatch(batch);
   LogWatch::Write watched(std::move(logged));
   rocksdb::Status status = db_->Write(options, &batch);
+  SettleLeaves(status.ok());
   if (status.ok()) watched.Succeeded();
   // The log holds what the memtable does not take: only a restart can show it again.
   GYRE_CHECK(status.ok() || !watched.logged());
   return status;
+}
+
+void RocksDatabase::MarkDamaged() {
+  std::ofstream(path_ + kDamageMark) << "set aside at the next start\n";
+  (void)SyncFolder(path_);  // without the mark the next start meets the damage again
 }
 
 rocksdb::Status RocksDatabase::Probe() { return PutMeta("probe", ""); }
@@ -288,10 +259,91 @@ rocksdb::Status RocksDatabase::PutMeta(const std::string& name, const std::strin
   return db_->Put(options, meta_, name, SealMeta(name, value));
 }
 
+// Damage of the sums costs the sums and not the rows, which tell what the sums are. (A table file
+// that RocksDB does not open at all is damage of the database: that was seen before this.)
+// Errors: kIoError.
+Status RocksDatabase::OpenLeaves(const EngineOptions& options) {
+  const Status loaded = LoadLeaves();
+  if (loaded || loaded.error().code == ErrorCode::kIoError) return loaded;
+  leaves_problem_ = loaded.error().message;
+  if (options.log != nullptr) {
+    options.log->Write(LogLevel::kError, "storage_leaves_dropped",
+                       "The sums of the leaves are begun anew: " + leaves_problem_,
+                       {{"path", options.path}});
+  }
+  if (const rocksdb::Status dropped = DropLeaves(options); !dropped.ok()) {
+    return Fail(ErrorCode::kIoError, "cannot drop the sums of leaves: " + dropped.ToString());
+  }
+  return {};
+}
+
+// Errors: kIoError; kCorruption: what is there is not the sums of what rows there are.
+Status RocksDatabase::LoadLeaves() {
+  const Result<std::optional<std::string>> stored = GetMeta(kLeafBits);
+  if (!stored) return Fail(stored.error());
+  if (!*stored) {
+    // The first group writes it, so that there are no rows yet, or some from before sums were kept.
+    if (IsEmpty(rows_) && IsEmpty(leaves_)) return {};
+    return Fail(ErrorCode::kCorruption, "the rows were written before sums were kept");
+  }
+  if (**stored != std::to_string(leaf_bits_)) {
+    return Fail(ErrorCode::kCorruption, "they were kept with leaf_bits " + **stored +
+                                            ", and it is now " + std::to_string(leaf_bits_));
+  }
+  leaf_bits_stored_ = true;
+  const std::unique_ptr<rocksdb::Iterator> all(db_->NewIterator({}, leaves_));
+  const Status loaded = leaf_log_->Load(*all);
+  if (!loaded && loaded.error().code == ErrorCode::kCorruption) {
+    corruptions_.fetch_add(1, std::memory_order_relaxed);
+  }
+  return loaded;
+}
+
+// The whole family goes: a table file that is damaged would stop RocksDB when it is compacted.
+// First goes the mark that there are sums, so that a crash in between is seen at the next open.
+rocksdb::Status RocksDatabase::DropLeaves(const EngineOptions& options) {
+  leaf_log_.emplace(leaf_bits_);
+  leaf_bits_stored_ = false;
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  rocksdb::Status status = db_->Delete(synced, meta_, kLeafBits);
+  if (status.ok()) status = db_->DropColumnFamily(leaves_);
+  if (!status.ok()) return status;
+  db_->DestroyColumnFamilyHandle(std::exchange(leaves_, nullptr));
+  return db_->CreateColumnFamily(MakeLeafOptions(options), kLeaves, &leaves_);
+}
+
+bool RocksDatabase::IsEmpty(rocksdb::ColumnFamilyHandle* family) const {
+  const std::unique_ptr<rocksdb::Iterator> first(db_->NewIterator({}, family));
+  first->SeekToFirst();
+  return !first->Valid() && first->status().ok();
+}
+
+Result<std::vector<LeafSum>> RocksDatabase::LeafSums() const {
+  if (!leaves_problem_.empty()) return Fail(ErrorCode::kCorruption, leaves_problem_);
+  return leaf_log_->Sums();
+}
+
+void RocksDatabase::AddLeavesToBatch(rocksdb::WriteBatch& batch) {
+  if (!leaf_bits_stored_) {
+    batch.Put(meta_, kLeafBits, SealMeta(kLeafBits, std::to_string(leaf_bits_)));
+  }
+  leaf_log_->AppendTo(batch, leaves_);
+}
+
+void RocksDatabase::SettleLeaves(bool committed) {
+  if (!committed) return leaf_log_->Failed();
+  leaf_log_->Committed();
+  leaf_bits_stored_ = true;
+}
+
 void RocksDatabase::AddStats(EngineStats& stats) const {
   std::uint64_t value = 0;
   if (db_->GetIntProperty(rows_, rocksdb::DB::Properties::kEstimateNumKeys, &value)) {
     stats.rows = value;
+  }
+  if (db_->GetIntProperty(hints_, rocksdb::DB::Properties::kEstimateNumKeys, &value)) {
+    stats.hint_rows = value;
   }
   if (db_->GetIntProperty(rows_, rocksdb::DB::Properties::kLiveSstFilesSize, &value)) {
     stats.bytes += value;

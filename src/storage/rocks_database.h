@@ -15,8 +15,10 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "storage/engine_options.h"
+#include "storage/leaf_log.h"
 #include "storage/log_watch.h"
 
 namespace gyre {
@@ -37,11 +39,13 @@ class RocksDatabase {
   // Errors: as Get; a page is never silently short.
   Result<ScanPage> Scan(const ScanRange& range);
 
-  static void AddToBatch(const WriteRequest& write, rocksdb::WriteBatch& batch);
-  // Not synced: outlives a crash of the process, not a power cut.
+  // Of the next batch to be written, and of no other. One thread adds and writes.
+  void AddToBatch(const WriteRequest& write, rocksdb::WriteBatch& batch);
+  // Adds what the rows do to the sums of their leaves. Not synced: outlives a crash of the process,
+  // not a power cut.
   rocksdb::Status Write(rocksdb::WriteBatch& batch);
-  // `logged` is called once if the batch is durable: mostly before it can be read, and always
-  // before the return. If it is called, the result is ok.
+  // The same, synced. `logged` is called once if the batch is durable: mostly before it can be
+  // read, and always before the return. If it is called, the result is ok.
   rocksdb::Status WriteSynced(rocksdb::WriteBatch& batch, std::function<void()> logged);
   rocksdb::Status SyncWal() { return db_->SyncWAL(); }
   // After a full disk: takes up writing again, if there is room to flush.
@@ -51,26 +55,51 @@ class RocksDatabase {
 
   Result<std::optional<std::string>> GetMeta(const std::string& name);
   rocksdb::Status PutMeta(const std::string& name, const std::string& value);
+  // As Engine::LoadLeaves. REQUIRES: nothing has been written.
+  Result<std::vector<LeafSum>> LeafSums() const;
 
-  // Fills rows, bytes, read_errors, corruptions and quarantines.
+  // The next Open sets the database aside: it has damage that it cannot go on with.
+  void MarkDamaged();
+  // Fills rows, bytes, hint_rows, read_errors, corruptions and quarantines.
   void AddStats(EngineStats& stats) const;
   // What was found damaged at Open; empty if nothing.
   const std::string& quarantine_problem() const { return quarantine_problem_; }
   Status Close();
 
  private:
-  explicit RocksDatabase(rocksdb::Env* env) : log_watch_(env) {}
+  explicit RocksDatabase(const EngineOptions& options)
+      : path_(options.path),
+        log_watch_(options.env),
+        leaf_bits_(options.leaf_bits),
+        leaf_log_(options.leaf_bits) {}
   rocksdb::Status OpenOnce(const EngineOptions& options, const std::string& path);
+  Status OpenLeaves(const EngineOptions& options);
+  Status LoadLeaves();
+  rocksdb::Status DropLeaves(const EngineOptions& options);
+  void AddLeavesToBatch(rocksdb::WriteBatch& batch);
+  void SettleLeaves(bool committed);
+  bool IsEmpty(rocksdb::ColumnFamilyHandle* family) const;
+  rocksdb::ColumnFamilyHandle* FamilyOf(NodeId owed_to) const {
+    return owed_to.value == 0 ? rows_ : hints_;
+  }
   Result<Row> Decode(std::string_view stored_key, std::string_view value);
   Error ToError(const rocksdb::Status& status);
 
+  const std::string path_;
   LogWatch log_watch_;
   std::shared_ptr<rocksdb::Cache> block_cache_;
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* rows_ = nullptr;
+  rocksdb::ColumnFamilyHandle* hints_ = nullptr;
+  rocksdb::ColumnFamilyHandle* leaves_ = nullptr;
   rocksdb::ColumnFamilyHandle* meta_ = nullptr;
   std::uint64_t quarantines_ = 0;
   std::string quarantine_problem_;
+  // Of Open, then of the thread that writes.
+  const int leaf_bits_;
+  std::optional<LeafLog> leaf_log_;
+  bool leaf_bits_stored_ = false;
+  std::string leaves_problem_;  // why the sums were dropped at Open; empty if they were not
   std::atomic<std::uint64_t> read_errors_{0}, corruptions_{0};
 };
 

@@ -110,6 +110,34 @@ TEST_F(RocksTrapsTest, AFlipInMidLogSetsTheDatabaseAside) {
   }
 }
 
+// Goal: a damaged table file that a compaction meets keeps RocksDB from writing for good. The
+// database is set aside at the next start, so that a restart mends it, as its problem says.
+TEST_F(RocksTrapsTest, ADamagedTableFileThatStopsWritesIsSetAsideAtTheNextStart) {
+  FillFolder(folder_.path(), 1000);
+  { const auto flushed = Open(); }  // recovery writes the log out as a table file
+  const fs::path table = LargestFile(folder_.path() + "/db", ".sst");
+  FlipByte(table, fs::file_size(table) / 2);
+  bool stopped = false;
+  for (int start = 0; start < 20 && !stopped; ++start) {  // each adds a file, until they are merged
+    const auto engine = Open();
+    ASSERT_EQ(engine->Stats().quarantines, 0u);
+    TestSession session(*engine);
+    for (int i = 0; i < 200 && !stopped; ++i) {
+      (void)session.Put(MakeKey("more" + std::to_string(i)), MakeRow("r"));
+      stopped = !engine->Stats().writable;
+    }
+    if (stopped) {
+      EXPECT_THAT(engine->Stats().problem, ::testing::HasSubstr("restarted"));
+    }
+  }
+  ASSERT_TRUE(stopped);
+  const auto engine = Open();
+  EXPECT_EQ(engine->Stats().quarantines, 1u);
+  EXPECT_TRUE(engine->Stats().writable);
+  TestSession session(*engine);
+  EXPECT_TRUE(session.Put(MakeKey("k"), MakeRow("r")).has_value());
+}
+
 // Goal: a database that lost its head is damaged, not new; nor may it keep the node from starting.
 TEST_F(RocksTrapsTest, LostHeadFilesSetTheDatabaseAside) {
   for (const std::string lost : {"CURRENT", "MANIFEST", "damaged MANIFEST"}) {

@@ -39,6 +39,7 @@ class RocksSession final : public EngineSession {
   void Prefetch(std::span<const RowKey* const> keys) override { cache_.Prefetch(keys); }
   bool WritesAtHand() const override { return false; }
   void WriteAtHand(const RowKey& /*key*/, const Row& /*row*/) override { GYRE_CHECK(false); }
+  void RemoveAtHand(const RowKey& /*key*/) override { GYRE_CHECK(false); }
   void Write(WriteRequest write) override;
   void Flush() override;
   void Scan(RequestId id, const ScanRange& range) override;
@@ -78,7 +79,7 @@ class RocksSession final : public EngineSession {
 };
 
 std::optional<Result<std::optional<Row>>> RocksSession::ReadAtHand(const RowKey& key) {
-  const Row* const row = cache_.Find(key);
+  const std::optional<Row>* const row = cache_.Find(key);
   if (row == nullptr) return std::nullopt;
   Increment(link_->cache_hits);
   return Result<std::optional<Row>>(*row);
@@ -120,7 +121,7 @@ void RocksSession::Write(WriteRequest write) {
     return;
   }
   write.key.key = write.key.key.Compact();
-  write.row.record = write.row.record.Compact();
+  if (write.row) write.row->record = write.row->record.Compact();
   ++asked_;
   cache_.PutWrite(write.key, write.row, asked_);
   if (!reading_.empty()) {
@@ -251,6 +252,8 @@ class RocksEngine final : public Engine {
     return {};
   }
 
+  Result<std::vector<LeafSum>> LoadLeaves() override { return database_->LeafSums(); }
+
   EngineStats Stats() const override {
     EngineStats stats;
     {
@@ -291,6 +294,10 @@ class RocksEngine final : public Engine {
 Result<std::unique_ptr<Engine>> OpenRocksEngine(const EngineOptions& options) {
   if (options.session_count == 0 || options.read_threads < 1) {
     return Fail(ErrorCode::kInvalidArgument, "storage needs at least one session and read thread");
+  }
+  if (options.leaf_bits < 1 || options.leaf_bits > kLeafBitsMax) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "storage: leaf_bits is from 1 to " + std::to_string(kLeafBitsMax));
   }
   Ballast ballast(options.path + "/ballast", options.ballast_bytes);
   Result<std::uint64_t> free = FreeSpaceBytes(options.path);

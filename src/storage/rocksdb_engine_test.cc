@@ -139,7 +139,7 @@ TEST_F(RocksEngineTest, WhatIsAnsweredCanBeReadBeforeItIsInserted) {
     EXPECT_EQ(row->value(), MakeRow(Noise(100, 1))) << i;
   }
   const RequestId scan(1000);
-  session.raw().Scan(scan, {KeyspaceId(0), Token{0, 0}, Token{UINT64_MAX, UINT64_MAX}});
+  session.raw().Scan(scan, {NodeId(), KeyspaceId(0), Token{0, 0}, Token{UINT64_MAX, UINT64_MAX}});
   std::vector<Completion> early;
   session.raw().Poll(early);
   EXPECT_TRUE(early.empty());

@@ -10,17 +10,19 @@ namespace {
 constexpr std::size_t kReadShareMax = 8;
 constexpr std::size_t kLine = 64;  // of the processor's caches
 
+std::size_t RecordBytes(const std::optional<Row>& row) { return row ? row->record.size() : 0; }
+
 }  // namespace
 
 RowCache::RowCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
-std::size_t RowCache::Charge(const RowKey& key, const Row& row) {
+std::size_t RowCache::Charge(const RowKey& key, const std::optional<Row>& row) {
   constexpr std::size_t kIndexBytes = 24;  // at the usual load, and a free-list entry
   constexpr std::size_t kBlockBytes = 2 * 16;
-  return sizeof(Slot) + kIndexBytes + kBlockBytes + key.key.size() + row.record.size();
+  return sizeof(Slot) + kIndexBytes + kBlockBytes + key.key.size() + RecordBytes(row);
 }
 
-const Row* RowCache::Find(const RowKey& key) {
+const std::optional<Row>* RowCache::Find(const RowKey& key) {
   const std::uint32_t at = SlotOf(key);
   if (at == SlotIndex::kNone) return nullptr;
   slots_[at].referenced = true;
@@ -42,7 +44,8 @@ void RowCache::Prefetch(std::span<const RowKey* const> keys) const {
   }
   for (std::size_t i = 0; i < count; ++i) {
     __builtin_prefetch(found[i]->key.key.data());
-    const char* const record = found[i]->row.record.data();
+    if (!found[i]->row) continue;
+    const char* const record = found[i]->row->record.data();
     __builtin_prefetch(record);
     __builtin_prefetch(record + kLine);
   }
@@ -58,13 +61,13 @@ void RowCache::PutRead(const RowKey& key, const Row& row) {
   Trim();
 }
 
-void RowCache::PutWrite(const RowKey& key, const Row& row, std::uint64_t number) {
+void RowCache::PutWrite(const RowKey& key, const std::optional<Row>& row, std::uint64_t number) {
   GYRE_DCHECK(number > committed_);
   pending_bytes_ += Charge(key, row);
   if (const std::uint32_t at = SlotOf(key); at != SlotIndex::kNone) {
     Slot& slot = slots_[at];
-    bytes_ += row.record.size();
-    bytes_ -= slot.row.record.size();
+    bytes_ += RecordBytes(row);
+    bytes_ -= RecordBytes(slot.row);
     slot.row = row;
     slot.write_number = number;
     slot.referenced = true;
@@ -87,7 +90,8 @@ void RowCache::DropWritesAfter(std::uint64_t number) {
   }
 }
 
-void RowCache::Insert(const RowKey& key, const Row& row, std::uint64_t write_number) {
+void RowCache::Insert(const RowKey& key, const std::optional<Row>& row,
+                      std::uint64_t write_number) {
   std::uint32_t at;
   if (free_.empty()) {
     at = static_cast<std::uint32_t>(slots_.size());

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,16 +24,18 @@ class RowCache {
   RowCache(const RowCache&) = delete;
   RowCache& operator=(const RowCache&) = delete;
 
-  // Null: not here. Valid until the next call that is not const.
-  const Row* Find(const RowKey& key);
+  // Null: not here. Nothing in it: there is no such row, whatever the database still has. Valid
+  // until the next call that is not const.
+  const std::optional<Row>* Find(const RowKey& key);
   // Starts to fetch these rows into the processor's caches, the misses of all at once instead of
   // one after the other.
   void Prefetch(std::span<const RowKey* const> keys) const;
   // A row read from disk. Ignored if the key is here already (what is here is newer) or the row is
   // a large part of the cache.
   void PutRead(const RowKey& key, const Row& row);
-  // A write, the `number`th of the session. REQUIRES: key and record own their blocks (Compact).
-  void PutWrite(const RowKey& key, const Row& row, std::uint64_t number);
+  // A write, the `number`th of the session; nullopt: a removal, which hides the row that the
+  // database has until it is committed. REQUIRES: key and record own their blocks (Compact).
+  void PutWrite(const RowKey& key, const std::optional<Row>& row, std::uint64_t number);
   // All writes up to `number` are in the database or have failed; `bytes` is the sum of Charge over
   // those since the last call.
   void SetCommitted(std::uint64_t number, std::size_t bytes);
@@ -41,7 +44,7 @@ class RowCache {
   void DropWritesAfter(std::uint64_t number);
 
   // What a row counts for in bytes_max and bytes().
-  static std::size_t Charge(const RowKey& key, const Row& row);
+  static std::size_t Charge(const RowKey& key, const std::optional<Row>& row);
   std::size_t bytes() const { return bytes_; }
   // Sum of Charge over the writes that are not committed.
   std::size_t pending_bytes() const { return pending_bytes_; }
@@ -49,7 +52,7 @@ class RowCache {
  private:
   struct Slot {
     RowKey key;
-    Row row;
+    std::optional<Row> row;
     std::uint64_t write_number = 0;  // 0: read
     bool in_use = false;
     bool referenced = false;
@@ -62,7 +65,7 @@ class RowCache {
     return index_.Find(HashOf(key), [&](std::uint32_t slot) { return slots_[slot].key == key; });
   }
   bool Pinned(const Slot& slot) const { return slot.write_number > committed_; }
-  void Insert(const RowKey& key, const Row& row, std::uint64_t write_number);
+  void Insert(const RowKey& key, const std::optional<Row>& row, std::uint64_t write_number);
   void Remove(std::uint32_t slot);
   void Trim();
 

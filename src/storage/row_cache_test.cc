@@ -71,6 +71,51 @@ TEST(RowCacheTest, FailedWritesAreForgotten) {
   EXPECT_EQ(cache.bytes(), 2 * charge);
 }
 
+// Goal: a removal hides what the database still has: it is an answer, pinned like any write, and
+// what is read from disk meanwhile does not undo it.
+TEST(RowCacheTest, ARemovalIsAnAnswerUntilItIsCommitted) {
+  RowCache cache(5'000);
+  const std::size_t put = RowCache::Charge(MakeKey("k"), Sized(200));
+  const std::size_t removal = RowCache::Charge(MakeKey("k"), std::nullopt);
+  EXPECT_EQ(put - removal, 200u);
+  cache.PutWrite(MakeKey("k"), Sized(200), 1);
+  cache.PutWrite(MakeKey("k"), std::nullopt, 2);
+  EXPECT_EQ(cache.bytes(), removal);
+  EXPECT_EQ(cache.pending_bytes(), put + removal);
+  cache.PutRead(MakeKey("k"), Sized(200));
+  for (int i = 0; i < 100; ++i) cache.PutRead(MakeKey("r" + std::to_string(i)), Sized(100));
+  ASSERT_NE(cache.Find(MakeKey("k")), nullptr);
+  EXPECT_EQ(*cache.Find(MakeKey("k")), std::nullopt);
+  cache.SetCommitted(2, put + removal);
+  // Now the database knows as well, and the place may go to others.
+  for (int i = 0; i < 100; ++i) cache.PutRead(MakeKey("s" + std::to_string(i)), Sized(100));
+  EXPECT_EQ(cache.Find(MakeKey("k")), nullptr);
+  EXPECT_LE(cache.bytes(), 5'000u);
+}
+
+// Goal: a row that is written after its removal is there; a removal that failed is forgotten.
+TEST(RowCacheTest, RemovalsAreReplacedAndForgottenLikeWrites) {
+  RowCache cache(10'000);
+  cache.PutRead(MakeKey("k"), MakeRow("old"));
+  cache.PutWrite(MakeKey("k"), std::nullopt, 1);
+  cache.PutWrite(MakeKey("k"), MakeRow("new"), 2);
+  EXPECT_EQ(*cache.Find(MakeKey("k")), MakeRow("new"));
+  cache.PutWrite(MakeKey("k"), std::nullopt, 3);
+  cache.DropWritesAfter(2);
+  EXPECT_EQ(cache.Find(MakeKey("k")), nullptr);
+  EXPECT_EQ(cache.bytes(), 0u);
+}
+
+// Goal: a key's row and its hints are kept apart.
+TEST(RowCacheTest, HintsAreOtherRows) {
+  RowCache cache(10'000);
+  cache.PutWrite(MakeKey("k"), MakeRow("own"), 1);
+  cache.PutWrite(MakeKey("k").OwedTo(NodeId(7)), std::nullopt, 2);
+  EXPECT_EQ(*cache.Find(MakeKey("k")), MakeRow("own"));
+  EXPECT_EQ(*cache.Find(MakeKey("k").OwedTo(NodeId(7))), std::nullopt);
+  EXPECT_EQ(cache.Find(MakeKey("k").OwedTo(NodeId(8))), nullptr);
+}
+
 // Goal: one huge row that is read does not sweep the cache.
 TEST(RowCacheTest, LargeReadsAreNotKept) {
   RowCache cache(10'000);

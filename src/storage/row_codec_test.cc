@@ -15,8 +15,8 @@ std::string StoredKey(const RowKey& key) {
 }
 
 std::string Seal(const RowKey& key, const Row& row) {
-  const RowKeyPrefix prefix = EncodeRowKeyPrefix(key.keyspace, key.token);
-  const RowEnvelope envelope = SealRow({prefix.data(), prefix.size()}, key.key.view(), row);
+  const RowKeyPrefix prefix = EncodeRowKeyPrefix(key);
+  const RowEnvelope envelope = SealRow(prefix.view(), key.key.view(), row);
   std::string bytes(envelope.head_view());
   bytes += row.record.view();
   bytes += envelope.tail_view();

@@ -285,7 +285,30 @@ RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, Bytes bloc
   rows[place.at] = handle;
   tags[place.at] = leaf->TagOf(token);
   ++leaf->count;
+  ++rows_;
   return {true, bytes};
+}
+
+RowTable::RemoveOutcome RowTable::Remove(Token token, std::string_view key) {
+  Leaf* const leaf = directory_[IndexOf(token)];
+  const Place place = Search(*leaf, token, key);
+  if (!place.found) return {};
+  Bytes::Handle* const rows = leaf->rows();
+  std::uint16_t* const tags = leaf->tags();
+  const Bytes::Handle old = rows[place.at];
+  const auto bytes = static_cast<std::int64_t>(Bytes::ViewOf(old).size());
+  const std::uint32_t behind = leaf->count - place.at - 1;
+  std::memmove(rows + place.at, rows + place.at + 1, behind * sizeof(*rows));
+  std::memmove(tags + place.at, tags + place.at + 1, behind * sizeof(*tags));
+  --leaf->count;
+  --rows_;
+  tags[leaf->count] = kNoTag;
+  // A quarter, and not a half: one row that comes and goes must not change the block each time.
+  if (leaf->capacity > kCapacities[0] && leaf->count <= leaf->capacity / 4) {
+    Resize(leaf, token, CapacityFor(leaf->count));
+  }
+  Bytes::Drop(old);
+  return {true, -bytes};
 }
 
 // Splits or grows the full leaf until the one for `token` has room.
@@ -295,24 +318,24 @@ RowTable::Leaf* RowTable::MakeRoom(Leaf* leaf, Token token) {
                            (leaf->depth < depth_ ||
                             (depth_ < kDepthMax &&
                              directory_.size() * 2 <= kDirectoryEntriesPerLeafMax * (leaves_ + 4)));
-    if (!may_split) return Grow(leaf, token);
+    if (!may_split) return Resize(leaf, token, CapacityFor(leaf->count + 1));
     Split(leaf, token);
     leaf = directory_[IndexOf(token)];
   }
   return leaf;
 }
 
-RowTable::Leaf* RowTable::Grow(Leaf* leaf, Token token) {
-  const std::uint32_t capacity = CapacityFor(leaf->count + 1);
-  Leaf* larger = NewLeaf(capacity, leaf->depth);
+// The same rows in a block for `capacity` of them. `token` lies in the arc.
+RowTable::Leaf* RowTable::Resize(Leaf* leaf, Token token, std::uint32_t capacity) {
+  Leaf* other = NewLeaf(capacity, leaf->depth);
   ++leaves_;
   leaf_bytes_ += Leaf::BytesFor(capacity);
-  std::memcpy(larger->rows(), leaf->rows(), leaf->count * sizeof(Bytes::Handle));
-  std::memcpy(larger->tags(), leaf->tags(), leaf->count * sizeof(std::uint16_t));
-  larger->count = leaf->count;
-  PointAt(larger, token);
+  std::memcpy(other->rows(), leaf->rows(), leaf->count * sizeof(Bytes::Handle));
+  std::memcpy(other->tags(), leaf->tags(), leaf->count * sizeof(std::uint16_t));
+  other->count = leaf->count;
+  PointAt(other, token);
   Free(leaf);
-  return larger;
+  return other;
 }
 
 // Two leaves in place of `leaf`, one for each half of its arc. `token` lies in the arc.
@@ -369,9 +392,9 @@ bool RowTable::Scan(const ScanRange& range, std::vector<ScannedRow>& page) const
       if (page.size() >= range.rows_max || (bytes >= range.bytes_max && !page.empty())) {
         return false;
       }
-      page.push_back(
-          {{range.keyspace, token, Bytes::SliceOf(handle, view.key_at(), view.key_size())},
-           RowOf(handle, view)});
+      RowKey key(range.keyspace, token, Bytes::SliceOf(handle, view.key_at(), view.key_size()));
+      key.owed_to = range.owed_to;
+      page.push_back({std::move(key), RowOf(handle, view)});
       bytes += view.block.size();
     }
     const std::size_t span = std::size_t{1} << (depth_ - leaf->depth);

@@ -34,8 +34,8 @@ class RowTable {
   // The record is a slice of the stored block: no allocation. About 4 cache misses when cold.
   std::optional<Row> Find(Token token, std::string_view key) const;
 
-  // The same, with a borrowed record: it holds until the next Put. Spares the two turns of an
-  // atomic count, which cost as much as the rest of a warm search.
+  // The same, with a borrowed record: it holds until the next Put or Remove. Spares the two turns
+  // of an atomic count, which cost as much as the rest of a warm search.
   std::optional<Row> Peek(Token token, std::string_view key) const;
 
   // Starts to fetch the rows of these tokens into the processor's caches, the misses of all at once
@@ -64,11 +64,20 @@ class RowTable {
   PutOutcome Put(Token token, std::string_view key, const OwnWrites& own,
                  const EncodedRecord& record);
 
+  struct RemoveOutcome {
+    bool removed = false;               // false: there was none
+    std::int64_t bytes_difference = 0;  // of row blocks; not above 0
+  };
+  // A leaf that is a quarter full takes a smaller block; one that is empty stays, as the directory
+  // does. What is left then is at most a leaf of 8 places for each arc that was once full.
+  RemoveOutcome Remove(Token token, std::string_view key);
+
   // Appends rows with tokens in [first, last], after `after` if given, in order, until `page` holds
   // rows_max rows or bytes_max bytes (at least one row). True if the range is exhausted.
   // Cost: O(log) to find the start, then O(1) a row, whatever came before.
   bool Scan(const ScanRange& range, std::vector<ScannedRow>& page) const;
 
+  std::size_t rows() const { return rows_; }
   // Bytes of directory and leaves; the row blocks are the caller's to count (PutOutcome).
   std::size_t index_bytes() const { return leaf_bytes_ + directory_.capacity() * sizeof(Leaf*); }
 
@@ -87,7 +96,7 @@ class RowTable {
     return depth_ == 0 ? 0 : static_cast<std::size_t>(token.high >> (64 - depth_));
   }
   Leaf* MakeRoom(Leaf* leaf, Token token);
-  Leaf* Grow(Leaf* leaf, Token token);
+  Leaf* Resize(Leaf* leaf, Token token, std::uint32_t capacity);
   void Split(Leaf* leaf, Token token);
   void PointAt(Leaf* leaf, Token token);
   void Free(Leaf* leaf);
@@ -95,6 +104,7 @@ class RowTable {
   std::uint32_t depth_ = 0;  // the directory has 2^depth_ entries
   std::vector<Leaf*> directory_;
   std::size_t leaves_ = 0;
+  std::size_t rows_ = 0;
   std::size_t leaf_bytes_ = 0;
 };
 

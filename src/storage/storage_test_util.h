@@ -118,14 +118,15 @@ class TestSession {
     });
   }
 
-  RequestId Write(const RowKey& key, const Row& row) {
+  // nullopt removes the row.
+  RequestId Write(const RowKey& key, const std::optional<Row>& row, std::uint64_t leaf_delta = 0) {
     const RequestId id(++last_id_);
-    session_->Write({id, key, row});
+    session_->Write({id, key, row, leaf_delta});
     return id;
   }
   void Flush() { session_->Flush(); }
-  Status Put(const RowKey& key, const Row& row) {
-    const RequestId id = Write(key, row);
+  Status Put(const RowKey& key, const std::optional<Row>& row, std::uint64_t leaf_delta = 0) {
+    const RequestId id = Write(key, row, leaf_delta);
     Flush();
     return AwaitWrite(id);
   }
@@ -133,6 +134,9 @@ class TestSession {
     const RequestId id(++last_id_);
     if (auto answer = session_->Read(id, key)) return *std::move(answer);
     return std::get<ReadDone>(Await(id)).row;
+  }
+  Status Remove(const RowKey& key, std::uint64_t leaf_delta = 0) {
+    return Put(key, std::nullopt, leaf_delta);
   }
   // The row, where an error fails the test.
   std::optional<Row> Read(const RowKey& key) {
@@ -152,8 +156,9 @@ class TestSession {
     return std::get<ScanDone>(Await(id)).page;
   }
   // All pages of a keyspace, `rows_max` rows each.
-  Result<std::vector<ScannedRow>> ScanAll(std::uint32_t keyspace, std::size_t rows_max) {
-    ScanRange range{KeyspaceId(keyspace), Token{0, 0}, Token{UINT64_MAX, UINT64_MAX}};
+  Result<std::vector<ScannedRow>> ScanAll(std::uint32_t keyspace, std::size_t rows_max,
+                                          NodeId owed_to = NodeId()) {
+    ScanRange range{owed_to, KeyspaceId(keyspace), Token{0, 0}, Token{UINT64_MAX, UINT64_MAX}};
     range.rows_max = rows_max;
     std::vector<ScannedRow> rows;
     while (true) {

@@ -223,4 +223,18 @@ Result<Applied> Apply(const Mutation& mutation, Record& record, const std::optio
   return std::visit(Application(record, own, dots, clock, now, limits), mutation);
 }
 
+VersionVector ContextOf(const Mutation& mutation, const Record& record, const OwnWrites& own) {
+  const std::optional<VersionVector>* given = nullptr;
+  if (const auto* write = std::get_if<WriteValue>(&mutation)) given = &write->context;
+  if (const auto* deletion = std::get_if<DeleteValue>(&mutation)) given = &deletion->context;
+  // It saw all that its coordinator knew, or nothing stays that it did not see.
+  if (given == nullptr || !*given || record.siblings.size() < 2) return record.clock;
+  VersionVector context = **given;
+  const Dot dot{own.actor, own.epoch, own.n};
+  const bool next = dot.n == 1 || context.Covers({dot.actor, dot.epoch, dot.n - 1});
+  const VersionVector::Entry* entry = record.clock.Find(dot.actor, dot.epoch);
+  if (next && entry != nullptr) context.Add(dot, entry->time);
+  return context;
+}
+
 }  // namespace gyre

@@ -110,6 +110,12 @@ struct ApplyLimits {
 Result<Applied> Apply(const Mutation& mutation, Record& record, const std::optional<OwnWrites>& own,
                       DotSource& dots, HybridClock& clock, WallTime now, const ApplyLimits& limits);
 
+// The context of one who has made `mutation`, which left `record` and bears the dot of `own`: all
+// that it had seen, and its own write, but no sibling that it had not seen. A clock can only say
+// "all up to n" of a counter: if the writer had not seen all of this counter before its own write,
+// that is left out, and the next write with this context becomes a sibling of this one.
+VersionVector ContextOf(const Mutation& mutation, const Record& record, const OwnWrites& own);
+
 // Paper 4.4: past `entries_max` drops the entries with the oldest time, if older than `age_safe`,
 // never one that names a sibling of the record (every sibling stays covered), nor `keep`. It can
 // make an overwritten value return as a sibling, never hide one. Returns how many went.

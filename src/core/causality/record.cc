@@ -153,6 +153,15 @@ Result<Record> Record::Decode(const Bytes& bytes) {
   return record;
 }
 
+std::string_view MetadataOf(std::string_view encoded) {
+  Reader prefix(encoded);
+  prefix.U32();
+  prefix.U8();
+  const std::uint64_t metadata_bytes = prefix.VarintAtMost(kRecordBytesMax);
+  if (!prefix.ok() || metadata_bytes > prefix.remaining()) return encoded;
+  return encoded.substr(0, encoded.size() - prefix.remaining() + metadata_bytes);
+}
+
 Status Record::CheckValues() const {
   for (const Sibling& sibling : siblings) {
     if (sibling.type == ValueType::kTombstone) continue;

@@ -7,6 +7,7 @@
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -80,6 +81,10 @@ struct Record {
   // Errors: kCorruption: a value fails its checksum.
   Status CheckValues() const;
 };
+
+// The part of an encoded record that says all but the values, and those by their checksums: from
+// its guard to the end of the metadata. All of it if it is no record.
+std::string_view MetadataOf(std::string_view encoded);
 
 // Writes a record's bytes where its caller wants them. Small metadata is drafted when this is made.
 // REQUIRES: CheckLimits() of the record is ok; it stays as it is.

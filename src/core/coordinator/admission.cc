@@ -13,7 +13,7 @@
 namespace gyre {
 namespace {
 
-using MachinePtr = std::unique_ptr<RequestMachine>;
+using AdmittedPtr = std::unique_ptr<RequestMachine>;
 
 // Stands in for a request that is refused before it starts, so that answers have one way out.
 class Refusal : public RequestMachine {
@@ -35,12 +35,9 @@ class Refusal : public RequestMachine {
   Error error_;
 };
 
-NodeList OthersOf(const ShardState& state, const ReplicaPlan& plan) {
-  NodeList others;
-  for (const NodeId node : plan.reachable) {
-    if (node != state.self) others.push_back(node);
-  }
-  return others;
+int NodesNeeded(const GetRequest& /*request*/, const ReplicaPlan& plan) { return plan.read_needed; }
+int NodesNeeded(const PutRequest& request, const ReplicaPlan& plan) {
+  return request.read_first ? std::max(plan.write_needed, plan.read_needed) : plan.write_needed;
 }
 
 }  // namespace
@@ -69,30 +66,84 @@ Status CheckMutation(Mutation& mutation, const KeyspaceConfig& keyspace, const C
   return {};
 }
 
-MachinePtr Refuse(ShardState& shard, const Origin& origin, RequestMachine::Kind kind, Error error) {
+AdmittedPtr Refuse(ShardState& shard, const Origin& origin, RequestMachine::Kind kind,
+                   Error error) {
   return std::make_unique<Refusal>(shard, origin, kind, std::move(error));
 }
 
-MachinePtr Admit(ShardState& state, const Origin& origin, GetRequest&& request, Now /*now*/) {
+NodeList OthersThatCoordinate(const ShardState& shard, const ReplicaPlan& plan) {
+  NodeList others = plan.reachable;
+  others.Remove(shard.self);
+  if (!others.empty()) return others;
+  for (const NodeId node : plan.standins) {
+    if (node == shard.self) break;
+    others.push_back(node);
+  }
+  return others;
+}
+
+AdmittedPtr CoordinateAsStandIn(ShardState& shard, const Origin& origin,
+                                ForwardCoordinator::Request&& request, const ReplicaPlan& plan,
+                                Now now) {
+  GYRE_CHECK(plan.sloppy && !plan.self_is_owner);
+  const int needed = std::visit([&](const auto& r) { return NodesNeeded(r, plan); }, request);
+  if (plan.healthy() < needed) return nullptr;
+  if (auto* get = std::get_if<GetRequest>(&request)) {
+    return std::make_unique<GetCoordinator>(shard, origin, std::move(*get), plan);
+  }
+  const auto& put = std::get<PutRequest>(request);
+  const auto* write = std::get_if<WriteValue>(&put.mutation);
+  const std::size_t bytes = put.key.key.size() + (write == nullptr ? 0 : write->value.size());
+  if (!shard.replica.Writable(now.instant)) return nullptr;
+  if (!shard.ledger.hints().Fits(plan.FirstOwnerAway(), bytes, shard.config)) {
+    ++shard.counters.hints_refused;
+    return nullptr;
+  }
+  return std::make_unique<PutCoordinator>(shard, origin, std::move(std::get<PutRequest>(request)),
+                                          plan);
+}
+
+// For a node that does not own the key.
+template <typename Request>
+AdmittedPtr AdmitElsewhere(ShardState& state, const Origin& origin, RequestMachine::Kind kind,
+                           Request&& request, const ReplicaPlan& plan, Now now) {
+  if (!origin.peer) {
+    const NodeList others = OthersThatCoordinate(state, plan);
+    if (!others.empty()) {
+      return std::make_unique<ForwardCoordinator>(state, origin, std::move(request), others, plan);
+    }
+  }
+  if (plan.sloppy && !plan.self_is_owner) {
+    // Also for a peer: it has found no owner.
+    ForwardCoordinator::Request either(std::move(request));
+    if (auto machine = CoordinateAsStandIn(state, origin, std::move(either), plan, now)) {
+      return machine;
+    }
+  }
+  return Refuse(state, origin, kind,
+                plan.self_is_owner || plan.sloppy
+                    ? Error{ErrorCode::kUnavailable,
+                            "no owner can coordinate this, and this node cannot write or keeps all "
+                            "that it may for others"}
+                    : Error{ErrorCode::kWrongEpoch, "not an owner of this key"});
+}
+
+AdmittedPtr Admit(ShardState& state, const Origin& origin, GetRequest&& request, Now now) {
   constexpr auto kKind = RequestMachine::Kind::kGet;
   if (Status key = CheckKey(request.key); !key) return Refuse(state, origin, kKind, key.error());
   Result<ReplicaPlan> plan = MakePlan(state, request.key, request.options);
   if (!plan) return Refuse(state, origin, kKind, plan.error());
-  if (static_cast<int>(plan->reachable.size()) < plan->read_needed) {
-    return Refuse(state, origin, kKind,
-                  {ErrorCode::kUnavailable, QuorumShortfall(*plan, plan->read_needed)});
+  const int needed = NodesNeeded(request, *plan);
+  if (plan->healthy() < needed) {
+    return Refuse(state, origin, kKind, {ErrorCode::kUnavailable, QuorumShortfall(*plan, needed)});
   }
   if (plan->self_is_owner) {
     return std::make_unique<GetCoordinator>(state, origin, std::move(request), *plan);
   }
-  if (origin.peer) {
-    return Refuse(state, origin, kKind, {ErrorCode::kWrongEpoch, "not an owner of this key"});
-  }
-  return std::make_unique<ForwardCoordinator>(state, origin, std::move(request),
-                                              OthersOf(state, *plan), plan->epoch);
+  return AdmitElsewhere(state, origin, kKind, std::move(request), *plan, now);
 }
 
-MachinePtr Admit(ShardState& state, const Origin& origin, PutRequest&& request, Now now) {
+AdmittedPtr Admit(ShardState& state, const Origin& origin, PutRequest&& request, Now now) {
   constexpr auto kKind = RequestMachine::Kind::kPut;
   if (Status key = CheckKey(request.key); !key) return Refuse(state, origin, kKind, key.error());
   Result<ReplicaPlan> plan = MakePlan(state, request.key, request.options);
@@ -103,26 +154,17 @@ MachinePtr Admit(ShardState& state, const Origin& origin, PutRequest&& request, 
       return Refuse(state, origin, kKind, ok.error());
     }
   }
-  const int needed =
-      request.read_first ? std::max(plan->write_needed, plan->read_needed) : plan->write_needed;
-  if (static_cast<int>(plan->reachable.size()) < needed) {
+  const int needed = NodesNeeded(request, *plan);
+  if (plan->healthy() < needed) {
     return Refuse(state, origin, kKind, {ErrorCode::kUnavailable, QuorumShortfall(*plan, needed)});
   }
   if (plan->self_is_owner && state.replica.Writable(now.instant)) {
     return std::make_unique<PutCoordinator>(state, origin, std::move(request), *plan);
   }
-  NodeList others = OthersOf(state, *plan);
-  if (origin.peer || others.empty()) {
-    Error error = plan->self_is_owner
-                      ? Error{ErrorCode::kUnavailable, "this node's storage failed a write"}
-                      : Error{ErrorCode::kWrongEpoch, "not an owner of this key"};
-    return Refuse(state, origin, kKind, std::move(error));
-  }
-  return std::make_unique<ForwardCoordinator>(state, origin, std::move(request), others,
-                                              plan->epoch);
+  return AdmitElsewhere(state, origin, kKind, std::move(request), *plan, now);
 }
 
-MachinePtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request, Now /*now*/) {
+AdmittedPtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request, Now /*now*/) {
   constexpr auto kKind = RequestMachine::Kind::kScan;
   const Ring& ring = state.view->ring;
   const KeyspaceConfig* keyspace = state.view->FindKeyspace(request.keyspace);
@@ -148,7 +190,7 @@ MachinePtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request,
                                            ring.epoch());
 }
 
-MachinePtr Admit(ShardState& state, const Origin& origin, ExplainRequest&& request, Now /*now*/) {
+AdmittedPtr Admit(ShardState& state, const Origin& origin, ExplainRequest&& request, Now /*now*/) {
   constexpr auto kKind = RequestMachine::Kind::kGet;
   if (Status key = CheckKey(request.key); !key) return Refuse(state, origin, kKind, key.error());
   Result<ReplicaPlan> plan = MakePlan(state, request.key, request.options);

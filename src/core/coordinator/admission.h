@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "core/coordinator/forward_coordinator.h"
+#include "core/coordinator/replica_plan.h"
 #include "core/coordinator/request_machine.h"
 #include "core/request.h"
 
@@ -21,6 +23,17 @@ std::unique_ptr<RequestMachine> Admit(ShardState& shard, const Origin& origin,
                                       ExplainRequest&& request, Now now);
 std::unique_ptr<RequestMachine> Refuse(ShardState& shard, const Origin& origin,
                                        RequestMachine::Kind kind, Error error);
+
+// Who else can coordinate a request, the best first: the reachable owners; if there are none, and
+// the plan is sloppy, the fallbacks that come before this node.
+NodeList OthersThatCoordinate(const ShardState& shard, const ReplicaPlan& plan);
+// A machine that coordinates the request here, on a node that does not own the key (paper 4.6).
+// Null, and the request untouched, if too few nodes are healthy, or this one cannot write, or keeps
+// as much for others as it may.
+// REQUIRES: plan.sloppy, !plan.self_is_owner.
+std::unique_ptr<RequestMachine> CoordinateAsStandIn(ShardState& shard, const Origin& origin,
+                                                    ForwardCoordinator::Request&& request,
+                                                    const ReplicaPlan& plan, Now now);
 
 // Errors: kInvalidArgument unless 1..kKeyBytesMax bytes.
 Status CheckKey(const RowKey& key);

@@ -8,14 +8,16 @@ namespace gyre {
 
 ExplainCoordinator::ExplainCoordinator(ShardState& shard, const Origin& origin,
                                        ExplainRequest request, const ReplicaPlan& plan)
-    : RequestMachine(shard, origin), request_(std::move(request)), plan_(plan) {}
+    : RequestMachine(shard, origin), request_(std::move(request)), plan_(plan) {
+  plan_.standins.clear();  // owners only
+}
 
 void ExplainCoordinator::Start(Env& env) {
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
   SetTimer(deadline_);
   waiting_ = plan_.owners;
   for (const NodeId node : plan_.owners) outcome_.copies.push_back({node, std::nullopt, {}});
-  AskForCopies(plan_.reachable, request_.key, plan_.epoch, id(), shard(), env);
+  AskForCopies(plan_, request_.key, id(), shard(), env);
   for (const NodeId node : plan_.owners) {
     if (shard().Reachable(node)) continue;
     Take(node, Fail(ErrorCode::kUnavailable, "not reachable from here"), env);

@@ -3,14 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/coordinator/admission.h"
+
 namespace gyre {
 
 ForwardCoordinator::ForwardCoordinator(ShardState& shard, const Origin& origin, Request request,
-                                       const NodeList& candidates, RingEpoch epoch)
+                                       const NodeList& candidates, const ReplicaPlan& plan)
     : RequestMachine(shard, origin),
       request_(std::move(request)),
       candidates_(candidates),
-      epoch_(epoch),
+      plan_(plan),
       last_error_{ErrorCode::kUnavailable, "no owner of the key could be reached"} {
   GYRE_CHECK(!origin.peer && !candidates_.empty());
 }
@@ -28,6 +30,7 @@ void ForwardCoordinator::AskNext(Env& env) {
     candidates_.TakeFront();
   }
   if (candidates_.empty()) {
+    if (StandIn(env)) return;
     Answer(Fail(std::move(last_error_)), env);
     return Finish();
   }
@@ -43,11 +46,11 @@ void ForwardCoordinator::AskNext(Env& env) {
   Message message;
   if (auto* get = std::get_if<GetRequest>(&request_)) {
     get->options.timeout = given;
-    message = ForwardGet{id(), epoch_, *get};
+    message = ForwardGet{id(), plan_.epoch, *get};
   } else {
     auto& put = std::get<PutRequest>(request_);
     put.options.timeout = given;
-    message = ForwardPut{id(), epoch_, put};
+    message = ForwardPut{id(), plan_.epoch, put};
   }
   env.out.emplace_back(SendEffect{asked_, std::nullopt, std::move(message)});
 }
@@ -75,6 +78,27 @@ void ForwardCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
       Finish();
     }
   }
+}
+
+// Nobody who was asked could do it: this node does, if it may.
+bool ForwardCoordinator::StandIn(Env& env) {
+  const Duration left = deadline_ - env.now.instant;
+  if (last_error_.code != ErrorCode::kUnavailable || !plan_.sloppy || plan_.self_is_owner ||
+      left.us <= 0) {
+    return false;
+  }
+  RequestOptions& options =
+      std::visit([](auto& request) -> RequestOptions& { return request.options; }, request_);
+  options.timeout = left;
+  const RowKey& key =
+      std::visit([](const auto& request) -> const RowKey& { return request.key; }, request_);
+  const Result<ReplicaPlan> plan = MakePlan(shard(), key, options);
+  if (!plan) return false;
+  MachinePtr successor =
+      CoordinateAsStandIn(shard(), origin(), std::move(request_), *plan, env.now);
+  if (successor == nullptr) return false;
+  FinishWith(std::move(successor));
+  return true;
 }
 
 void ForwardCoordinator::OnSurelyNot(Error error, Env& env) {

@@ -1,10 +1,11 @@
 // A client's request on a node that cannot coordinate it (no owner of the key, or an owner that
 // cannot use its own copy): handed to an owner, the first reachable one of the preference list, and
-// to the next if that one surely did not do it. Paper 4.5 (routing), 6.4.
+// to the next if that one surely did not do it. Paper 4.5 (routing), 4.6, 6.4.
 //
 //   kIdle -Start-> kAsking -answer-> kDone
 //   kAsking -surely not, or (get) silent for its share of the time-> kAsking the next
 //   kAsking -link down or timeout-> kDone: unknown for a put
+//   kAsking -nobody is left to ask-> kDone; if sloppy, this node coordinates it itself
 #pragma once
 
 #include <variant>
@@ -20,7 +21,7 @@ class ForwardCoordinator : public RequestMachine {
 
   // `candidates` in the order to try. REQUIRES: not empty; the origin is a client.
   ForwardCoordinator(ShardState& shard, const Origin& origin, Request request,
-                     const NodeList& candidates, RingEpoch epoch);
+                     const NodeList& candidates, const ReplicaPlan& plan);
 
   void Start(Env& env) override;
   void OnReply(NodeId from, Message& reply, Env& env) override;
@@ -34,11 +35,12 @@ class ForwardCoordinator : public RequestMachine {
   void AskNext(Env& env);
   void OnSurelyNot(Error error, Env& env);
   void GiveUp(Env& env);
+  bool StandIn(Env& env);
 
   Request request_;
   NodeList candidates_;  // not tried yet
   NodeId asked_;
-  RingEpoch epoch_;
+  ReplicaPlan plan_;
   Instant deadline_;
   Instant try_deadline_;
   Error last_error_;

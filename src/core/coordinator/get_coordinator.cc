@@ -1,5 +1,6 @@
 #include "core/coordinator/get_coordinator.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/coordinator/replica_calls.h"
@@ -10,14 +11,15 @@ GetCoordinator::GetCoordinator(ShardState& shard, const Origin& origin, GetReque
     : RequestMachine(shard, origin),
       request_(std::move(request)),
       plan_(plan),
-      reads_(plan_.reachable, plan_.read_needed) {}
+      reads_(plan_.reachable, plan_.standins, plan_.read_needed) {}
 
 void GetCoordinator::Start(Env& env) {
   GYRE_CHECK(state_ == State::kIdle);
   state_ = State::kWaitingForQuorum;
+  NoteStart(env.now.instant);
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
   SetTimer(deadline_);
-  AskForCopies(plan_.reachable, request_.key, plan_.epoch, id(), shard(), env);
+  AskForCopies(plan_, request_.key, id(), shard(), env);
 }
 
 void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
@@ -50,9 +52,8 @@ void GetCoordinator::OnProgress(Env& env) {
       case Standing::kPending:
         return;
       case Standing::kImpossible:
-        state_ = State::kDone;
         Answer(Fail(ErrorCode::kUnavailable, "too few owners could read their copy"), env);
-        return Finish();
+        return RepairAndFinish(env);  // damaged copies among them
       case Standing::kReached:
         break;
     }
@@ -77,7 +78,7 @@ void GetCoordinator::BeginWriteBack(Env& env) {
   answer_bytes_ = answer_.Encode();
   // Local merges may answer within Merge only through env.local, never into this machine.
   for (const ReadSet::Copy& copy : reads_.copies()) {
-    if (copy.state != ReadSet::State::kReplied) continue;
+    if (copy.state != ReadSet::State::kReplied || copy.standin) continue;
     if (copy.record == answer_bytes_) {
       holders_.push_back(copy.node);
       continue;
@@ -92,9 +93,13 @@ void GetCoordinator::OnWrittenBack(NodeId node, bool ok, Env& env) {
   if (writing_back_.Contains(node)) {
     writing_back_.Remove(node);
     if (ok) holders_.push_back(node);
+    failed_write_backs_ += ok ? 0 : 1;
   }
   if (state_ != State::kWaitingForWriteBack) return;
-  const std::size_t enough = plan_.owners.size() - static_cast<std::size_t>(plan_.read_needed) + 1;
+  // With owners out of reach, more than those that replied cannot hold it.
+  const std::size_t enough =
+      std::min(plan_.owners.size() - static_cast<std::size_t>(plan_.read_needed) + 1,
+               holders_.size() + writing_back_.size() + failed_write_backs_);
   if (holders_.size() >= enough) {
     AnswerNow(env);
     if (reads_.all_answered()) RepairAndFinish(env);
@@ -120,6 +125,7 @@ void GetCoordinator::RepairAndFinish(Env& env) {
   if (joined.empty()) return;
   NodeList stale;
   for (const ReadSet::Copy& copy : reads_.copies()) {
+    if (copy.standin) continue;
     const bool replied = copy.state == ReadSet::State::kReplied;
     if (!replied && !copy.corrupt) continue;
     if (replied && copy.record == joined) continue;

@@ -1,7 +1,9 @@
-// One client get (paper 4.5): answers at R replies, then repairs stale owners (paper 5).
+// One client get (paper 4.5): answers at R replies, then repairs stale owners (paper 5). Fallbacks
+// that stand in for owners (paper 4.6) count towards R, and what they hold is joined in.
 //
 //   kIdle -Start-> kWaitingForQuorum -R agree, or 2R <= N-> kWaitingForStragglers
-//   kWaitingForQuorum -R differ-> kWaitingForWriteBack -held by N-R+1-> kWaitingForStragglers
+//   kWaitingForQuorum -R differ-> kWaitingForWriteBack -held by N-R+1, or by all owners that
+//   replied-> kWaitingForStragglers
 //   kWaitingForStragglers -all answered, or straggler_timeout-> kDone (stale owners are sent the
 //   join) any -request timeout-> kDone
 //
@@ -18,7 +20,7 @@ namespace gyre {
 
 class GetCoordinator : public RequestMachine {
  public:
-  // REQUIRES: plan.reachable.size() >= plan.read_needed.
+  // REQUIRES: plan.healthy() >= plan.read_needed.
   GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request,
                  const ReplicaPlan& plan);
 
@@ -49,6 +51,7 @@ class GetCoordinator : public RequestMachine {
   Bytes answer_bytes_;
   NodeList holders_;
   NodeList writing_back_;
+  std::size_t failed_write_backs_ = 0;
 };
 
 }  // namespace gyre

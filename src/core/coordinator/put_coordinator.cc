@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/coordinator/admission.h"
 #include "core/coordinator/forward_coordinator.h"
 #include "core/coordinator/replica_calls.h"
 
@@ -13,13 +14,22 @@ PutCoordinator::PutCoordinator(ShardState& shard, const Origin& origin, PutReque
     : RequestMachine(shard, origin), request_(std::move(request)), plan_(plan) {}
 
 void PutCoordinator::Start(Env& env) {
-  GYRE_CHECK(state_ == State::kIdle && plan_.self_is_owner);
+  GYRE_CHECK(state_ == State::kIdle && (plan_.self_is_owner || plan_.sloppy));
+  if (!plan_.self_is_owner) {
+    ++shard().counters.standin_puts;
+    ++shard().counters.hints_stored;
+    request_.key.owed_to = plan_.FirstOwnerAway();
+  }
+  NoteStart(env.now.instant);
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
+  if (request_.read_first) {
+    state_ = State::kReading;
+    reads_ = std::make_unique<ReadSet>(plan_.reachable, plan_.standins, plan_.read_needed);
+    AskForCopies(plan_, request_.key.OwedTo({}), id(), shard(), env);
+  } else {
+    Apply(std::nullopt, env);
+  }
   SetTimer(deadline_);
-  if (!request_.read_first) return Apply(std::nullopt, env);
-  state_ = State::kReading;
-  reads_ = std::make_unique<ReadSet>(plan_.reachable, plan_.read_needed);
-  AskForCopies(plan_.reachable, request_.key, plan_.epoch, id(), shard(), env);
 }
 
 void PutCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
@@ -72,39 +82,118 @@ void PutCoordinator::OnApplied(LocalApplied& applied, Env& env) {
     return Finish();
   }
   state_ = State::kWaitingForQuorum;
-  // Owners that went down since the plan are not asked; those that came up are.
-  for (const NodeId node : plan_.owners) {
-    if (shard().Reachable(node)) waiting_.push_back(node);
-  }
-  NodeList others = waiting_;
-  others.Remove(shard().self);
-  if (!others.empty()) {
-    env.out.emplace_back(
-        SendEffect{others, std::nullopt,
-                   ReplicaPut{id(), plan_.epoch, request_.key, std::move(applied.record), false}});
-  }
-  // A put waits for its quorum in thousands: not with its value, too.
+  record_ = std::move(applied.record);
+  // A put waits for its quorum in thousands: not with its value twice.
   request_.mutation = DeleteValue();
-  acks_.emplace(static_cast<int>(waiting_.size()), plan_.write_needed);
-  OnAck(NodeId{}, false, env);  // perhaps too few are left
+  const NodeId self = shard().self;
+  copies_.push_back({self, request_.key.owed_to});
+  acks_.emplace(1, plan_.write_needed);
+  // Owners that went down since the plan are not asked; those that came up are.
+  NodeList others;
+  for (const NodeId owner : plan_.owners) {
+    if (owner == self || !shard().Reachable(owner)) continue;
+    others.push_back(owner);
+    copies_.push_back({owner, NodeId{}});
+    acks_->AddAsked();
+  }
+  SendCopies(others, request_.key.OwedTo({}), env);
+  for (const NodeId owner : plan_.owners) {
+    if (owner == self || others.Contains(owner) || owner == request_.key.owed_to) continue;
+    PlaceElsewhere(owner, env);
+  }
+  hint_at_ = env.now.instant + shard().config.hint_after;
+  if (hint_at_ < deadline_) SetTimer(hint_at_);
+  CheckStanding(env);  // perhaps too few are left
+}
+
+void PutCoordinator::SendCopies(const NodeList& to, const RowKey& where, Env& env) {
+  if (to.empty()) return;
+  env.out.emplace_back(
+      SendEffect{to, std::nullopt, ReplicaPut{id(), plan_.epoch, where, record_, false}});
+}
+
+void PutCoordinator::PlaceElsewhere(NodeId owner, Env& env) {
+  const KeyspaceConfig* keyspace = view().FindKeyspace(request_.key.keyspace);
+  const bool may = shard().Reachable(owner) || shard().KnownAway(owner);
+  if (plan_.sloppy && may && plan_.epoch == view().ring.epoch() && keyspace != nullptr) {
+    for (const NodeId node : view().ring.FallbacksOf(plan_.partition, keyspace->replicas)) {
+      const bool used = std::any_of(copies_.begin(), copies_.end(),
+                                    [&](const Copy& copy) { return copy.node == node; });
+      if (used || node == shard().self || !shard().Reachable(node)) continue;
+      ++shard().counters.hints_sent;
+      copies_.push_back({node, owner});
+      acks_->AddAsked();
+      return SendCopies(NodeList(node), request_.key.OwedTo(owner), env);
+    }
+  }
+  LeaveToExchange(owner);
+}
+
+void PutCoordinator::LeaveToExchange(NodeId owner) {
+  ++shard().counters.copies_left_to_exchange;
+  shard().copies_missing.emplace_back(plan_.partition, owner);
 }
 
 void PutCoordinator::OnAck(NodeId node, bool ok, Env& env) {
-  if (state_ != State::kWaitingForQuorum) return;
-  if (waiting_.Contains(node)) {
-    waiting_.Remove(node);
-    ok ? acks_->AddOk() : acks_->AddFailed();
-  }
-  if (acks_->standing() == Standing::kPending) return;
-  state_ = State::kDone;
-  if (acks_->standing() == Standing::kReached) {
-    Answer(std::move(outcome_), env);
+  if (state_ != State::kWaitingForQuorum && state_ != State::kPlacing) return;
+  const auto copy = std::find_if(copies_.begin(), copies_.end(), [&](const Copy& each) {
+    return each.node == node && each.state == Copy::State::kWaiting;
+  });
+  if (copy == copies_.end()) return;
+  if (ok) {
+    copy->state = Copy::State::kAcknowledged;
+    acks_->AddOk();
   } else {
-    Answer(Fail(ErrorCode::kOutcomeUnknown, "written by " + std::to_string(acks_->ok()) + " of " +
-                                                std::to_string(acks_->needed()) +
-                                                " owners; the rest failed"),
-           env);
+    copy->state = Copy::State::kFailed;
+    const NodeId owner = copy->owner();
+    if (!copy->given_elsewhere) PlaceElsewhere(owner, env);
+    acks_->AddFailed();
   }
+  CheckStanding(env);
+}
+
+// Answers the client once that can be done, and ends once nothing is left to do.
+void PutCoordinator::CheckStanding(Env& env) {
+  if (state_ == State::kWaitingForQuorum && acks_->standing() != Standing::kPending) {
+    state_ = State::kPlacing;
+    if (acks_->standing() == Standing::kReached) {
+      NoteCopies();
+      Answer(std::move(outcome_), env);
+    } else {
+      Answer(Fail(ErrorCode::kOutcomeUnknown, "written by " + std::to_string(acks_->ok()) + " of " +
+                                                  std::to_string(acks_->needed()) +
+                                                  " nodes; the rest failed"),
+             env);
+    }
+  }
+  FinishIfPlaced();
+}
+
+// What the answer tells of where the write is.
+void PutCoordinator::NoteCopies() {
+  boost::container::small_vector<std::uint32_t, 4> zones;
+  int owners = 0;
+  const Ring& ring = view().ring;
+  for (const Copy& copy : copies_) {
+    if (copy.state != Copy::State::kAcknowledged) continue;
+    ++outcome_.copies;
+    copy.owed_to.value != 0 ? void(++outcome_.hints) : void(++owners);
+    const Member* member = ring.FindMember(copy.node);
+    if (member == nullptr) continue;
+    const std::uint32_t zone =
+        ring.domains()[static_cast<std::size_t>(member - ring.members().data())].zone;
+    if (std::find(zones.begin(), zones.end(), zone) == zones.end()) zones.push_back(zone);
+  }
+  outcome_.zones = static_cast<std::uint8_t>(zones.size());
+  outcome_.strict = owners + plan_.read_needed > static_cast<int>(plan_.owners.size());
+}
+
+void PutCoordinator::FinishIfPlaced() {
+  if (!answered()) return;
+  for (const Copy& copy : copies_) {
+    if (copy.state == Copy::State::kWaiting && !copy.given_elsewhere) return;
+  }
+  state_ = State::kDone;
   Finish();
 }
 
@@ -118,13 +207,32 @@ void PutCoordinator::OnPeerDown(NodeId peer, Env& env) {
 }
 
 void PutCoordinator::OnTimer(Env& env) {
-  if (state_ == State::kDone || env.now.instant < deadline_) return;
+  if (state_ == State::kDone) return;
+  const bool sent = state_ == State::kWaitingForQuorum || state_ == State::kPlacing;
+  if (sent && env.now.instant >= hint_at_) {
+    const std::size_t asked = copies_.size();  // those asked from here on have their own time
+    for (std::size_t i = 0; i < asked; ++i) {
+      if (copies_[i].state != Copy::State::kWaiting || copies_[i].given_elsewhere) continue;
+      copies_[i].given_elsewhere = true;
+      PlaceElsewhere(copies_[i].owner(), env);
+    }
+    hint_at_ = env.now.instant + shard().config.hint_after;
+    if (hint_at_ < deadline_) SetTimer(hint_at_);
+    CheckStanding(env);
+    if (finished()) return;
+  }
+  if (env.now.instant < deadline_) return;
   if (state_ == State::kReading) {
     return Refuse({ErrorCode::kUnavailable, "too few owners answered the read in time"}, env);
   }
   // While the own row is being read nothing is changed yet, but the change will be made.
+  if (!answered()) {
+    Answer(Fail(ErrorCode::kOutcomeUnknown, "too few nodes acknowledged in time"), env);
+  }
+  for (const Copy& copy : copies_) {
+    if (copy.state == Copy::State::kWaiting && !copy.given_elsewhere) LeaveToExchange(copy.owner());
+  }
   state_ = State::kDone;
-  Answer(Fail(ErrorCode::kOutcomeUnknown, "too few owners acknowledged in time"), env);
   Finish();
 }
 
@@ -136,14 +244,12 @@ void PutCoordinator::Refuse(Error error, Env& env) {
   state_ = State::kDone;
   if (own_trouble) {
     error = {ErrorCode::kUnavailable, "the coordinator cannot use its own copy: " + error.message};
-    NodeList others;
-    for (const NodeId node : plan_.owners) {
-      if (node != shard().self && shard().Reachable(node)) others.push_back(node);
-    }
-    if (!origin().peer && !others.empty()) {
+    request_.key.owed_to = NodeId{};
+    const NodeList others = OthersThatCoordinate(shard(), plan_);
+    if (plan_.self_is_owner && !origin().peer && !others.empty()) {
       request_.options.timeout = deadline_ - env.now.instant;
       return FinishWith(std::make_unique<ForwardCoordinator>(shard(), origin(), std::move(request_),
-                                                             others, plan_.epoch));
+                                                             others, plan_));
     }
   }
   Answer(Fail(std::move(error)), env);

@@ -1,12 +1,18 @@
-// One client put or delete (paper 4.5), coordinated by an owner.
+// One client put or delete (paper 4.5, 4.6), coordinated by an owner, or by a fallback that stands
+// in where no owner can be reached.
 //
 //   kIdle -Start-> [kReading -R replies->] kApplying -own record changed, sent to the others->
-//   kWaitingForQuorum -W durable acknowledgements-> kDone
+//   kWaitingForQuorum -W durable acknowledgements, client answered-> kPlacing
+//   kPlacing -every owner's copy acknowledged, hinted, or left to the exchange-> kDone
 //
 // Up to kApplying nothing has been changed anywhere, so every error is "surely not"; from then on
 // it is "unknown", because what was sent may be applied by those who got it.
+//
+// An owner that cannot be reached, fails, or is silent for hint_after has its copy sent to the next
+// healthy fallback, as a hint that names it. Both count towards W: copies on distinct nodes.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <memory>
 #include <optional>
 
@@ -18,8 +24,8 @@ namespace gyre {
 
 class PutCoordinator : public RequestMachine {
  public:
-  // REQUIRES: this node is an owner; plan.reachable.size() >= plan.write_needed, and >= read_needed
-  // if the request reads first.
+  // REQUIRES: this node is an owner, or plan.sloppy; plan.healthy() >= plan.write_needed, and
+  // >= read_needed if the request reads first.
   PutCoordinator(ShardState& shard, const Origin& origin, PutRequest&& request,
                  const ReplicaPlan& plan);
 
@@ -31,21 +37,40 @@ class PutCoordinator : public RequestMachine {
   Kind kind() const override { return Kind::kPut; }
 
  private:
-  enum class State { kIdle, kReading, kApplying, kWaitingForQuorum, kDone };
+  enum class State { kIdle, kReading, kApplying, kWaitingForQuorum, kPlacing, kDone };
+  // One copy under way.
+  struct Copy {
+    enum class State : std::uint8_t { kWaiting, kAcknowledged, kFailed };
+    NodeId node;
+    NodeId owed_to;  // 0: the node's own
+    State state = State::kWaiting;
+    bool given_elsewhere = false;  // silent: its owner has been provided for, as well as can be
+
+    NodeId owner() const { return owed_to.value != 0 ? owed_to : node; }
+  };
 
   void OnReadProgress(Env& env);
   void Apply(std::optional<Record> seen, Env& env);
   void OnApplied(LocalApplied& applied, Env& env);
   void OnAck(NodeId node, bool ok, Env& env);
+  // The owner's copy goes to the next fallback, or is left to the exchange.
+  void PlaceElsewhere(NodeId owner, Env& env);
+  void LeaveToExchange(NodeId owner);
+  void SendCopies(const NodeList& to, const RowKey& where, Env& env);
+  void CheckStanding(Env& env);
+  void NoteCopies();
+  void FinishIfPlaced();
   void Refuse(Error error, Env& env);
 
-  PutRequest request_;
+  PutRequest request_;  // its key is the row that is written here
   ReplicaPlan plan_;
   State state_ = State::kIdle;
   Instant deadline_;
+  Instant hint_at_;
   std::unique_ptr<ReadSet> reads_;  // of a request that reads first
+  Bytes record_;                    // what every copy gets
   std::optional<Tally> acks_;
-  NodeList waiting_;  // owners whose acknowledgement is still to come
+  boost::container::small_vector<Copy, 4> copies_;
   PutOutcome outcome_;
 };
 

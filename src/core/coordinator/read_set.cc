@@ -6,13 +6,11 @@
 
 namespace gyre {
 
-ReadSet::ReadSet(const NodeList& asked, int needed)
-    : tally_(static_cast<int>(asked.size()), needed) {
-  copies_.reserve(asked.size());
-  for (const NodeId node : asked) {
-    copies_.emplace_back();
-    copies_.back().node = node;
-  }
+ReadSet::ReadSet(const NodeList& owners, const NodeList& standins, int needed)
+    : tally_(static_cast<int>(owners.size() + standins.size()), needed) {
+  copies_.reserve(owners.size() + standins.size());
+  for (const NodeId node : owners) copies_.push_back({node});
+  for (const NodeId node : standins) copies_.push_back({node, State::kWaiting, /*standin=*/true});
 }
 
 ReadSet::Copy* ReadSet::FindWaiting(NodeId node) {
@@ -25,15 +23,16 @@ ReadSet::Copy* ReadSet::FindWaiting(NodeId node) {
 void ReadSet::AddReply(NodeId node, Bytes record) {
   Copy* copy = FindWaiting(node);
   if (copy == nullptr) return;
-  bool first = true;
   bool known = record.empty();  // adds nothing to the join
   bool same_as_all = true;
   for (const Copy& other : copies_) {
     if (other.state != State::kReplied) continue;
-    first = false;
     const bool same = other.record == record;
     known = known || same;
-    same_as_all = same_as_all && same;
+    // A fallback that holds nothing agrees with everybody.
+    const bool silent =
+        (copy->standin && record.empty()) || (other.standin && other.record.empty());
+    same_as_all = same_as_all && (same || silent);
   }
   if (!known) {
     Result<Record> decoded = Record::Decode(record);
@@ -43,7 +42,7 @@ void ReadSet::AddReply(NodeId node, Bytes record) {
     if (!joined.CheckLimits()) return AddFailure(node, /*corrupt=*/false);
     joined_ = std::move(joined);
   }
-  agree_ = agree_ && (first || same_as_all);
+  agree_ = agree_ && same_as_all;
   copy->state = State::kReplied;
   copy->record = std::move(record);
   tally_.AddOk();
@@ -62,7 +61,7 @@ Bytes ReadSet::JoinedBytes() const {
   if (joined_.empty()) return {};
   if (agree_) {
     for (const Copy& copy : copies_) {
-      if (copy.state == State::kReplied) return copy.record;
+      if (copy.state == State::kReplied && !copy.record.empty()) return copy.record;
     }
   }
   return joined_.Encode();

@@ -1,5 +1,7 @@
-// The copies of one key that a read has collected, one place per owner asked: whether they agree,
-// what their join is, who is stale. Pure; shared by the machines that read. Paper 4.5, 5 (repair).
+// The copies of one key that a read has collected, one place per node asked: whether the owners'
+// agree, what the join of all is, who is stale. Pure; shared by the machines that read. Paper 4.5,
+// 5 (repair). Fallbacks that stand in for owners (paper 4.6) have at most what is owed to them:
+// they are never stale.
 #pragma once
 
 #include <boost/container/small_vector.hpp>
@@ -18,12 +20,13 @@ class ReadSet {
   struct Copy {
     NodeId node;
     State state = State::kWaiting;
+    bool standin = false;
     bool corrupt = false;  // kFailed: it has a row and cannot read it
     Bytes record;          // kReplied: encoded; empty: none there
   };
   using Copies = boost::container::small_vector<Copy, 4>;
 
-  ReadSet(const NodeList& asked, int needed);
+  ReadSet(const NodeList& owners, const NodeList& standins, int needed);
 
   // A copy that does not decode counts as corrupt. No effect if this node was not asked or has
   // answered before (a doubled message). Cost: a decode for each copy unlike the ones before.
@@ -33,7 +36,7 @@ class ReadSet {
   Standing standing() const { return tally_.standing(); }
   bool all_answered() const { return tally_.all_answered(); }
   const Copies& copies() const { return copies_; }
-  // Did all that replied give the same bytes?
+  // Did all owners that replied give the same bytes, and the fallbacks nothing else?
   bool agree() const { return agree_; }
   bool any_corrupt() const { return any_corrupt_; }
   // The join of all that replied, and its bytes (empty: nobody has a row).

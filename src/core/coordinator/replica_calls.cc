@@ -2,16 +2,26 @@
 
 #include <utility>
 
+#include "core/handoff/owed_get.h"
+
 namespace gyre {
 
-void AskForCopies(const NodeList& owners, const RowKey& key, RingEpoch epoch, RequestId id,
-                  ShardState& shard, Env& env) {
-  NodeList others = owners;
-  others.Remove(shard.self);
-  if (!others.empty()) {
-    env.out.emplace_back(SendEffect{others, std::nullopt, ReplicaGet{id, epoch, key}});
+void AskForCopies(const ReplicaPlan& plan, const RowKey& key, RequestId id, ShardState& shard,
+                  Env& env) {
+  for (const NodeList* nodes : {&plan.reachable, &plan.standins}) {
+    const bool owed = nodes == &plan.standins;
+    NodeList others = *nodes;
+    others.Remove(shard.self);
+    if (!others.empty()) {
+      env.out.emplace_back(SendEffect{others, std::nullopt, ReplicaGet{id, plan.epoch, key, owed}});
+    }
+    if (others.size() == nodes->size()) continue;
+    if (owed) {
+      GetOwed(key, Ticket::Local(id), shard, env);
+    } else {
+      shard.replica.Get(key, Ticket::Local(id), env);
+    }
   }
-  if (others.size() < owners.size()) shard.replica.Get(key, Ticket::Local(id), env);
 }
 
 void TakeCopy(ReadSet& reads, NodeId from, ReplicaGetReply& reply) {

@@ -1,5 +1,6 @@
-// The questions that machines put to the owners of a key, wherever these are: the own replica is
-// asked by a call, the others by messages, and both answers end in the same ReadSet.
+// The questions that machines put to the owners of a key and to those who stand in for them,
+// wherever these are: the own replica is asked by a call, the others by messages, and both answers
+// end in the same ReadSet.
 #pragma once
 
 #include "core/coordinator/read_set.h"
@@ -7,9 +8,10 @@
 
 namespace gyre {
 
-// Asks each of `owners` for its copy, for the machine `id`.
-void AskForCopies(const NodeList& owners, const RowKey& key, RingEpoch epoch, RequestId id,
-                  ShardState& shard, Env& env);
+// Asks each reachable owner of the plan for its copy, and each stand-in for what it keeps of the
+// key, for the machine `id`.
+void AskForCopies(const ReplicaPlan& plan, const RowKey& key, RequestId id, ShardState& shard,
+                  Env& env);
 // What came back.
 void TakeCopy(ReadSet& reads, NodeId from, ReplicaGetReply& reply);
 void TakeCopy(ReadSet& reads, NodeId self, LocalGetDone& outcome);

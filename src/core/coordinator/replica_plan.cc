@@ -11,11 +11,20 @@ Result<ReplicaPlan> MakePlan(const ShardState& shard, const RowKey& key,
   if (keyspace == nullptr) return Fail(ErrorCode::kInvalidArgument, "no such keyspace");
   ReplicaPlan plan;
   plan.epoch = view.ring.epoch();
-  for (const NodeId owner :
-       view.ring.OwnersOf(view.ring.PartitionOf(key.token), keyspace->replicas)) {
+  plan.partition = view.ring.PartitionOf(key.token);
+  plan.sloppy = options.sloppy.value_or(keyspace->sloppy);
+  for (const NodeId owner : view.ring.OwnersOf(plan.partition, keyspace->replicas)) {
     plan.owners.push_back(owner);
     if (owner == shard.self) plan.self_is_owner = true;
     if (shard.Reachable(owner)) plan.reachable.push_back(owner);
+  }
+  if (plan.sloppy && plan.reachable.size() < plan.owners.size()) {
+    std::size_t away = 0;
+    for (const NodeId owner : plan.owners) away += shard.KnownAway(owner);
+    for (const NodeId node : view.ring.FallbacksOf(plan.partition, keyspace->replicas)) {
+      if (plan.standins.size() == away) break;
+      if (shard.Reachable(node)) plan.standins.push_back(node);
+    }
   }
   const int copies = static_cast<int>(plan.owners.size());
   const auto read =
@@ -30,8 +39,14 @@ Result<ReplicaPlan> MakePlan(const ShardState& shard, const RowKey& key,
 }
 
 std::string QuorumShortfall(const ReplicaPlan& plan, int needed) {
-  return std::to_string(plan.reachable.size()) + " of " + std::to_string(plan.owners.size()) +
-         " owners reachable, " + std::to_string(needed) + " needed";
+  std::string text = std::to_string(plan.reachable.size()) + " of " +
+                     std::to_string(plan.owners.size()) + " owners reachable, ";
+  if (plan.sloppy) {
+    text +=
+        plan.standins.empty() ? "no fallback" : std::to_string(plan.standins.size()) + " fallbacks";
+    text += ", ";
+  }
+  return text + std::to_string(needed) + " needed";
 }
 
 Duration TimeoutOf(const RequestOptions& options, const CoreConfig& config) {

@@ -15,7 +15,10 @@ void CountError(ErrorCode code, ShardCounters& counters) {
 void RequestMachine::Answer(ClientResult&& result, Env& env) {
   GYRE_CHECK(!answered_);
   answered_ = true;
-  if (!result) CountError(result.error().code, shard_.counters);
+  if (started_.us != INT64_MIN) {
+    shard().budget.NoteForeground(env.now.instant - started_, env.now.instant);
+  }
+  if (!result) CountError(result.error().code, shard().counters);
   if (!origin_.peer) {
     env.out.emplace_back(ReplyEffect{origin_.client, std::move(result)});
     return;

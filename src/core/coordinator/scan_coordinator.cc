@@ -30,7 +30,8 @@ void ScanCoordinator::AskNext(Env& env) {
   SetTimer(try_deadline_);
   asked_ = candidates_.TakeFront();
   if (asked_ == shard().self) {
-    env.out.emplace_back(ScanEffect{id(), request_});
+    own_outcome_ = {};
+    ReadOwnRows(request_.after, env);
   } else {
     env.out.emplace_back(SendEffect{asked_, std::nullopt, ReplicaScan{id(), epoch_, request_}});
   }
@@ -52,8 +53,31 @@ void ScanCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   Take(std::move(scan->outcome), env);
 }
 
-void ScanCoordinator::OnScanDone(Result<ScanOutcome> outcome, Env& env) {
-  if (asked_ == shard().self) Take(std::move(outcome), env);
+void ScanCoordinator::ReadOwnRows(std::optional<RowKey> after, Env& env) {
+  const TokenSpan span = SpanOf(request_.partition.value, view().ring.partition_bits());
+  ScanRange range{{}, request_.keyspace, span.first, span.last, std::move(after), 0, 0};
+  range.rows_max = request_.count_only ? shard().config.scan_rows_max : request_.limit;
+  range.bytes_max = shard().config.scan_bytes_max;
+  env.out.emplace_back(ScanEffect{id(), std::move(range)});
+}
+
+void ScanCoordinator::OnScanDone(Result<ScanPage> page, Env& env) {
+  if (asked_ != shard().self) return;
+  if (!page) return Take(Fail(std::move(page.error())), env);
+  for (const ScannedRow& row : page->rows) {
+    const Result<Record> record = Record::Decode(row.row.record);
+    if (!record) return Take(Fail(record.error()), env);
+    const Sibling* newest = record->NewestLive(env.now.wall);
+    if (newest == nullptr) continue;
+    ++own_outcome_.live_count;
+    if (!request_.count_only) own_outcome_.keys.push_back({row.key.key.Compact(), newest->type});
+  }
+  if (page->done) return Take(std::move(own_outcome_), env);
+  GYRE_CHECK(!page->rows.empty());
+  RowKey last = std::move(page->rows.back().key);
+  if (request_.count_only) return ReadOwnRows(std::move(last), env);
+  own_outcome_.next = std::move(last);
+  Take(std::move(own_outcome_), env);
 }
 
 void ScanCoordinator::OnPeerDown(NodeId peer, Env& env) {

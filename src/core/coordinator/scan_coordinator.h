@@ -2,6 +2,8 @@
 // one). Eventually consistent by design: it shows what that owner holds.
 //
 //   kIdle -Start-> asking -page-> done;  asking -error, link down, silence-> asking the next
+// Asking itself means pages of rows from storage, until they make a page of keys or all are
+// counted.
 #pragma once
 
 #include "core/coordinator/replica_plan.h"
@@ -18,7 +20,7 @@ class ScanCoordinator : public RequestMachine {
   void Start(Env& env) override;
   void OnReply(NodeId from, Message& reply, Env& env) override;
   void OnLocal(LocalOutcome& /*outcome*/, Env& /*env*/) override {}
-  void OnScanDone(Result<ScanOutcome> outcome, Env& env) override;
+  void OnScanDone(Result<ScanPage> page, Env& env) override;
   void OnPeerDown(NodeId peer, Env& env) override;
   void OnTimer(Env& env) override;
   Kind kind() const override { return Kind::kScan; }
@@ -26,8 +28,10 @@ class ScanCoordinator : public RequestMachine {
  private:
   void AskNext(Env& env);
   void Take(Result<ScanOutcome> outcome, Env& env);
+  void ReadOwnRows(std::optional<RowKey> after, Env& env);
 
   ScanRequest request_;
+  ScanOutcome own_outcome_;  // while asking itself
   NodeList candidates_;
   NodeId asked_;
   RingEpoch epoch_;

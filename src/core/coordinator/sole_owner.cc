@@ -34,7 +34,11 @@ bool AnswerAsSoleOwner(ShardState& shard, PutRequest& request, Now now, ClientRe
   auto done = shard.replica.MutateNow(request.key, request.mutation, request.read_first, now,
                                       result->emplace<PutOutcome>());
   if (!done) return false;
-  if (!*done) {
+  if (*done) {
+    auto& outcome = std::get<PutOutcome>(*result);
+    outcome.copies = outcome.zones = outcome.changed ? 1 : 0;
+    outcome.strict = outcome.changed;
+  } else {
     CountError(done->error().code, shard.counters);
     result = Fail(std::move(done->error()));
   }

@@ -15,6 +15,8 @@ class Tally {
   constexpr Tally(int asked, int needed) : asked_(asked), needed_(needed) {
     GYRE_CHECK(asked >= 0 && needed >= 1);
   }
+  // One more may answer. A decision of "impossible" may be taken back by it.
+  constexpr void AddAsked() { ++asked_; }
   constexpr void AddOk() {
     ++ok_;
     GYRE_CHECK(ok_ + failed_ <= asked_);

@@ -5,6 +5,18 @@
 namespace gyre {
 namespace {
 
+// What the writer is told.
+void NoteWritten(const Mutation& mutation, const Applied& applied, Record& record,
+                 PutOutcome& outcome) {
+  if (!applied.changed) {
+    outcome.context = std::move(record.clock);
+    return;
+  }
+  outcome.dot = {applied.own.actor, applied.own.epoch, applied.own.n};
+  outcome.context = record.siblings.size() < 2 ? std::move(record.clock)
+                                               : ContextOf(mutation, record, applied.own);
+}
+
 std::optional<OwnWrites> OwnOf(const std::optional<Row>& row) {
   if (!row) return std::nullopt;
   return row->own;
@@ -13,13 +25,14 @@ std::optional<OwnWrites> OwnOf(const std::optional<Row>& row) {
 }  // namespace
 
 Replica::Replica(NodeId self, const CoreConfig& config, DotSource dots, Prng& prng,
-                 ShardCounters& counters, RowsAtHand* at_hand)
+                 ShardCounters& counters, RowLedger& ledger, RowsAtHand* at_hand)
     : self_(self),
       config_(config),
       dots_(dots),
       clock_(config.hybrid_clock_lead_max),
       prng_(prng),
       counters_(counters),
+      ledger_(ledger),
       at_hand_(at_hand),
       operations_(prng) {}
 
@@ -96,6 +109,10 @@ void Replica::Mutate(const RowKey& key, Mutation mutation, std::optional<Record>
   Submit(key, MutateChange{std::move(mutation), std::move(seen)}, ticket, env);
 }
 
+void Replica::Drop(const RowKey& key, std::uint64_t digest, const Ticket& ticket, Env& env) {
+  Submit(key, DropChange{digest}, ticket, env);
+}
+
 std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& mutation,
                                          bool read_first, Now now, PutOutcome& outcome) {
   if (at_hand_ == nullptr || !at_hand_->WritesAtHand() || !Writable(now.instant)) {
@@ -114,8 +131,15 @@ std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& muta
     if (!refused) return std::nullopt;  // a damaged row: for the long way to deal with
     return Fail(applied.error());
   }
-  if (applied->changed) at_hand_->WriteAtHand(key, applied->own, record);
-  outcome.context = std::move(record.clock);
+  if (applied->changed && ledger_.keeps_tree()) {
+    const Row next{applied->own, record.Encode()};
+    const RowLedger::Entry entry =
+        ledger_.Note(key, row->value() ? &*row->value() : nullptr, &next, now.wall);
+    at_hand_->WriteAtHand(key, next, entry.leaf_delta);
+  } else if (applied->changed) {
+    at_hand_->WriteAtHand(key, applied->own, record);
+  }
+  NoteWritten(mutation, *applied, record, outcome);
   return Status();
 }
 
@@ -210,34 +234,40 @@ bool Replica::StandsIn(const MergeChange& merge, const Error& error) {
 template <typename What>
 void Replica::MakeChange(const RowKey& key, KeyState* state, std::optional<Row>& row,
                          const What& what, const Ticket& ticket, Env& env) {
-  Result<std::optional<Row>> next = NextRow(row, what, ticket, env);
+  Result<NextState> next = NextRow(key, row, what, ticket, env);
   if (!next) return AnswerChange(ticket, Fail(std::move(next.error())), env);
-  if (!next->has_value()) {
+  if (!next->changed) {
     // Nothing to write: durable once what is in flight is.
     if (state == nullptr || state->writes.empty()) return AnswerChange(ticket, {}, env);
     return state->writes.back().changes.push_back(ticket);
   }
+  const RowLedger::Entry entry =
+      ledger_.Note(key, row ? &*row : nullptr, next->row ? &*next->row : nullptr, env.now.wall);
   if (state == nullptr) {
     if (at_hand_ != nullptr && at_hand_->WritesAtHand()) {
-      at_hand_->WriteAtHand(key, **next);
+      at_hand_->WriteAtHand(key, next->row, entry.leaf_delta);
       return AnswerChange(ticket, {}, env);
     }
     state = &keys_.try_emplace(key).first->second;
   }
-  row = *next;
-  StartWrite(key, *state, std::move(**next), ticket, env);
+  row = next->row;
+  StartWrite(key, *state, std::move(next->row), entry, ticket, env);
 }
 
-Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row, const MergeChange& merge,
-                                            const Ticket& /*ticket*/, Env& env) {
-  if (row && row->record == merge.record) return std::nullopt;
+Result<Replica::NextState> Replica::NextRow(const RowKey& /*key*/, const std::optional<Row>& row,
+                                            const MergeChange& merge, const Ticket& /*ticket*/,
+                                            Env& env) {
+  const auto becomes = [](OwnWrites own, Bytes record) {
+    return NextState{true, Row{own, std::move(record)}};
+  };
+  if (row && row->record == merge.record) return NextState{};
   Result<Record> theirs = Record::Decode(merge.record);
   if (!theirs) {
     ++counters_.corrupt_messages;
     return Fail(theirs.error());
   }
   for (const Sibling& sibling : theirs->siblings) clock_.Observe(sibling.time, env.now.wall);
-  if (!row) return Row{OwnWrites{}, merge.record};
+  if (!row) return becomes({}, merge.record);
   Record ours;
   Status readable = ours.DecodeFrom(row->record);
   // A repair comes because of values that may be damaged.
@@ -245,9 +275,9 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row, const
   if (readable) {
     switch (Compare(ours, *theirs)) {
       case Causal::kNewer:
-        return std::nullopt;
+        return NextState{};
       case Causal::kOlder:
-        return Row{row->own, merge.record};
+        return becomes(row->own, merge.record);
       case Causal::kEqual:
       case Causal::kConcurrent:
         if (!merge.repair) readable = ours.CheckValues();
@@ -257,17 +287,17 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row, const
   if (!readable) {
     ++counters_.corrupt_rows;
     if (!merge.repair) return Fail(std::move(readable.error()));
-    return Row{OwnWrites{}, merge.record};
+    return becomes({}, merge.record);
   }
   // Equal ones may still differ in the times of their clock entries: owners end with equal bytes.
   const Record join = Join(ours, *theirs);
   if (Status fits = join.CheckLimits(); !fits) return Fail(fits.error());
-  Row joined{row->own, join.Encode()};
-  if (joined.record == row->record) return std::nullopt;
-  return joined;
+  Bytes joined = join.Encode();
+  if (joined == row->record) return NextState{};
+  return becomes(row->own, std::move(joined));
 }
 
-Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row,
+Result<Replica::NextState> Replica::NextRow(const RowKey& /*key*/, const std::optional<Row>& row,
                                             const MutateChange& mutate, const Ticket& ticket,
                                             Env& env) {
   GYRE_CHECK(ticket.kind == Ticket::Kind::kLocal);
@@ -281,9 +311,17 @@ Result<std::optional<Row>> Replica::NextRow(const std::optional<Row>& row,
     return Fail(applied.error());
   }
   if (applied->changed) answer.record = record.Encode();
-  answer.outcome.context = std::move(record.clock);
-  if (!applied->changed) return std::nullopt;
-  return Row{applied->own, answer.record};
+  NoteWritten(mutate.mutation, *applied, record, answer.outcome);
+  if (!applied->changed) return NextState{};
+  return NextState{true, Row{applied->own, answer.record}};
+}
+
+Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::optional<Row>& row,
+                                            const DropChange& drop, const Ticket& /*ticket*/,
+                                            Env& /*env*/) {
+  if (!row || RowDigest(key, row->record.view()) != drop.digest) return NextState{};
+  counters_.hints_replayed += key.is_hint();
+  return NextState{true, std::nullopt};
 }
 
 Result<Applied> Replica::MutateRow(const std::optional<Row>& row, const Mutation& mutation,
@@ -321,11 +359,11 @@ Result<Applied> Replica::MutateRow(const std::optional<Row>& row, const Mutation
   return applied;
 }
 
-void Replica::StartWrite(const RowKey& key, KeyState& state, Row next, const Ticket& ticket,
-                         Env& env) {
+void Replica::StartWrite(const RowKey& key, KeyState& state, std::optional<Row> next,
+                         const RowLedger::Entry& entry, const Ticket& ticket, Env& env) {
   const RequestId op = operations_.Insert({Operation::Kind::kWrite, key, Ticket::Nobody(), 0});
-  env.out.emplace_back(WriteEffect{op, key, next});
-  state.writes.PushBack({op, std::move(next), {ticket}, {}});
+  env.out.emplace_back(WriteEffect{op, key, next, entry.leaf_delta});
+  state.writes.PushBack({op, std::move(next), entry, {ticket}, {}});
 }
 
 void Replica::OnWriteDone(RequestId op, const Status& status, Env& env) {
@@ -341,7 +379,8 @@ void Replica::OnWriteDone(RequestId op, const Status& status, Env& env) {
     ++counters_.storage_errors;
     ++writes_failed_;
     unwritable_until_ = env.now.instant + config_.storage_retry_after;
-    if (write.row.own.actor == dots_.actor()) {
+    ledger_.Revert(operation.key, write.entry, env.now.wall);
+    if (write.row && write.row->own.actor == dots_.actor()) {
       // Its dot may be on a peer and not on this disk: the counters behind it must not go on.
       ++counters_.actors_retired;
       dots_.Retire(DrawActor(self_, prng_));
@@ -350,7 +389,7 @@ void Replica::OnWriteDone(RequestId op, const Status& status, Env& env) {
   for (const Ticket& ticket : write.changes) AnswerChange(ticket, status, env);
   for (const Ticket& ticket : write.gets) {
     if (status) {
-      AnswerGet(ticket, write.row.record, env);
+      AnswerGet(ticket, write.row ? write.row->record : Bytes(), env);
     } else {
       AnswerGet(ticket, Fail(status.error()), env);
     }

@@ -7,6 +7,8 @@
 // - A get sees only what is as durable as configured: it waits for the writes that were in flight
 //   when it came, and no longer. What a client has read does not vanish in a crash.
 // - An acknowledgement means durable, also for a merge that changed nothing.
+// A key's own row and the hints kept for each of its owners are rows of their own
+// (RowKey::owed_to), and all of this holds for each.
 #pragma once
 
 #include <boost/container/small_vector.hpp>
@@ -24,6 +26,7 @@
 #include "core/effects.h"
 #include "core/fifo.h"
 #include "core/key.h"
+#include "core/ledger/row_ledger.h"
 #include "core/replica/rows_at_hand.h"
 #include "core/request.h"
 #include "core/slot_map.h"
@@ -74,7 +77,7 @@ class Replica {
  public:
   // `at_hand` may be null: then every row is waited for.
   Replica(NodeId self, const CoreConfig& config, DotSource dots, Prng& prng,
-          ShardCounters& counters, RowsAtHand* at_hand);
+          ShardCounters& counters, RowLedger& ledger, RowsAtHand* at_hand);
 
   void Get(const RowKey& key, const Ticket& ticket, Env& env);
   // Joins an encoded record into the row. `repair` may also replace a row that is damaged.
@@ -84,6 +87,10 @@ class Replica {
   void Mutate(const RowKey& key, Mutation mutation, std::optional<Record> seen,
               const Ticket& ticket, Env& env);
 
+  // Removes the row if it is still exactly the one with this digest (RowDigest): what was handed
+  // over, or is to be forgotten. Acknowledged once that is durable, also if it stays.
+  void Drop(const RowKey& key, std::uint64_t digest, const Ticket& ticket, Env& env);
+
   // The two short ways, of which nothing is left when they return: for rows at hand of keys that
   // nothing is in flight for. They concern no other owner and count no request as in flight.
   // False: nothing was done, ask with Get. `record` is the row's, empty if there is none.
@@ -92,6 +99,9 @@ class Replica {
   // error) refused.
   std::optional<Status> MutateNow(const RowKey& key, const Mutation& mutation, bool read_first,
                                   Now now, PutOutcome& outcome);
+
+  // Gives a get its answer: a coordinator here by env.local, a peer by a message.
+  static void AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env);
 
   void OnReadDone(RequestId op, Result<std::optional<Row>> row, Env& env);
   void OnWriteDone(RequestId op, const Status& status, Env& env);
@@ -111,16 +121,20 @@ class Replica {
     Mutation mutation;
     std::optional<Record> seen;
   };
+  struct DropChange {
+    std::uint64_t digest;
+  };
   // A change that waits for its row.
   struct Change {
     Ticket ticket;
-    std::variant<MergeChange, MutateChange> what;
+    std::variant<MergeChange, MutateChange, DropChange> what;
   };
   using ReadRow = Result<std::optional<Row>>;
   // A row that was handed to storage and is not durable yet.
   struct InFlightWrite {
     RequestId op;
-    Row row;
+    std::optional<Row> row;                             // nullopt: it goes
+    RowLedger::Entry entry;                             // what it did to the books
     boost::container::small_vector<Ticket, 1> changes;  // acknowledged when durable
     std::vector<Ticket> gets;                           // answered with `row` when durable
   };
@@ -145,11 +159,18 @@ class Replica {
   template <typename What>
   void MakeChange(const RowKey& key, KeyState* state, std::optional<Row>& row, const What& what,
                   const Ticket& ticket, Env& env);
-  // What becomes of `row`; nullopt: it stays. Errors: the change is refused.
-  Result<std::optional<Row>> NextRow(const std::optional<Row>& row, const MergeChange& merge,
-                                     const Ticket& ticket, Env& env);
-  Result<std::optional<Row>> NextRow(const std::optional<Row>& row, const MutateChange& mutate,
-                                     const Ticket& ticket, Env& env);
+  // What becomes of a row.
+  struct NextState {
+    bool changed = false;    // false: it stays
+    std::optional<Row> row;  // of a change; nullopt: it goes
+  };
+  // Errors: the change is refused.
+  Result<NextState> NextRow(const RowKey& key, const std::optional<Row>& row,
+                            const MergeChange& merge, const Ticket& ticket, Env& env);
+  Result<NextState> NextRow(const RowKey& key, const std::optional<Row>& row,
+                            const MutateChange& mutate, const Ticket& ticket, Env& env);
+  Result<NextState> NextRow(const RowKey& key, const std::optional<Row>& row,
+                            const DropChange& drop, const Ticket& ticket, Env& env);
   // Decodes `row` into `record`, which is empty, and changes it there. `seen` (may be null) is
   // joined first. Fills `outcome` but for its context, unless refused.
   Result<Applied> MutateRow(const std::optional<Row>& row, const Mutation& mutation,
@@ -158,14 +179,15 @@ class Replica {
   // May this change go on with an absent row, where the row could not be read?
   static bool StandsIn(const MergeChange& merge, const Error& error);
   static bool StandsIn(const MutateChange&, const Error&) { return false; }
-  void StartWrite(const RowKey& key, KeyState& state, Row next, const Ticket& ticket, Env& env);
+  static bool StandsIn(const DropChange&, const Error&) { return false; }
+  void StartWrite(const RowKey& key, KeyState& state, std::optional<Row> next,
+                  const RowLedger::Entry& entry, const Ticket& ticket, Env& env);
   void CountReadError(const Error& error);
   void OnRowLoaded(const RowKey& key, KeyState& state, ReadRow& row, Env& env);
 
   // The write that a get of the key has to wait for; null if there is none.
   InFlightWrite* WriteInFlight(const RowKey& key);
   void AwaitWrite(InFlightWrite& write, const Ticket& ticket, Env& env);
-  void AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env);
   void AnswerRead(const Ticket& ticket, ReadRow& row, Env& env);
   void AnswerChange(const Ticket& ticket, const Status& status, Env& env);
   ApplyLimits limits() const;
@@ -176,6 +198,7 @@ class Replica {
   HybridClock clock_;
   Prng& prng_;
   ShardCounters& counters_;
+  RowLedger& ledger_;
   RowsAtHand* const at_hand_;
   SlotMap<Operation> operations_;
   KeyTable keys_;

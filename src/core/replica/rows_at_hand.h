@@ -4,6 +4,7 @@
 // the simulator does so by chance.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "base/result.h"
@@ -25,10 +26,12 @@ class RowsAtHand {
   // May the next write be done at hand? If so it is done, as durable as configured, when
   // WriteAtHand returns. REQUIRES of both: no write of this key is in flight.
   virtual bool WritesAtHand() = 0;
-  virtual void WriteAtHand(const RowKey& key, const Row& row) = 0;
-  // The same for a record that is not encoded yet, nor needed so elsewhere.
+  // nullopt: the row goes. `leaf_delta` as in WriteEffect.
+  virtual void WriteAtHand(const RowKey& key, const std::optional<Row>& row,
+                           std::uint64_t leaf_delta) = 0;
+  // The same for a record that is not encoded yet, nor needed so elsewhere, nor counted in a tree.
   virtual void WriteAtHand(const RowKey& key, const OwnWrites& own, const Record& record) {
-    WriteAtHand(key, Row{own, record.Encode()});
+    WriteAtHand(key, Row{own, record.Encode()}, 0);
   }
 };
 

@@ -144,6 +144,15 @@ class OwnerSweep {
     }
     return owners_;
   }
+  // Calls `visit` with the first `count` others of the walk. REQUIRES: Owners() was called.
+  template <typename Visit>
+  void Fallbacks(std::size_t count, Visit visit) const {
+    for (Index node = nodes_.front(); count > 0; node = nodes_.After(node)) {
+      if (std::find(owners_.begin(), owners_.end(), node) != owners_.end()) continue;
+      visit(node);
+      --count;
+    }
+  }
 
  private:
   static std::size_t CountOf(const std::vector<Ring::Domain>& domains, Index Ring::Domain::*field) {
@@ -264,28 +273,37 @@ PreferenceList Ring::PreferenceListOf(PartitionId partition, int replicas,
 void Ring::PrepareOwners(int replicas) {
   GYRE_CHECK(replicas >= 1 && static_cast<std::size_t>(replicas) <= kReplicasMax);
   const auto n = static_cast<std::size_t>(replicas);
-  if (owner_tables_.size() <= n) owner_tables_.resize(n + 1);
-  if (!owner_tables_[n].empty()) return;
+  if (tables_.size() <= n) tables_.resize(n + 1);
+  if (!tables_[n].empty()) return;
 
-  const std::size_t width = std::min(n, members_.size());
+  const std::size_t width = OwnersIn(n) + FallbacksIn(n);
   std::vector<NodeId> table(partition_count() * width);
-  OwnerSweep sweep(domains_, static_cast<int>(width));
+  OwnerSweep sweep(domains_, static_cast<int>(OwnersIn(n)));
   // The first time around only fills the lists: the walk wraps past the last partition.
   for (std::size_t p = partition_count(); p-- > 0;) sweep.Step(owner_indexes_[p]);
   for (std::size_t p = partition_count(); p-- > 0;) {
     sweep.Step(owner_indexes_[p]);
     NodeId* row = table.data() + p * width;
     for (const Index owner : sweep.Owners()) *row++ = members_[owner].id;
+    sweep.Fallbacks(FallbacksIn(n), [&](Index node) { *row++ = members_[node].id; });
   }
-  owner_tables_[n] = std::move(table);
+  tables_[n] = std::move(table);
+}
+
+const NodeId* Ring::Row(PartitionId partition, int replicas) const {
+  const auto n = static_cast<std::size_t>(replicas);
+  GYRE_CHECK(partition.value < partition_count());
+  GYRE_CHECK(n < tables_.size() && !tables_[n].empty());
+  return tables_[n].data() + partition.value * (OwnersIn(n) + FallbacksIn(n));
 }
 
 Ring::Owners Ring::OwnersOf(PartitionId partition, int replicas) const {
+  return {Row(partition, replicas), static_cast<int>(OwnersIn(static_cast<std::size_t>(replicas)))};
+}
+
+Ring::Owners Ring::FallbacksOf(PartitionId partition, int replicas) const {
   const auto n = static_cast<std::size_t>(replicas);
-  GYRE_CHECK(partition.value < partition_count());
-  GYRE_CHECK(n < owner_tables_.size() && !owner_tables_[n].empty());
-  const std::size_t width = std::min(n, members_.size());
-  return {owner_tables_[n].data() + partition.value * width, static_cast<int>(width)};
+  return {Row(partition, replicas) + OwnersIn(n), static_cast<int>(FallbacksIn(n))};
 }
 
 }  // namespace gyre

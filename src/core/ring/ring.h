@@ -5,6 +5,7 @@
 // which is a member; members are sorted by id, unique.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -18,6 +19,8 @@
 namespace gyre {
 
 inline constexpr std::uint32_t kWeightMax = 10'000;
+// How many nodes behind the owners may be asked to stand in for them, in one request.
+inline constexpr std::size_t kFallbacksMax = 16;
 
 // A physical node as the ring sees it.
 struct Member {
@@ -84,8 +87,10 @@ class Ring {
     }
   };
   Owners OwnersOf(PartitionId partition, int replicas) const;
+  // The first min(kFallbacksMax, all) of its fallbacks, from the same table, as cheap.
+  Owners FallbacksOf(PartitionId partition, int replicas) const;
   // Called while the view is built, once per distinct N of the keyspaces; again is free.
-  // O(partition_count() * replicas^2). REQUIRES: 1 <= replicas <= kReplicasMax.
+  // O(partition_count() * (replicas^2 + kFallbacksMax)). REQUIRES: 1 <= replicas <= kReplicasMax.
   void PrepareOwners(int replicas);
 
   // Zone and region of each of members(), numbered from 0 in the order of (region, zone).
@@ -104,8 +109,13 @@ class Ring {
   std::vector<NodeId> owners_;
   std::vector<std::uint32_t> owner_indexes_;  // owners_ as positions in members_
   std::vector<Domain> domains_;               // of members_
-  // owner_tables_[n]: partition_count() * min(n, members) node ids, or empty.
-  std::vector<std::vector<NodeId>> owner_tables_;
+  // tables_[n], or empty: for each partition min(n, members) owners, then fallbacks.
+  std::size_t OwnersIn(std::size_t n) const { return std::min(n, members_.size()); }
+  std::size_t FallbacksIn(std::size_t n) const {
+    return std::min(kFallbacksMax, members_.size() - OwnersIn(n));
+  }
+  const NodeId* Row(PartitionId partition, int replicas) const;
+  std::vector<std::vector<NodeId>> tables_;
 };
 
 }  // namespace gyre

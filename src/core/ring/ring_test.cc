@@ -147,7 +147,7 @@ TEST(RingTest, RefusesWhatIsNoRing) {
 // Goal: the tables of the hot path are made by another algorithm than the walk; both must agree on
 // any ring, however uneven, or a coordinator would write where nobody reads.
 RC_GTEST_PROP(RingPropertyTest, PreparedOwnersEqualTheWalk, ()) {
-  const auto node_count = *rc::gen::inRange<std::uint32_t>(1, 12);
+  const auto node_count = *rc::gen::inRange<std::uint32_t>(1, 24);
   std::vector<Member> members;
   for (std::uint32_t i = 1; i <= node_count; ++i) {
     members.push_back(MakeMember(NodeId(i * 37 % 101),
@@ -174,6 +174,10 @@ RC_GTEST_PROP(RingPropertyTest, PreparedOwnersEqualTheWalk, ()) {
     const PreferenceList list = ring.PreferenceListOf(PartitionId(p), replicas, members.size());
     RC_ASSERT(OwnersOf(ring, p, replicas) == list.owners);
     RC_ASSERT(list.owners.front() == ring.OwnerOf(PartitionId(p)));
+    // Fallbacks come from the same table, as many as may be asked (paper 4.6).
+    const Ring::Owners fallbacks = ring.FallbacksOf(PartitionId(p), replicas);
+    RC_ASSERT(std::vector<NodeId>(fallbacks.begin(), fallbacks.end()) ==
+              ring.PreferenceListOf(PartitionId(p), replicas, kFallbacksMax).fallbacks);
     // Owners and fallbacks are all members, each once.
     std::set<NodeId> all(list.owners.begin(), list.owners.end());
     all.insert(list.fallbacks.begin(), list.fallbacks.end());

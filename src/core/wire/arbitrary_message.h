@@ -1,6 +1,7 @@
 // Random messages for property tests; see causality/arbitrary.h.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "core/causality/arbitrary.h"
@@ -33,7 +34,10 @@ inline std::optional<QuorumSpec> AnyQuorum() {
 }
 
 inline RequestOptions AnyOptions() {
-  return {AnyQuorum(), AnyQuorum(), Duration::Micros(*rc::gen::inRange(0, 1'000'000'000))};
+  RequestOptions options{AnyQuorum(), AnyQuorum(),
+                         Duration::Micros(*rc::gen::inRange(0, 1'000'000'000))};
+  if (AnyBool()) options.sloppy = AnyBool();
+  return options;
 }
 
 inline std::optional<VersionVector> AnyContext() {
@@ -72,14 +76,16 @@ inline Message AnyMessage(int index) {
   const RingEpoch epoch(Any64());
   switch (index) {
     case 0:
-      return ReplicaGet{id, epoch, AnyRowKey()};
+      return ReplicaGet{id, epoch, AnyRowKey(), AnyBool()};
     case 1: {
       ReplicaGetReply reply{id, MaybeErrorCode(), {}};
       if (!reply.error && AnyBool()) reply.record = AnyRecord().Encode();
       return reply;
     }
     case 2:
-      return ReplicaPut{id, epoch, AnyRowKey(), AnyWildRecord().Encode(), AnyBool()};
+      return ReplicaPut{id, epoch,
+                        AnyRowKey().OwedTo(NodeId(*rc::gen::inRange(0u, kNodeIdMax + 1))),
+                        AnyWildRecord().Encode(), AnyBool()};
     case 3:
       return ReplicaPutReply{id, MaybeErrorCode()};
     case 4:
@@ -95,7 +101,13 @@ inline Message AnyMessage(int index) {
       ForwardPutReply reply{id, MaybeError(), {}};
       if (reply.error) return reply;
       const Record record = AnyWildRecord();
-      reply.outcome = {record.clock, AnyBool(), std::nullopt};
+      reply.outcome.context = record.clock;
+      reply.outcome.changed = AnyBool();
+      reply.outcome.copies = *rc::gen::arbitrary<std::uint8_t>();
+      reply.outcome.hints = *rc::gen::arbitrary<std::uint8_t>();
+      reply.outcome.zones = *rc::gen::arbitrary<std::uint8_t>();
+      reply.outcome.strict = AnyBool();
+      reply.outcome.dot = {ActorId(Any64()), Any64(), Any64()};
       if (!record.siblings.empty()) reply.outcome.before = record.siblings[0];
       return reply;
     }
@@ -108,6 +120,44 @@ inline Message AnyMessage(int index) {
       request.count_only = AnyBool();
       request.options = AnyOptions();
       return ReplicaScan{id, epoch, request};
+    }
+    case 10: {
+      TreeCompare compare{id, epoch, KeyspaceId(*rc::gen::arbitrary<std::uint32_t>()), 0, {}};
+      compare.bits = *rc::gen::inRange<std::uint8_t>(8, 33);
+      std::uint32_t node = *rc::gen::inRange(0u, 100u);
+      const int count = *rc::gen::inRange(1, 5);
+      for (int i = 0; i < count; ++i) {
+        compare.nodes.push_back({node, Any64()});
+        node += *rc::gen::inRange(1u, 20u);
+      }
+      return compare;
+    }
+    case 11: {
+      TreeCompareReply reply{id, MaybeErrorCode(), {}};
+      if (!reply.error) reply.differing = *rc::gen::arbitrary<std::vector<std::uint32_t>>();
+      return reply;
+    }
+    case 12: {
+      LeafKeys keys{id, epoch, KeyspaceId(*rc::gen::arbitrary<std::uint32_t>())};
+      keys.bits = *rc::gen::inRange<std::uint8_t>(8, 33);
+      keys.leaf = *rc::gen::inRange(0u, 256u);
+      if (AnyBool()) keys.after = AnyRowKey();
+      if (AnyBool()) keys.upto = AnyRowKey();
+      keys.damaged = AnyBool();
+      std::set<RowKey> rows;
+      for (int count = *rc::gen::inRange(0, 4); count > 0; --count) rows.insert(AnyRowKey());
+      for (const RowKey& key : rows) keys.rows.push_back({key, Any64()});
+      return keys;
+    }
+    case 13: {
+      LeafKeysReply reply{id, MaybeErrorCode(), {}, {}, false};
+      if (reply.error) return reply;
+      for (int count = *rc::gen::inRange(0, 4); count > 0; --count) {
+        reply.wanted.push_back(*rc::gen::inRange(0u, 4'096u));
+        reply.records.push_back({AnyRowKey(), AnyRecord().Encode()});
+      }
+      reply.more = AnyBool();
+      return reply;
     }
     default: {
       ReplicaScanReply reply{id, MaybeError(), {}};

@@ -21,10 +21,11 @@ constexpr std::uint16_t kNoShard = 0xFFFF;
 constexpr std::size_t kErrorMessageBytesMax = 1024;
 constexpr std::int64_t kTimeoutUsMax = std::int64_t{24} * 3600 * 1'000'000;
 constexpr std::size_t kScannedKeyBytesMin = 3;  // size, one byte, type
+constexpr std::size_t kRowKeyBytesMin = 4 + 16 + 2;
 
 bool IsReply(const Message& message) { return message.index() % 2 == 1; }
 static_assert(static_cast<int>(MessageType::kReplicaGetReply) == 2);
-static_assert(std::variant_size_v<Message> == 10, "a new message needs its Encode and Decode");
+static_assert(std::variant_size_v<Message> == 14, "a new message needs its Encode and Decode");
 
 // A frame's body as it is read: bytes come out as slices of it.
 class BodyReader : public Reader {
@@ -133,19 +134,22 @@ void Decode(BodyReader& in, QuorumSpec& spec) {
   in.SetFailed();
 }
 
-enum : std::uint8_t { kHasReadQuorum = 1, kHasWriteQuorum = 2 };
+enum : std::uint8_t { kHasReadQuorum = 1, kHasWriteQuorum = 2, kHasSloppy = 4, kSloppy = 8 };
 
 template <typename Out>
 void Encode(Out& out, const RequestOptions& options) {
-  out.U8(static_cast<std::uint8_t>((options.read_quorum ? kHasReadQuorum : 0) |
-                                   (options.write_quorum ? kHasWriteQuorum : 0)));
+  out.U8(static_cast<std::uint8_t>(
+      (options.read_quorum ? kHasReadQuorum : 0) | (options.write_quorum ? kHasWriteQuorum : 0) |
+      (options.sloppy ? kHasSloppy : 0) | (options.sloppy.value_or(false) ? kSloppy : 0)));
   if (options.read_quorum) Encode(out, *options.read_quorum);
   if (options.write_quorum) Encode(out, *options.write_quorum);
   out.Varint(
       static_cast<std::uint64_t>(std::clamp<std::int64_t>(options.timeout.us, 0, kTimeoutUsMax)));
 }
 void Decode(BodyReader& in, RequestOptions& options) {
-  const std::uint8_t flags = in.Choice(0, 4);
+  const std::uint8_t flags = in.Choice(0, 16);
+  if ((flags & (kHasSloppy | kSloppy)) == kSloppy) in.SetFailed();
+  if ((flags & kHasSloppy) != 0) options.sloppy = (flags & kSloppy) != 0;
   if ((flags & kHasReadQuorum) != 0) Decode(in, options.read_quorum.emplace());
   if ((flags & kHasWriteQuorum) != 0) Decode(in, options.write_quorum.emplace());
   options.timeout.us = static_cast<std::int64_t>(in.VarintAtMost(kTimeoutUsMax));
@@ -270,10 +274,12 @@ template <typename Out>
 void Encode(Out& out, const ReplicaGet& get) {
   out.Varint(get.epoch.value);
   Encode(out, get.key);
+  out.U8(get.owed ? 1 : 0);
 }
 void Decode(BodyReader& in, ReplicaGet& get) {
   get.epoch = RingEpoch(in.Varint());
   Decode(in, get.key);
+  get.owed = in.Flag();
 }
 
 template <typename Out>
@@ -290,12 +296,15 @@ template <typename Out>
 void Encode(Out& out, const ReplicaPut& put) {
   out.Varint(put.epoch.value);
   Encode(out, put.key);
+  out.U32(put.key.owed_to.value);
   out.U8(put.repair ? 1 : 0);
   out.Sized(put.record.view());
 }
 void Decode(BodyReader& in, ReplicaPut& put) {
   put.epoch = RingEpoch(in.Varint());
   Decode(in, put.key);
+  put.key.owed_to = NodeId(in.U32());
+  if (put.key.owed_to.value > kNodeIdMax) in.SetFailed();
   put.repair = in.Flag();
   put.record = in.SizedSlice(kRecordBytesMax);
 }
@@ -352,6 +361,13 @@ void Encode(Out& out, const ForwardPutReply& reply) {
   out.U8(reply.outcome.changed ? 1 : 0);
   out.U8(reply.outcome.before.has_value() ? 1 : 0);
   if (reply.outcome.before.has_value()) Encode(out, *reply.outcome.before);
+  out.U8(reply.outcome.copies);
+  out.U8(reply.outcome.hints);
+  out.U8(reply.outcome.zones);
+  out.U8(reply.outcome.strict ? 1 : 0);
+  out.U64(reply.outcome.dot.actor.value);
+  out.Varint(reply.outcome.dot.epoch);
+  out.Varint(reply.outcome.dot.n);
 }
 void Decode(BodyReader& in, ForwardPutReply& reply) {
   Decode(in, reply.error);
@@ -359,6 +375,13 @@ void Decode(BodyReader& in, ForwardPutReply& reply) {
   reply.outcome.context = VersionVector::Decode(in);
   reply.outcome.changed = in.Flag();
   if (in.Flag()) Decode(in, reply.outcome.before.emplace());
+  reply.outcome.copies = in.U8();
+  reply.outcome.hints = in.U8();
+  reply.outcome.zones = in.U8();
+  reply.outcome.strict = in.Flag();
+  reply.outcome.dot.actor = ActorId(in.U64());
+  reply.outcome.dot.epoch = in.Varint();
+  reply.outcome.dot.n = in.Varint();
 }
 
 template <typename Out>
@@ -407,6 +430,121 @@ void Decode(BodyReader& in, ReplicaScanReply& reply) {
   }
   Decode(in, reply.outcome.next);
   reply.outcome.live_count = in.Varint();
+}
+
+// ---- tree exchange ---------------------------------------------------------------------------
+
+constexpr std::uint8_t kTreeBitsMax = 32;
+constexpr std::size_t kNodeSumBytes = 4 + 8;
+constexpr std::size_t kVersionBytesMin = kRowKeyBytesMin + 8;
+
+template <typename Out>
+void Encode(Out& out, const TreeCompare& compare) {
+  out.Varint(compare.epoch.value);
+  out.U32(compare.keyspace.value);
+  out.U8(compare.bits);
+  out.Varint(compare.nodes.size());
+  for (const TreeCompare::NodeSum& node : compare.nodes) {
+    out.U32(node.index);
+    out.U64(node.sum);
+  }
+}
+void Decode(BodyReader& in, TreeCompare& compare) {
+  compare.epoch = RingEpoch(in.Varint());
+  compare.keyspace = KeyspaceId(in.U32());
+  compare.bits = in.Choice(0, kTreeBitsMax + 1);
+  const std::uint64_t count = in.VarintAtMost(kTreeNodesMax);
+  if (count == 0 || count > in.remaining() / kNodeSumBytes) return in.SetFailed();
+  compare.nodes.resize(count);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    TreeCompare::NodeSum& node = compare.nodes[i];
+    node.index = in.U32();
+    node.sum = in.U64();
+    if (std::uint64_t{node.index} >> compare.bits != 0) in.SetFailed();
+    if (i > 0 && node.index <= compare.nodes[i - 1].index) in.SetFailed();
+  }
+}
+
+template <typename Out>
+void Encode(Out& out, const TreeCompareReply& reply) {
+  Encode(out, reply.error);
+  if (reply.error.has_value()) return;
+  out.Varint(reply.differing.size());
+  for (const std::uint32_t index : reply.differing) out.U32(index);
+}
+void Decode(BodyReader& in, TreeCompareReply& reply) {
+  Decode(in, reply.error);
+  if (reply.error.has_value()) return;
+  const std::uint64_t count = in.VarintAtMost(kTreeNodesMax);
+  if (count > in.remaining() / 4) return in.SetFailed();
+  reply.differing.resize(count);
+  for (std::uint32_t& index : reply.differing) index = in.U32();
+}
+
+template <typename Out>
+void Encode(Out& out, const LeafKeys& keys) {
+  out.Varint(keys.epoch.value);
+  out.U32(keys.keyspace.value);
+  out.U8(keys.bits);
+  out.U32(keys.leaf);
+  Encode(out, keys.after);
+  Encode(out, keys.upto);
+  out.U8(keys.damaged ? 1 : 0);
+  out.Varint(keys.rows.size());
+  for (const LeafKeys::Version& row : keys.rows) {
+    Encode(out, row.key);
+    out.U64(row.digest);
+  }
+}
+void Decode(BodyReader& in, LeafKeys& keys) {
+  keys.epoch = RingEpoch(in.Varint());
+  keys.keyspace = KeyspaceId(in.U32());
+  keys.bits = in.Choice(1, kTreeBitsMax);
+  keys.leaf = in.U32();
+  if (std::uint64_t{keys.leaf} >> keys.bits != 0) in.SetFailed();
+  Decode(in, keys.after);
+  Decode(in, keys.upto);
+  keys.damaged = in.Flag();
+  const std::uint64_t count = in.VarintAtMost(kLeafRowsMax);
+  if (count > in.remaining() / kVersionBytesMin) return in.SetFailed();
+  keys.rows.resize(count);
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+    Decode(in, keys.rows[i].key);
+    keys.rows[i].digest = in.U64();
+    if (i > 0 && keys.rows[i].key <= keys.rows[i - 1].key) in.SetFailed();
+  }
+}
+
+template <typename Out>
+void Encode(Out& out, const LeafKeysReply& reply) {
+  Encode(out, reply.error);
+  if (reply.error.has_value()) return;
+  out.Varint(reply.wanted.size());
+  for (const std::uint32_t position : reply.wanted) out.Varint(position);
+  out.Varint(reply.records.size());
+  for (const LeafKeysReply::KeyedRecord& each : reply.records) {
+    Encode(out, each.key);
+    out.Sized(each.record.view());
+  }
+  out.U8(reply.more ? 1 : 0);
+}
+void Decode(BodyReader& in, LeafKeysReply& reply) {
+  Decode(in, reply.error);
+  if (reply.error.has_value()) return;
+  const std::uint64_t wanted = in.VarintAtMost(kLeafRowsMax);
+  if (wanted > in.remaining()) return in.SetFailed();
+  reply.wanted.resize(wanted);
+  for (std::uint32_t& position : reply.wanted) {
+    position = static_cast<std::uint32_t>(in.VarintAtMost(kLeafRowsMax - 1));
+  }
+  const std::uint64_t records = in.VarintAtMost(kLeafRowsMax);
+  if (records > in.remaining() / kRowKeyBytesMin) return in.SetFailed();
+  reply.records.resize(records);
+  for (std::uint64_t i = 0; i < records && in.ok(); ++i) {
+    Decode(in, reply.records[i].key);
+    reply.records[i].record = in.SizedSlice(kRecordBytesMax);
+  }
+  reply.more = in.Flag();
 }
 
 // ---- the whole -------------------------------------------------------------------------------

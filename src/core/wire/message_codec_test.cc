@@ -94,6 +94,7 @@ RC_GTEST_PROP(MessageProperty, ReplicaMessagesKeepTheirFields, ()) {
   RC_ASSERT(got.id == get.id);
   RC_ASSERT(got.epoch == get.epoch);
   RC_ASSERT(got.key == get.key);
+  RC_ASSERT(got.owed == get.owed);
   const auto answer = std::get<ReplicaGetReply>(AnyMessage(1));
   const auto answered = RoundTrip(answer);
   RC_ASSERT(answered.id == answer.id);
@@ -147,6 +148,10 @@ RC_GTEST_PROP(MessageProperty, ForwardedRequestsKeepTheirFields, ()) {
   RC_ASSERT(RoundTrip(done).outcome.context == done.outcome.context);
   RC_ASSERT(RoundTrip(done).outcome.changed == done.outcome.changed);
   RC_ASSERT(RoundTrip(done).outcome.before == done.outcome.before);
+  RC_ASSERT(RoundTrip(done).outcome.copies == done.outcome.copies);
+  RC_ASSERT(RoundTrip(done).outcome.hints == done.outcome.hints);
+  RC_ASSERT(RoundTrip(done).outcome.zones == done.outcome.zones);
+  RC_ASSERT(RoundTrip(done).outcome.strict == done.outcome.strict);
 }
 
 RC_GTEST_PROP(MessageProperty, ScansKeepTheirFields, ()) {
@@ -188,7 +193,7 @@ TEST(FrameTest, ImpossibleLengthsAreRefusedBeforeAnythingIsRead) {
 TEST(FrameTest, UnknownTypesAreUnsupportedNotCorrupt) {
   std::string body =
       BodyOf({ShardId(1), std::nullopt, ReplicaGet{RequestId(1), {}, {{}, {}, Bytes("k")}}});
-  body[0] = 11;
+  body[0] = static_cast<char>(std::variant_size_v<Message> + 1);
   EXPECT_EQ(CodeOf(DecodeBody(body)), ErrorCode::kUnsupported);
   body[0] = 0;
   EXPECT_EQ(CodeOf(DecodeBody(body)), ErrorCode::kCorruption);

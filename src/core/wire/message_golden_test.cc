@@ -63,14 +63,18 @@ TEST(MessageGoldenTest, FrameHeader) {
 }
 
 TEST(MessageGoldenTest, ReplicaGet) {
-  ExpectFrame(ReplicaGet{kId, kEpoch, kKey}, Start("01", false) + "07" + Key());
+  ExpectFrame(ReplicaGet{kId, kEpoch, kKey}, Start("01", false) + "07" + Key() + "00");
+  ExpectFrame(ReplicaGet{kId, kEpoch, kKey, true}, Start("01", false) + "07" + Key() + "01");
   ExpectFrame(ReplicaGetReply{kId, {}, Bytes("rec")}, Start("02", true) + "00 03 726563");
   ExpectFrame(ReplicaGetReply{kId, ErrorCode::kCorruption, {}}, Start("02", true) + "07");
 }
 
 TEST(MessageGoldenTest, ReplicaPut) {
   ExpectFrame(ReplicaPut{kId, kEpoch, kKey, Bytes("rec"), true},
-              Start("03", false) + "07" + Key() + "01 03 726563");
+              Start("03", false) + "07" + Key() + "00000000 01 03 726563");
+  // A hint, and for whom.
+  ExpectFrame(ReplicaPut{kId, kEpoch, kKey.OwedTo(NodeId(0x0a0b0c)), Bytes("rec"), false},
+              Start("03", false) + "07" + Key() + "0c0b0a00 00 03 726563");
   ExpectFrame(ReplicaPutReply{kId, {}}, Start("04", true) + "00");
   ExpectFrame(ReplicaPutReply{kId, ErrorCode::kWrongEpoch}, Start("04", true) + "06");
 }
@@ -99,13 +103,33 @@ TEST(MessageGoldenTest, ForwardPut) {
 TEST(MessageGoldenTest, ForwardPutReply) {
   const Sibling before =
       SiblingOf({ActorId(0x0a0b0c0123456789), 1, 3}, {0x018bcfe568000001}, "hello");
-  // clock, changed, before given: dot, time, type, expiry, checksum, value
+  // clock, changed, before given: dot, time, type, expiry, checksum, value; copies, hints, zones,
+  // strict, dot of the write
+  PutOutcome outcome{Context(), true, before, 3, 1, 2, true, before.dot};
   ExpectFrame(
-      ForwardPutReply{kId, {}, {Context(), true, before}},
+      ForwardPutReply{kId, {}, outcome},
       Start("08", true) + "00" + kContextHex +
-          "01 01 8967452301 0c0b0a 01 03 01000068e5cf8b01 01 00 fddc625c55e85595 05 68656c6c6f");
+          "01 01 8967452301 0c0b0a 01 03 01000068e5cf8b01 01 00 fddc625c55e85595 05 68656c6c6f"
+          "03 01 02 01 8967452301 0c0b0a 01 03");
   ExpectFrame(ForwardPutReply{kId, Error{ErrorCode::kOutcomeUnknown, "no"}, {}},
               Start("08", true) + "04 02 6e6f");
+}
+
+TEST(MessageGoldenTest, TreeCompare) {
+  ExpectFrame(TreeCompare{kId, kEpoch, KeyspaceId(0x11223344), 20, {{5, 0x0102030405060708}}},
+              Start("0b", false) + "07 44332211 14 01 05000000 0807060504030201");
+  ExpectFrame(TreeCompareReply{kId, {}, {5}}, Start("0c", true) + "00 01 05000000");
+  ExpectFrame(TreeCompareReply{kId, ErrorCode::kWrongEpoch, {}}, Start("0c", true) + "06");
+}
+
+TEST(MessageGoldenTest, LeafKeys) {
+  LeafKeys keys{kId, kEpoch, KeyspaceId(0x11223344), 20, 5, kKey, std::nullopt, false, {}};
+  keys.rows.push_back({kKey, 0x0102030405060708});
+  ExpectFrame(keys, Start("0d", false) + "07 44332211 14 05000000 01" + Key() + "00 00 01" + Key() +
+                        "0807060504030201");
+  LeafKeysReply reply{kId, {}, {3}, {}, true};
+  reply.records.push_back({kKey, Bytes("rec")});
+  ExpectFrame(reply, Start("0e", true) + "00 01 03 01" + Key() + "03 726563 01");
 }
 
 TEST(MessageGoldenTest, ReplicaScan) {
@@ -133,10 +157,10 @@ TEST(MessageGoldenTest, Handshake) {
   hello.ring_digest = 0x1122334455667788;
   EXPECT_EQ(ToHex(EncodeHandshake(hello)),
             ToHex(FromHex("47595245 2200"                    // "GYRE", size of the fields
-                          "0100 0100"                        // versions, lowest and highest
+                          "0200 0200"                        // versions, lowest and highest
                           "06 6f7264657273 06 6e6f64652d31"  // cluster, node
                           "56341200 0400 0200"               // node id, shards, link
-                          "8877665544332211 0a52519f")));
+                          "8877665544332211 24bfa75a")));
 }
 
 }  // namespace

@@ -30,6 +30,10 @@ enum class MessageType : std::uint8_t {
   kForwardPutReply = 8,
   kReplicaScan = 9,
   kReplicaScanReply = 10,
+  kTreeCompare = 11,
+  kTreeCompareReply = 12,
+  kLeafKeys = 13,
+  kLeafKeysReply = 14,
 };
 
 // Asks one owner for its copy (paper 4.5).
@@ -37,6 +41,8 @@ struct ReplicaGet {
   RequestId id;
   RingEpoch epoch;
   RowKey key;
+  // Asked as a stand-in: for what it keeps of this key for its owners, joined.
+  bool owed = false;
 };
 struct ReplicaGetReply {
   RequestId id;
@@ -44,7 +50,8 @@ struct ReplicaGetReply {
   Bytes record;  // encoded; empty: this owner has none
 };
 
-// Gives one owner a record to merge into its own.
+// Gives one owner a record to merge into its own; or a fallback one to keep for an owner
+// (key.owed_to).
 struct ReplicaPut {
   RequestId id;
   RingEpoch epoch;
@@ -90,9 +97,61 @@ struct ReplicaScanReply {
   ScanOutcome outcome;
 };
 
+// ---- tree exchange (paper 4.7) -----------------------------------------------------------------
+
+// The sender's sums of some nodes of one partition's tree, all at one depth.
+struct TreeCompare {
+  RequestId id;
+  RingEpoch epoch;
+  KeyspaceId keyspace;
+  std::uint8_t bits = 0;  // MerkleTree::Node::bits
+  struct NodeSum {
+    std::uint32_t index = 0;
+    std::uint64_t sum = 0;
+
+    bool operator==(const NodeSum&) const = default;
+  };
+  std::vector<NodeSum> nodes;  // by index, of one partition, 1 to kTreeNodesMax
+};
+struct TreeCompareReply {
+  RequestId id;
+  std::optional<ErrorCode> error;
+  std::vector<std::uint32_t> differing;  // of those indexes: where the receiver's sum is another
+};
+
+// What the sender holds of one leaf, or of a stretch of one: keys and versions.
+struct LeafKeys {
+  RequestId id;
+  RingEpoch epoch;
+  KeyspaceId keyspace;
+  std::uint8_t bits = 0;  // of a leaf, as in TreeCompare
+  std::uint32_t leaf = 0;
+  std::optional<RowKey> after;  // the stretch begins behind it; nullopt: with the leaf
+  std::optional<RowKey> upto;   // it ends with it; nullopt: with the leaf
+  // The sender cannot read its rows there: it wants all.
+  bool damaged = false;
+  struct Version {
+    RowKey key;
+    std::uint64_t digest = 0;  // RowDigest
+  };
+  std::vector<Version> rows;  // in order
+};
+struct LeafKeysReply {
+  RequestId id;
+  std::optional<ErrorCode> error;     // kCorruption: the receiver cannot read its own rows there
+  std::vector<std::uint32_t> wanted;  // positions in `rows` whose records the receiver lacks
+  struct KeyedRecord {
+    RowKey key;
+    Bytes record;  // encoded
+  };
+  std::vector<KeyedRecord> records;  // those that the sender lacks, or has another version of
+  bool more = false;                 // there were too many for one message
+};
+
 using Message =
     std::variant<ReplicaGet, ReplicaGetReply, ReplicaPut, ReplicaPutReply, ForwardGet,
-                 ForwardGetReply, ForwardPut, ForwardPutReply, ReplicaScan, ReplicaScanReply>;
+                 ForwardGetReply, ForwardPut, ForwardPutReply, ReplicaScan, ReplicaScanReply,
+                 TreeCompare, TreeCompareReply, LeafKeys, LeafKeysReply>;
 
 constexpr MessageType TypeOf(const Message& message) {
   return static_cast<MessageType>(message.index() + 1);

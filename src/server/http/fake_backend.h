@@ -60,6 +60,9 @@ class FakeBackend final : public Backend {
   }
   std::size_t waiting() const { return waiting_.size(); }
 
+  // What every put comes to.
+  std::uint8_t put_copies = 1, put_hints = 0, put_zones = 1;
+  bool put_strict = true;
   bool deferred = false;
   std::optional<Error> fail_with;
   NodeStats stats;
@@ -100,6 +103,10 @@ class FakeBackend final : public Backend {
     PutOutcome outcome;
     outcome.context = kept.record.clock;
     outcome.changed = applied->changed;
+    outcome.copies = put_copies;
+    outcome.hints = put_hints;
+    outcome.zones = put_zones;
+    outcome.strict = put_strict;
     return ClientOutcome(std::move(outcome));
   }
 

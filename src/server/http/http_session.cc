@@ -14,9 +14,11 @@ constexpr std::string_view kIndex = R"({
   "name": "gyre",
   "endpoints": [
     {"path": "/v1/kv/{keyspace}/{key}", "methods": ["GET", "HEAD", "PUT", "DELETE"],
-     "query": ["r", "w", "ttl", "ttl_ms"], "context_header": "X-Gyre-Context"},
+     "query": ["r", "w", "sloppy", "ttl", "ttl_ms"], "context_header": "X-Gyre-Context",
+     "write_headers": ["X-Gyre-Copies", "X-Gyre-Hints", "X-Gyre-Zones", "X-Gyre-Strict"]},
     {"path": "/v1/explain/{keyspace}/{key}", "methods": ["GET", "HEAD"]},
     {"path": "/v1/status", "methods": ["GET", "HEAD"]},
+    {"path": "/v1/repair", "methods": ["POST"]},
     {"path": "/v1/ring", "methods": ["GET", "HEAD"]},
     {"path": "/v1/keyspaces", "methods": ["GET", "HEAD"]},
     {"path": "/metrics", "methods": ["GET", "HEAD"]},
@@ -173,9 +175,14 @@ std::optional<HttpReply> HttpSession::AnswerHere(const HttpRequest& request,
   }
   const bool explain = path.starts_with(kExplainPrefix);
   const bool known = explain || path == "/" || path == "/metrics" || path == "/v1/ring" ||
-                     path == "/v1/status" || path == "/v1/keyspaces";
+                     path == "/v1/status" || path == "/v1/keyspaces" || path == "/v1/repair";
   if (!known) {
     return ErrorReply(404, "not_found", "there is nothing here; GET / lists what there is");
+  }
+  if (path == "/v1/repair") {
+    if (request.method != HttpMethod::kPost) return NotAllowed("POST");
+    backend_.HurryRepair();
+    return TextReply(202, "comparing now\n");
   }
   if (!reads) return NotAllowed("GET, HEAD");
   if (explain) return std::nullopt;

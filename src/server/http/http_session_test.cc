@@ -313,6 +313,46 @@ TEST_F(HttpSessionTest, QueryReachesTheRequest) {
             backend_.now().wall.ms + 7'000);
 }
 
+// Goal: sloppy reaches the core with every method, in all the ways that people write it; without it
+// the keyspace decides.
+TEST_F(HttpSessionTest, SloppyReachesTheRequest) {
+  const auto sloppy = [&](const std::string& method, const std::string& query) {
+    Ask(method, "/v1/kv/default/k" + query, "", method == "PUT" ? "v" : "");
+    const ClientRequest& request = backend_.requests.back();
+    const auto* get = std::get_if<GetRequest>(&request);
+    return get != nullptr ? get->options.sloppy : std::get<PutRequest>(request).options.sloppy;
+  };
+  for (const char* method : {"PUT", "GET", "HEAD", "DELETE"}) {
+    EXPECT_EQ(sloppy(method, ""), std::nullopt) << method;
+    for (const char* yes : {"yes", "true", "1"}) {
+      EXPECT_EQ(sloppy(method, "?sloppy=" + std::string(yes)), true) << method << yes;
+    }
+    for (const char* no : {"no", "false", "0"}) {
+      EXPECT_EQ(sloppy(method, "?r=1&sloppy=" + std::string(no)), false) << method << no;
+    }
+  }
+}
+
+// Goal: a write's answer says what it came to; a read's and an error do not. Paper 4.6.
+TEST_F(HttpSessionTest, WritesSayWhatTheyCameTo) {
+  backend_.put_copies = 3;
+  backend_.put_hints = 1;
+  backend_.put_zones = 2;
+  for (const bool strict : {false, true}) {
+    backend_.put_strict = strict;
+    for (const Reply& reply : {Put("k", "v"), Ask("DELETE", "/v1/kv/default/k")}) {
+      EXPECT_EQ(reply.status, 204);
+      EXPECT_EQ(reply.Header("X-Gyre-Copies"), "3");
+      EXPECT_EQ(reply.Header("X-Gyre-Hints"), "1");
+      EXPECT_EQ(reply.Header("X-Gyre-Zones"), "2");
+      EXPECT_EQ(reply.Header("X-Gyre-Strict"), strict ? "true" : "false");
+    }
+  }
+  EXPECT_EQ(Get("k").Header("X-Gyre-Copies"), "");
+  backend_.fail_with = Error{ErrorCode::kUnavailable, "few"};
+  EXPECT_EQ(Put("k", "v").Header("X-Gyre-Copies"), "");
+}
+
 // Goal: wrong requests are told what is wrong, in JSON, and never reach the core.
 TEST_F(HttpSessionTest, WrongRequestsAreRefusedWithAReason) {
   const std::tuple<const char*, const char*, const char*, int, const char*> kCases[] = {
@@ -322,7 +362,9 @@ TEST_F(HttpSessionTest, WrongRequestsAreRefusedWithAReason) {
       {"GET", "/v1/kv/default/%zz", "", 400, "hexadecimal"},
       {"GET", "/v1/kv/default/k?r=most", "", 400, "r: "},
       {"GET", "/v1/kv/default/k?r=1&r=2", "", 400, "twice"},
-      {"GET", "/v1/kv/default/k?x=1", "", 400, "known are r, w, ttl"},
+      {"GET", "/v1/kv/default/k?x=1", "", 400, "known are r, w, sloppy, ttl"},
+      {"GET", "/v1/kv/default/k?sloppy=maybe", "", 400, "sloppy must be yes or no"},
+      {"PUT", "/v1/kv/default/k?sloppy=", "", 400, "sloppy must be yes or no"},
       {"GET", "/v1/kv/default/k?ttl=1", "", 400, "for PUT only"},
       {"PUT", "/v1/kv/default/k?ttl=0", "", 400, "from 1 to"},
       {"PUT", "/v1/kv/default/k?ttl=99999999999999999999", "", 400, "from 1 to"},
@@ -334,6 +376,7 @@ TEST_F(HttpSessionTest, WrongRequestsAreRefusedWithAReason) {
       {"GET", "/nothing", "", 404, "GET / lists"},
       {"POST", "/v1/kv/default/k", "", 405, "GET, HEAD, PUT, DELETE"},
       {"PUT", "/v1/status", "", 405, "GET, HEAD"},
+      {"GET", "/v1/repair", "", 405, "POST"},
       {"OPTIONS", "*", "", 400, "not a path"},
   };
   for (const auto& [method, target, headers, status, reason] : kCases) {
@@ -560,6 +603,8 @@ TEST_F(HttpSessionTest, ServesItsPages) {
     EXPECT_EQ(reply.Header("Content-Type"), "application/json");
     EXPECT_TRUE(nlohmann::json::parse(reply.body, nullptr, false).is_object()) << path;
   }
+  EXPECT_EQ(nlohmann::json::parse(Ask("GET", "/v1/status").body).at("whole"), true);
+  EXPECT_THAT(Ask("GET", "/").body, AllOf(HasSubstr("\"sloppy\""), HasSubstr("X-Gyre-Strict")));
   EXPECT_THAT(Ask("GET", "/metrics").Header("Content-Type"), HasSubstr("version=0.0.4"));
   EXPECT_THAT(Ask("GET", "/metrics").body, HasSubstr("# TYPE gyre_requests_total counter"));
   EXPECT_EQ(Ask("GET", "http://any.host/livez").status, 200);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/base64.h"
+#include "base/check.h"
 #include "base/hash.h"
 #include "server/admin_json.h"
 
@@ -54,6 +55,12 @@ Result<QuorumSpec> ReadQuorum(std::string_view name, std::string_view text) {
   return spec;
 }
 
+Result<bool> ReadYesOrNo(std::string_view name, std::string_view text) {
+  if (text == "yes" || text == "true" || text == "1") return true;
+  if (text == "no" || text == "false" || text == "0") return false;
+  return Invalid(std::string(name) + " must be yes or no");
+}
+
 Result<Duration> ReadTtl(std::string_view name, std::string_view text) {
   const std::uint64_t unit_ms = name == "ttl" ? 1000 : 1;
   std::uint64_t number = 0;
@@ -85,6 +92,10 @@ Result<Query> ReadQuery(std::string_view query, HttpMethod method) {
       const Result<QuorumSpec> spec = ReadQuorum(name, value);
       if (!spec) return Fail(spec.error());
       (name == "r" ? result.options.read_quorum : result.options.write_quorum) = *spec;
+    } else if (name == "sloppy") {
+      const Result<bool> sloppy = ReadYesOrNo(name, value);
+      if (!sloppy) return Fail(sloppy.error());
+      result.options.sloppy = *sloppy;
     } else if (name == "ttl" || name == "ttl_ms") {
       if (method != HttpMethod::kPut) return Invalid(name + " is for PUT only");
       if (result.ttl) return Invalid("give ttl or ttl_ms, not both");
@@ -92,7 +103,7 @@ Result<Query> ReadQuery(std::string_view query, HttpMethod method) {
       if (!ttl) return Fail(ttl.error());
       result.ttl = *ttl;
     } else {
-      return Invalid("unknown query parameter; known are r, w, ttl, ttl_ms");
+      return Invalid("unknown query parameter; known are r, w, sloppy, ttl, ttl_ms");
     }
   }
   return result;
@@ -287,6 +298,19 @@ HttpReply RenderGet(const KvCall& call, const GetOutcome& outcome, WallTime now)
   return reply;
 }
 
+HttpReply RenderPut(const PutOutcome& outcome) {
+  HttpReply reply;
+  reply.status = 204;
+  if (!outcome.context.empty()) {
+    reply.headers.emplace_back(kContextHeader, EncodeContext(outcome.context));
+  }
+  reply.headers.emplace_back("X-Gyre-Copies", std::to_string(outcome.copies));
+  reply.headers.emplace_back("X-Gyre-Hints", std::to_string(outcome.hints));
+  reply.headers.emplace_back("X-Gyre-Zones", std::to_string(outcome.zones));
+  reply.headers.emplace_back("X-Gyre-Strict", outcome.strict ? "true" : "false");
+  return reply;
+}
+
 }  // namespace
 
 std::optional<HttpTarget> SplitTarget(std::string_view target) {
@@ -338,13 +362,9 @@ HttpReply RenderKvResult(const KvCall& call, const ClientResult& result, const C
   if (const auto* explain = std::get_if<ExplainOutcome>(&*result)) {
     return JsonReply(200, ExplainJson(view, call.keyspace, call.key, *explain, now));
   }
-  HttpReply reply;
-  reply.status = 204;
-  if (const auto* put = std::get_if<PutOutcome>(&*result);
-      put != nullptr && !put->context.empty()) {
-    reply.headers.emplace_back(kContextHeader, EncodeContext(put->context));
-  }
-  return reply;
+  const auto* put = std::get_if<PutOutcome>(&*result);
+  GYRE_CHECK(put != nullptr);
+  return RenderPut(*put);
 }
 
 }  // namespace gyre

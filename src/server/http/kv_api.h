@@ -1,4 +1,4 @@
-// The data API: GET, HEAD, PUT, DELETE /v1/kv/{keyspace}/{key}?r=&w=&ttl=&ttl_ms=
+// The data API: GET, HEAD, PUT, DELETE /v1/kv/{keyspace}/{key}?r=&w=&sloppy=&ttl=&ttl_ms=
 // Pure translation between HTTP and the core's requests; the session submits and answers.
 //
 // The key is all of the path behind the keyspace's segment, percent-decoded: any bytes; a '/' in it
@@ -13,6 +13,9 @@
 //           seen nothing" (as KV.PUT with an empty context): what is there stays, as a sibling. To
 //           replace a value send back the context it was read with.
 //   DELETE  204. With X-Gyre-Context it deletes what that covers; without, all that a read finds.
+//
+// A write's answer says what it came to: X-Gyre-Copies (durable, each on a node of its own),
+// X-Gyre-Hints (those of them that stand-ins keep), X-Gyre-Zones, X-Gyre-Strict.
 #pragma once
 
 #include <optional>

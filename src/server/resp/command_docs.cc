@@ -32,7 +32,15 @@ struct Section {
 constexpr Section kSections[] = {
     {CommandGroup::kNative, "Gyre's own",
      "Siblings and contexts as they are. A context is opaque text; pass on what you were given.\n"
-     "R and W are `one`, `quorum`, `all` or a number."},
+     "R and W are `one`, `quorum`, `all` or a number. `SLOPPY yes`: other nodes stand in for "
+     "owners "
+     "that\ncannot be reached; `no`: the command fails if too few owners answer. `WITHMETA` "
+     "answers a "
+     "map instead\nof the context alone: `context`, `copies` (durable when answered, each on a "
+     "node "
+     "of its own), `hints`\n(those of them that stand-ins keep), `zones` (distinct), `strict` "
+     "(whether R + W > N over the owners\nthat hold it: then every read with R of them sees this "
+     "write; 1 or 0 in RESP2)."},
     {CommandGroup::kString, "Strings",
      "A plain read answers the newest of a key's values; the others stay until a write that has "
      "seen\nthem. A plain write overwrites all that its coordinator knows."},

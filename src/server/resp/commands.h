@@ -15,6 +15,7 @@ GYRE_RESP_COMMAND(KvPutCommand);
 GYRE_RESP_COMMAND(KvDelCommand);
 GYRE_RESP_COMMAND(KvUseCommand);
 GYRE_RESP_COMMAND(KvQuorumCommand);
+GYRE_RESP_COMMAND(KvRepairCommand);
 GYRE_RESP_COMMAND(KvStatusCommand);
 GYRE_RESP_COMMAND(KvRingCommand);
 GYRE_RESP_COMMAND(KvExplainCommand);

@@ -30,6 +30,22 @@ void ReplyContext(const FinishContext&, ClientOutcome& outcome, RespWriter& out)
   out.Bulk(EncodeContext(As<PutOutcome>(outcome).context));
 }
 
+// WITHMETA: what the write came to as well.
+void ReplyMeta(const FinishContext&, ClientOutcome& outcome, RespWriter& out) {
+  const PutOutcome& put = As<PutOutcome>(outcome);
+  out.Map(5);
+  out.Bulk(std::string_view("context"));
+  out.Bulk(EncodeContext(put.context));
+  out.Bulk(std::string_view("copies"));
+  out.Integer(put.copies);
+  out.Bulk(std::string_view("hints"));
+  out.Integer(put.hints);
+  out.Bulk(std::string_view("zones"));
+  out.Integer(put.zones);
+  out.Bulk(std::string_view("strict"));
+  out.Bool(put.strict);
+}
+
 class ExplainKey final : public MultiRequest {
  public:
   ExplainKey(RespSession& session, RowKey key)
@@ -81,10 +97,20 @@ std::optional<int> CopiesFor(const RespSession& session, const QuorumSpec& spec)
   return copies.has_value() ? std::optional<int>(*copies) : std::nullopt;
 }
 
-// Options behind a native command. `allowed` holds the letters of R r, W w, and T for PX ms, EX s.
+std::optional<bool> ParseYesOrNo(std::string_view text) {
+  if (EqualsWord(text, "yes")) return true;
+  if (EqualsWord(text, "no")) return false;
+  return std::nullopt;
+}
+
+// Options behind a native command. `allowed` holds the letters of R r, W w, T for PX ms and EX s,
+// and M for WITHMETA. SLOPPY goes with all.
 struct NativeOptions {
   RequestOptions request;
   std::optional<WallTime> expiry;
+  bool with_meta = false;
+
+  FinishFn finish() const { return with_meta ? ReplyMeta : ReplyContext; }
 };
 tl::expected<NativeOptions, std::string> ParseNative(const RespSession& session,
                                                      const RespArgs& args, std::size_t first,
@@ -93,14 +119,23 @@ tl::expected<NativeOptions, std::string> ParseNative(const RespSession& session,
   NativeOptions options;
   options.request = session.state().options;
   for (std::size_t i = first; i < args.size(); i += 2) {
-    if (i + 1 == args.size()) return tl::unexpected(std::string(kSyntaxError));
     const std::string_view word = args[i];
+    if (takes('M') && EqualsWord(word, "withmeta")) {
+      options.with_meta = true;
+      --i;  // it has no value
+      continue;
+    }
+    if (i + 1 == args.size()) return tl::unexpected(std::string(kSyntaxError));
     const std::string_view value = args[i + 1];
     const bool read = takes('R') && EqualsWord(word, "r");
     if (read || (takes('W') && EqualsWord(word, "w"))) {
       const Result<QuorumSpec> spec = QuorumSpec::Parse(value);
       if (!spec.has_value()) return tl::unexpected("ERR " + spec.error().message);
       (read ? options.request.read_quorum : options.request.write_quorum) = *spec;
+    } else if (EqualsWord(word, "sloppy")) {
+      options.request.sloppy = ParseYesOrNo(value);
+      if (!options.request.sloppy)
+        return tl::unexpected(std::string("ERR argument must be 'yes' or 'no'"));
     } else if (takes('T') && !options.expiry.has_value() &&
                (EqualsWord(word, "px") || EqualsWord(word, "ex"))) {
       const auto expiry =
@@ -130,7 +165,7 @@ void KvGetCommand(RespSession& session, const RespArgs& args) {
 }
 
 void KvPutCommand(RespSession& session, const RespArgs& args) {
-  const auto options = ParseNative(session, args, 4, "WT");
+  const auto options = ParseNative(session, args, 4, "WTM");
   if (!options.has_value()) return session.Error(options.error());
   if (!session.CheckValue(args[3])) return;
   Result<VersionVector> context = DecodeContext(args[2]);
@@ -143,18 +178,18 @@ void KvPutCommand(RespSession& session, const RespArgs& args) {
   session.Submit(
       PutRequest{
           .key = session.Key(args[1]), .mutation = std::move(write), .options = options->request},
-      ReplyContext);
+      options->finish());
 }
 
 void KvDelCommand(RespSession& session, const RespArgs& args) {
-  const auto options = ParseNative(session, args, 3, "W");
+  const auto options = ParseNative(session, args, 3, "WM");
   if (!options.has_value()) return session.Error(options.error());
   Result<VersionVector> context = DecodeContext(args[2]);
   if (!context.has_value()) return session.Error("ERR " + context.error().message);
   session.Submit(PutRequest{.key = session.Key(args[1]),
                             .mutation = DeleteValue{std::move(*context)},
                             .options = options->request},
-                 ReplyContext);
+                 options->finish());
 }
 
 void KvUseCommand(RespSession& session, const RespArgs& args) {
@@ -171,8 +206,16 @@ void KvQuorumCommand(RespSession& session, const RespArgs& args) {
   RequestOptions chosen = session.state().options;
   for (std::size_t i = 1; i < args.size(); i += 2) {
     const bool read = EqualsWord(args[i], "r");
-    if (i + 1 == args.size() || (!read && !EqualsWord(args[i], "w"))) {
+    const bool sloppy = EqualsWord(args[i], "sloppy");
+    if (i + 1 == args.size() || (!read && !sloppy && !EqualsWord(args[i], "w"))) {
       return session.Error(kSyntaxError);
+    }
+    if (sloppy) {
+      chosen.sloppy = ParseYesOrNo(args[i + 1]);
+      if (!chosen.sloppy && !EqualsWord(args[i + 1], "default")) {
+        return session.Error("ERR argument must be 'yes', 'no' or 'default'");
+      }
+      continue;
     }
     std::optional<QuorumSpec>& spec = read ? chosen.read_quorum : chosen.write_quorum;
     if (EqualsWord(args[i + 1], "default")) {
@@ -193,11 +236,18 @@ void KvQuorumCommand(RespSession& session, const RespArgs& args) {
   const KeyspaceConfig fallback;
   if (keyspace == nullptr) keyspace = &fallback;
   RespWriter out = session.Reply();
-  out.Map(2);
+  out.Map(3);
   out.Bulk(std::string_view("R"));
   WriteQuorum(out, chosen.read_quorum, keyspace->read_quorum);
   out.Bulk(std::string_view("W"));
   WriteQuorum(out, chosen.write_quorum, keyspace->write_quorum);
+  out.Bulk(std::string_view("SLOPPY"));
+  out.Bulk(std::string_view(chosen.sloppy.value_or(keyspace->sloppy) ? "yes" : "no"));
+}
+
+void KvRepairCommand(RespSession& session, const RespArgs&) {
+  session.backend().HurryRepair();
+  session.Reply().Ok();
 }
 
 void KvStatusCommand(RespSession& session, const RespArgs&) {

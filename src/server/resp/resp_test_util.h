@@ -99,6 +99,9 @@ class FakeBackend final : public Backend {
   std::size_t page_rows_max = SIZE_MAX;
   std::array<std::uint64_t, kOperationCount> recorded{};
   std::optional<RequestOptions> last_options;
+  // What every put comes to.
+  std::uint8_t put_copies = 1, put_hints = 0, put_zones = 1;
+  bool put_strict = false;
 
  private:
   struct Stored {
@@ -139,6 +142,10 @@ class FakeBackend final : public Backend {
     if (!applied.has_value()) return Fail(applied.error());
     outcome.changed = applied->changed;
     outcome.context = stored.record.clock;
+    outcome.copies = put_copies;
+    outcome.hints = put_hints;
+    outcome.zones = put_zones;
+    outcome.strict = put_strict;
     if (applied->changed) rows_[put.key] = {std::move(stored.record), applied->own};
     return outcome;
   }

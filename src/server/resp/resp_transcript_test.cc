@@ -431,16 +431,37 @@ TEST(RespTranscriptTest, Native) {
       {"KV.PUT a '' b PX 1 EX 1", kSyntax},
       {"KV.PUT a", Arity("kv.put")},
       {"KV.USE none", Error("ERR no such keyspace 'none': KV.KEYSPACES lists them")},
-      {"KV.QUORUM", "*4\r\n$1\r\nR\r\n$6\r\nquorum\r\n$1\r\nW\r\n$6\r\nquorum\r\n",
-       "%2\r\n$1\r\nR\r\n$6\r\nquorum\r\n$1\r\nW\r\n$6\r\nquorum\r\n"},
+      {"KV.QUORUM",
+       "*6\r\n$1\r\nR\r\n$6\r\nquorum\r\n$1\r\nW\r\n$6\r\nquorum\r\n$6\r\nSLOPPY\r\n$3\r\nyes\r\n",
+       "%3\r\n$1\r\nR\r\n$6\r\nquorum\r\n$1\r\nW\r\n$6\r\nquorum\r\n$6\r\nSLOPPY\r\n$3\r\nyes\r\n"},
       {"KV.QUORUM R one W ALL", kOk},
-      {"KV.QUORUM", "*4\r\n$1\r\nR\r\n$3\r\none\r\n$1\r\nW\r\n$3\r\nall\r\n",
-       "%2\r\n$1\r\nR\r\n$3\r\none\r\n$1\r\nW\r\n$3\r\nall\r\n"},
+      {"KV.QUORUM",
+       "*6\r\n$1\r\nR\r\n$3\r\none\r\n$1\r\nW\r\n$3\r\nall\r\n$6\r\nSLOPPY\r\n$3\r\nyes\r\n",
+       "%3\r\n$1\r\nR\r\n$3\r\none\r\n$1\r\nW\r\n$3\r\nall\r\n$6\r\nSLOPPY\r\n$3\r\nyes\r\n"},
       {"KV.QUORUM R 2 W default", kOk},
-      {"KV.QUORUM", "*4\r\n$1\r\nR\r\n$1\r\n2\r\n$1\r\nW\r\n$6\r\nquorum\r\n",
-       "%2\r\n$1\r\nR\r\n$1\r\n2\r\n$1\r\nW\r\n$6\r\nquorum\r\n"},
+      {"KV.QUORUM",
+       "*6\r\n$1\r\nR\r\n$1\r\n2\r\n$1\r\nW\r\n$6\r\nquorum\r\n$6\r\nSLOPPY\r\n$3\r\nyes\r\n",
+       "%3\r\n$1\r\nR\r\n$1\r\n2\r\n$1\r\nW\r\n$6\r\nquorum\r\n$6\r\nSLOPPY\r\n$3\r\nyes\r\n"},
       {"KV.QUORUM R 4", Error("ERR the keyspace keeps fewer copies than 4")},
       {"KV.QUORUM R", kSyntax},
+      {"KV.QUORUM SLOPPY", kSyntax},
+      {"KV.QUORUM SLOPPY maybe", Error("ERR argument must be 'yes', 'no' or 'default'")},
+      {"KV.QUORUM SLOPPY NO", kOk},
+      {"KV.QUORUM R x SLOPPY yes", Error("ERR " + QuorumSpec::Parse("x").error().message)},
+      {"KV.QUORUM",
+       "*6\r\n$1\r\nR\r\n$1\r\n2\r\n$1\r\nW\r\n$6\r\nquorum\r\n$6\r\nSLOPPY\r\n$2\r\nno\r\n",
+       "%3\r\n$1\r\nR\r\n$1\r\n2\r\n$1\r\nW\r\n$6\r\nquorum\r\n$6\r\nSLOPPY\r\n$2\r\nno\r\n"},
+      {"KV.QUORUM R default SLOPPY default", kOk},
+      {"KV.QUORUM",
+       "*6\r\n$1\r\nR\r\n$6\r\nquorum\r\n$1\r\nW\r\n$6\r\nquorum\r\n$6\r\nSLOPPY\r\n$3\r\nyes\r\n",
+       "%3\r\n$1\r\nR\r\n$6\r\nquorum\r\n$1\r\nW\r\n$6\r\nquorum\r\n$6\r\nSLOPPY\r\n$3\r\nyes\r\n"},
+      {"KV.GET a SLOPPY", kSyntax},
+      {"KV.GET a SLOPPY 1", Error("ERR argument must be 'yes' or 'no'")},
+      {"KV.GET a SLOPPY default", Error("ERR argument must be 'yes' or 'no'")},
+      {"KV.GET a WITHMETA", kSyntax},
+      {"KV.PUT a '' b SLOPPY", kSyntax},
+      {"KV.PUT a '' b WITHMETA W", kSyntax},
+      {"KV.DEL a '' PX 1", kSyntax},
       {"KV.STATUS", "$12\r\n{\"status\":1}\r\n", "=16\r\ntxt:{\"status\":1}\r\n"},
       {"KV.RING", "$10\r\n{\"ring\":1}\r\n", "=14\r\ntxt:{\"ring\":1}\r\n"},
       {"KV.KEYSPACES", "$15\r\n{\"keyspaces\":1}\r\n", "=19\r\ntxt:{\"keyspaces\":1}\r\n"},
@@ -452,6 +473,36 @@ TEST(RespTranscriptTest, Native) {
   EXPECT_THAT(world.Ask("KV.PUT a mangled b"), StartsWith("-ERR "));
   EXPECT_THAT(world.Ask("KV.DEL a mangled"), StartsWith("-ERR "));
   EXPECT_EQ(world.backend.submitted, 0u);
+}
+
+// Goal: WITHMETA says what the write came to, in either protocol, wherever it stands among the
+// options. Paper 4.6.
+TEST(RespTranscriptTest, WritesSayWhatTheyCameTo) {
+  for (const bool resp3 : {false, true}) {
+    RespWorld world;
+    if (resp3) world.Ask("HELLO 3");
+    world.backend.put_copies = 3;
+    world.backend.put_hints = 1;
+    world.backend.put_zones = 2;
+    const auto expected = [&](const char* strict, const char* strict3) {
+      const std::string context = EncodeContext(world.backend.Find("a")->clock);
+      return (resp3 ? "%5\r\n" : "*10\r\n") + std::string("$7\r\ncontext\r\n$") +
+             std::to_string(context.size()) + "\r\n" + context +
+             "\r\n$6\r\ncopies\r\n:3\r\n$5\r\nhints\r\n:1\r\n$5\r\nzones\r\n:2\r\n"
+             "$6\r\nstrict\r\n" +
+             (resp3 ? strict3 : strict);
+    };
+    const std::string put = world.Ask("KV.PUT a '' v WITHMETA");
+    EXPECT_EQ(put, expected(":0\r\n", "#f\r\n"));
+    world.backend.put_strict = true;
+    for (const char* line :
+         {"KV.PUT a '' w withmeta W 1 SLOPPY no", "KV.PUT a '' x EX 9 WITHMETA W 1",
+          "KV.DEL a '' WITHMETA", "KV.DEL a '' W 1 WITHMETA"}) {
+      const std::string answer = world.Ask(line);
+      EXPECT_EQ(answer, expected(":1\r\n", "#t\r\n")) << line;
+    }
+    EXPECT_THAT(world.Ask("KV.DEL a ''"), StartsWith("$"));
+  }
 }
 
 // Goal: a connection's keyspace and quorums are in its requests; a keyspace's default TTL counts
@@ -476,11 +527,21 @@ TEST(RespTranscriptTest, KeyspaceAndQuorumOfTheConnection) {
   EXPECT_EQ(world.backend.last_options->write_quorum, QuorumSpec::All());
   world.Ask("KV.GET a R 2");
   EXPECT_EQ(world.backend.last_options->read_quorum, QuorumSpec::Number(2));
+  EXPECT_EQ(world.backend.last_options->sloppy, std::nullopt);
+  EXPECT_EQ(world.Ask("KV.QUORUM SLOPPY no"), kOk);
+  world.Ask("SET a 1");
+  EXPECT_EQ(world.backend.last_options->sloppy, false);
+  for (const char* line :
+       {"KV.GET a SLOPPY yes", "KV.PUT a '' 1 SLOPPY YES", "KV.DEL a '' SLOPPY yes"}) {
+    world.Ask(line);
+    EXPECT_EQ(world.backend.last_options->sloppy, true) << line;
+  }
   EXPECT_EQ(world.Ask("FLUSHDB"), kOk);
   EXPECT_EQ(world.Ask("DBSIZE"), ":0\r\n");
   world.Ask("RESET");
   EXPECT_EQ(world.Ask("GET a"), "$7\r\ndefault\r\n");
   EXPECT_FALSE(world.backend.last_options->read_quorum.has_value());
+  EXPECT_FALSE(world.backend.last_options->sloppy.has_value());
 }
 
 // ---- errors -----------------------------------------------------------------------------------

@@ -1,0 +1,268 @@
+#include "core/antientropy/exchange_session.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace gyre {
+namespace {
+
+constexpr int kLevelBits = 4;  // a node is compared by its 16 children
+
+std::uint64_t CostOf(const RowKey& key, const Bytes& record) {
+  return key.key.size() + record.size();
+}
+
+}  // namespace
+
+void ExchangeSession::Start(Env& env) {
+  if (damaged_) {
+    keyspaces_.push_back(damaged_->first);
+    leaves_.push_back(damaged_->second);
+    return NextLeaf(env);
+  }
+  for (const auto& [id, keyspace] : view().keyspaces) {
+    const Ring::Owners owners = view().ring.OwnersOf(partition_, keyspace.replicas);
+    if (owners.Contains(shard().self) && owners.Contains(peer_)) keyspaces_.push_back(id);
+  }
+  ++shard().counters.exchanges;
+  NextKeyspace(env);
+}
+
+void ExchangeSession::Ask(Message message, Env& env) {
+  deadline_ = env.now.instant + shard().config.request_timeout;
+  SetTimer(deadline_);
+  env.out.emplace_back(SendEffect{peer_, std::nullopt, std::move(message)});
+}
+
+// ---- sums ------------------------------------------------------------------------------------
+
+void ExchangeSession::NextKeyspace(Env& env) {
+  if (keyspaces_.empty()) {
+    return End(any_failed_     ? Outcome::kFailed
+               : any_differed_ ? Outcome::kRepaired
+                               : Outcome::kEqual,
+               env);
+  }
+  settled_ = false;
+  Compare(view().ring.partition_bits(), {partition_.value}, env);
+}
+
+void ExchangeSession::Compare(int bits, std::vector<std::uint32_t> nodes, Env& env) {
+  state_ = State::kComparing;
+  bits_ = bits;
+  nodes_ = std::move(nodes);
+  TreeCompare compare{
+      id(), view().ring.epoch(), keyspaces_.back(), static_cast<std::uint8_t>(bits), {}};
+  for (const std::uint32_t index : nodes_) {
+    compare.nodes.push_back({index, shard().ledger.tree().SumOf(keyspaces_.back(), {bits, index})});
+  }
+  Ask(std::move(compare), env);
+}
+
+void ExchangeSession::OnCompared(const TreeCompareReply& reply, Env& env) {
+  if (reply.error) return End(Outcome::kFailed, env);
+  std::vector<std::uint32_t> differing;
+  for (const std::uint32_t index : reply.differing) {
+    if (std::find(nodes_.begin(), nodes_.end(), index) != nodes_.end()) differing.push_back(index);
+  }
+  if (differing.empty()) {
+    keyspaces_.pop_back();
+    return NextKeyspace(env);
+  }
+  if (bits_ < shard().ledger.tree().leaf_bits()) {
+    std::vector<std::uint32_t> children;
+    for (const std::uint32_t index : differing) {
+      for (std::uint32_t child = 0; child < (1u << kLevelBits); ++child) {
+        children.push_back(index << kLevelBits | child);
+      }
+    }
+    return Compare(bits_ + kLevelBits, std::move(children), env);
+  }
+  if (!settled_) {
+    settled_ = true;
+    state_ = State::kSettling;
+    nodes_ = std::move(differing);
+    deadline_ = env.now.instant + shard().config.exchange_settle;
+    return SetTimer(deadline_);
+  }
+  leaves_ = std::move(differing);
+  std::reverse(leaves_.begin(), leaves_.end());
+  NextLeaf(env);
+}
+
+// ---- leaves ----------------------------------------------------------------------------------
+
+void ExchangeSession::NextLeaf(Env& env) {
+  if (leaves_.empty()) {
+    keyspaces_.pop_back();
+    return NextKeyspace(env);
+  }
+  ++shard().counters.leaves_exchanged;
+  after_.reset();
+  leaf_differed_ = false;
+  ReadStretch(env);
+}
+
+void ExchangeSession::ReadStretch(Env& env) {
+  more_ = false;
+  rows_.clear();
+  upto_.reset();
+  bytes_ = 0;
+  if (damaged_) return AskForStretch(env);
+  state_ = State::kReading;
+  const TokenSpan span = SpanOf(leaves_.back(), shard().ledger.tree().leaf_bits());
+  env.out.emplace_back(ScanEffect{id(),
+                                  {{},
+                                   keyspaces_.back(),
+                                   span.first,
+                                   span.last,
+                                   after_,
+                                   shard().config.exchange_rows_max,
+                                   shard().config.exchange_bytes_max}});
+}
+
+void ExchangeSession::OnScanDone(Result<ScanPage> page, Env& env) {
+  if (state_ != State::kReading) return;
+  if (!page) {
+    // Fetched whole, in a session of its own.
+    scheduler_.RepairLeaf(keyspaces_.back(), leaves_.back(), env);
+    return End(Outcome::kFailed, env);
+  }
+  rows_ = std::move(page->rows);
+  if (!page->done) upto_ = rows_.back().key;
+  for (const ScannedRow& row : rows_) bytes_ += CostOf(row.key, row.row.record);
+  AskForStretch(env);
+}
+
+void ExchangeSession::AskForStretch(Env& env) {
+  state_ = State::kAsking;
+  LeafKeys keys{id(), view().ring.epoch(), keyspaces_.back()};
+  keys.bits = static_cast<std::uint8_t>(shard().ledger.tree().leaf_bits());
+  keys.leaf = leaves_.back();
+  keys.after = after_;
+  keys.upto = upto_;
+  keys.damaged = damaged_.has_value();
+  for (const ScannedRow& row : rows_) {
+    keys.rows.push_back({row.key, RowDigest(row.key, row.row.record.view())});
+  }
+  Ask(std::move(keys), env);
+}
+
+void ExchangeSession::OnReply(NodeId from, Message& reply, Env& env) {
+  if (from != peer_) return;
+  if (const auto* compared = std::get_if<TreeCompareReply>(&reply)) {
+    if (state_ == State::kComparing) OnCompared(*compared, env);
+  } else if (auto* keys = std::get_if<LeafKeysReply>(&reply)) {
+    if (state_ == State::kAsking) OnAnswer(*keys, env);
+  } else if (const auto* put = std::get_if<ReplicaPutReply>(&reply)) {
+    OnMoved(!put->error, env);
+  }
+}
+
+void ExchangeSession::OnAnswer(LeafKeysReply& reply, Env& env) {
+  state_ = State::kMoving;
+  deadline_ = env.now.instant + shard().config.request_timeout;
+  SetTimer(deadline_);
+  moving_ = 1;  // this very call
+  if (reply.error == ErrorCode::kCorruption && !damaged_) {
+    // The peer cannot read its own rows there: it gets all that is here.
+    for (const ScannedRow& row : rows_) PushRow(row, env);
+  } else if (reply.error) {
+    any_failed_ = true;
+  } else {
+    more_ = reply.more;
+    if (damaged_ && more_ && !reply.records.empty()) upto_ = reply.records.back().key;
+    const Ring& ring = view().ring;
+    for (LeafKeysReply::KeyedRecord& each : reply.records) {
+      if (each.key.keyspace != keyspaces_.back() ||
+          ring.PartitionOf(each.key.token) != partition_) {
+        continue;
+      }
+      ++moving_;
+      ++shard().counters.exchange_records_received;
+      bytes_ += CostOf(each.key, each.record);
+      shard().replica.Merge(each.key, std::move(each.record), /*repair=*/true, Ticket::Local(id()),
+                            env);
+    }
+    for (const std::uint32_t position : reply.wanted) {
+      if (position < rows_.size()) PushRow(rows_[position], env);
+    }
+  }
+  leaf_differed_ = leaf_differed_ || moving_ > 1;
+  OnMoved(/*ok=*/true, env);
+}
+
+void ExchangeSession::PushRow(const ScannedRow& row, Env& env) {
+  ++moving_;
+  ++shard().counters.exchange_records_sent;
+  bytes_ += CostOf(row.key, row.row.record);
+  env.out.emplace_back(
+      SendEffect{peer_, std::nullopt,
+                 ReplicaPut{id(), view().ring.epoch(), row.key, row.row.record, /*repair=*/true}});
+}
+
+void ExchangeSession::OnLocal(LocalOutcome& outcome, Env& env) {
+  if (const auto* durable = std::get_if<LocalDurable>(&outcome.what)) {
+    OnMoved(durable->status.has_value(), env);
+  }
+}
+
+void ExchangeSession::OnMoved(bool ok, Env& env) {
+  if (state_ != State::kMoving || moving_ == 0) return;
+  if (!ok) any_failed_ = true;
+  if (--moving_ == 0) EndStretch(env);
+}
+
+void ExchangeSession::EndStretch(Env& env) {
+  any_differed_ = any_differed_ || leaf_differed_;
+  if (!upto_ && !more_ && !leaf_differed_ && !any_failed_ && !damaged_) {
+    // All rows are equal and the sums are not: one of the two has miscounted.
+    shard().suspect_leaves.insert({keyspaces_.back(), leaves_.back()});
+  }
+  // What was cut short is looked at again in the session that follows.
+  if (more_ && !damaged_) any_differed_ = true;
+  if (upto_) {
+    after_ = upto_;
+  } else {
+    leaves_.pop_back();
+    after_.reset();
+  }
+  state_ = State::kPausing;
+  deadline_ = shard().budget.Spend(bytes_, env.now.instant);
+  if (env.now.instant < deadline_) return SetTimer(deadline_);
+  OnTimer(env);
+}
+
+void ExchangeSession::OnPeerDown(NodeId peer, Env& env) {
+  if (peer == peer_ && !finished()) End(Outcome::kFailed, env);
+}
+
+void ExchangeSession::OnTimer(Env& env) {
+  if (finished() || env.now.instant < deadline_) return;
+  switch (state_) {
+    case State::kSettling:
+      return Compare(bits_, std::move(nodes_), env);
+    case State::kPausing:
+      return after_ ? ReadStretch(env) : NextLeaf(env);
+    case State::kComparing:
+    case State::kAsking:
+    case State::kMoving:
+      return End(Outcome::kFailed, env);
+    case State::kIdle:
+    case State::kReading:
+      return;
+  }
+}
+
+void ExchangeSession::End(Outcome outcome, Env& env) {
+  Finish();
+  const RepairScheduler::Pair pair{partition_, peer_};
+  if (damaged_) {
+    scheduler_.OnFetchEnd(pair, damaged_->first, damaged_->second, outcome != Outcome::kFailed,
+                          env);
+  } else {
+    scheduler_.OnSessionEnd(pair, outcome, env);
+  }
+}
+
+}  // namespace gyre

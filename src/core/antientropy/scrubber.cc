@@ -1,0 +1,143 @@
+#include "core/antientropy/scrubber.h"
+
+#include <utility>
+
+namespace gyre {
+void Scrubber::Start(Env& env) {
+  const Ring& ring = view().ring;
+  for (std::uint32_t p = 0; p < ring.partition_count(); ++p) {
+    if (!shard().Serves(PartitionId(p))) continue;
+    for (const auto& [id, keyspace] : view().keyspaces) {
+      if (ring.OwnersOf(PartitionId(p), keyspace.replicas).Contains(shard().self)) {
+        turns_.emplace_back(PartitionId(p), id);
+      }
+    }
+  }
+  if (turns_.empty()) return;
+  next_turn_ = shard().prng.Below(turns_.size());
+  Pause(env.now.instant +
+        Duration{shard().config.scrub_cycle.us / static_cast<std::int64_t>(turns_.size())});
+}
+
+void Scrubber::Pause(Instant until) {
+  resume_at_ = until;
+  SetTimer(until);
+}
+
+void Scrubber::Wake(Env& env) {
+  if (!run_ && resume_at_ > env.now.instant) Pause(env.now.instant);
+}
+
+void Scrubber::OnTimer(Env& env) {
+  if (reading_ || env.now.instant < resume_at_) return;
+  resume_at_ = Instant::Max();
+  run_ ? ReadPage(env) : NextRun(env);
+}
+
+void Scrubber::NextRun(Env& env) {
+  if (turns_.empty()) return;
+  const int bits = shard().ledger.tree().leaf_bits();
+  auto& suspects = shard().suspect_leaves;
+  if (!suspects.empty()) {
+    const auto [keyspace, leaf] = *suspects.begin();
+    suspects.erase(suspects.begin());
+    run_ = Run{keyspace, LeafSteps(leaf, leaf, bits), leaf};
+  } else {
+    const auto& [partition, keyspace] = turns_[next_turn_];
+    const LeafSteps steps(partition, bits);
+    run_ = Run{keyspace, steps, steps.first()};
+    next_turn_ = (next_turn_ + 1) % turns_.size();
+  }
+  after_.reset();
+  ReadPage(env);
+}
+
+void Scrubber::ReadPage(Env& env) {
+  reading_ = true;
+  if (!after_) {
+    sum_ = 0;
+    damaged_ = false;
+  }
+  const int bits = shard().ledger.tree().leaf_bits();
+  // The leaf whose first rows came with an earlier page has been under watch since.
+  const bool begun = after_ && LeafOf(after_->token, bits) == run_->leaf;
+  const RowLedger::LeafName leaf{run_->keyspace, run_->leaf};
+  shard().ledger.BeginWatch(begun ? std::optional(leaf) : std::nullopt);
+  const TokenSpan span = run_->steps.Span();
+  env.out.emplace_back(ScanEffect{id(),
+                                  {{},
+                                   run_->keyspace,
+                                   span.first,
+                                   span.last,
+                                   after_,
+                                   shard().config.exchange_rows_max,
+                                   shard().config.exchange_bytes_max}});
+}
+
+void Scrubber::OnScanDone(Result<ScanPage> page, Env& env) {
+  if (!reading_) return;
+  reading_ = false;
+  if (!page) return OnDamage(env);
+  std::uint64_t bytes = 0;
+  for (const ScannedRow& row : page->rows) {
+    TakeRow(row, env);
+    bytes += row.key.key.size() + row.row.record.size();
+  }
+  if (!page->done) {
+    after_ = std::move(page->rows.back().key);
+  } else {
+    while (run_->leaf <= run_->steps.last()) CountLeaf(env);
+    run_->steps.Pass();
+    if (run_->steps.done()) return EndRun(env);
+    after_.reset();
+  }
+  Pause(shard().budget.Spend(bytes, env.now.instant));
+}
+
+void Scrubber::TakeRow(const ScannedRow& row, Env& env) {
+  while (run_->leaf < LeafOf(row.key.token, shard().ledger.tree().leaf_bits())) CountLeaf(env);
+  ++shard().counters.rows_scrubbed;
+  sum_ += RowDigest(row.key, row.row.record.view());
+  if (Record::Decode(row.row.record)) return;
+  ++shard().counters.corrupt_rows;
+  damaged_ = true;
+}
+
+// All rows of run_->leaf have been read: ends it, and goes to the next.
+void Scrubber::CountLeaf(Env& env) {
+  const RowLedger::LeafName leaf{run_->keyspace, run_->leaf++};
+  const std::uint64_t sum = std::exchange(sum_, 0);
+  if (std::exchange(damaged_, false)) scheduler_.RepairLeaf(leaf.first, leaf.second, env);
+  RowLedger& ledger = shard().ledger;
+  if (!ledger.keeps_tree() || ledger.ChangedUnderWatch(leaf)) return;
+  const std::uint64_t delta = ledger.CorrectLeaf(leaf.first, leaf.second, sum);
+  if (delta == 0) return;
+  ++shard().counters.leaves_corrected;
+  // The stored sum, too: with the removal of a row that cannot be, its key having no bytes.
+  RowKey nowhere(leaf.first, SpanOf(leaf.second, ledger.tree().leaf_bits()).first, Bytes());
+  env.out.emplace_back(WriteEffect{RequestId{}, std::move(nowhere), std::nullopt, delta});
+  scheduler_.MarkDirty(ledger.tree().PartitionOfLeaf(leaf.second), env);
+}
+
+void Scrubber::OnDamage(Env& env) {
+  ++shard().counters.damaged_pages;
+  after_.reset();
+  const std::uint32_t leaf = run_->steps.first();
+  if (run_->steps.PassDamage()) {
+    scheduler_.RepairLeaf(run_->keyspace, leaf, env);
+    if (run_->steps.done()) return EndRun(env);
+  }
+  run_->leaf = run_->steps.first();
+  Pause(shard().budget.Spend(0, env.now.instant));
+}
+
+void Scrubber::EndRun(Env& env) {
+  shard().ledger.EndWatch();
+  run_.reset();
+  const bool more = !shard().suspect_leaves.empty();
+  Pause(more ? env.now.instant
+             : env.now.instant + Duration{shard().config.scrub_cycle.us /
+                                          static_cast<std::int64_t>(turns_.size())});
+}
+
+}  // namespace gyre

@@ -1,0 +1,83 @@
+#include "core/handoff/hint_delivery.h"
+
+#include <utility>
+
+namespace gyre {
+
+void HintDelivery::Start(Env& env) {
+  const KeyspaceConfig* keyspace = view().FindKeyspace(hint_.keyspace);
+  if (keyspace == nullptr) {
+    return End(Fail(ErrorCode::kInvalidArgument, "the hint's keyspace is gone"), env);
+  }
+  deadline_ = env.now.instant + shard().config.request_timeout;
+  SetTimer(deadline_);
+  const Ring& ring = view().ring;
+  const Ring::Owners owners = ring.OwnersOf(ring.PartitionOf(hint_.token), keyspace->replicas);
+  if (owners.Contains(hint_.owed_to)) {
+    waiting_.push_back(hint_.owed_to);
+  } else {
+    for (const NodeId owner : owners) waiting_.push_back(owner);
+  }
+  const RowKey own = hint_.OwedTo({});
+  NodeList others = waiting_;
+  others.Remove(shard().self);
+  if (!others.empty()) {
+    env.out.emplace_back(SendEffect{
+        others, std::nullopt, ReplicaPut{id(), ring.epoch(), own, record_, /*repair=*/false}});
+  }
+  if (others.size() < waiting_.size()) {
+    shard().replica.Merge(own, record_, /*repair=*/false, Ticket::Local(id()), env);
+  }
+}
+
+void HintDelivery::OnReply(NodeId from, Message& reply, Env& env) {
+  const auto* put = std::get_if<ReplicaPutReply>(&reply);
+  if (put == nullptr) return;
+  OnTaken(from, put->error ? Status(Fail(*put->error, "refused by its target")) : Status(), env);
+}
+
+void HintDelivery::OnLocal(LocalOutcome& outcome, Env& env) {
+  const auto* durable = std::get_if<LocalDurable>(&outcome.what);
+  if (durable == nullptr) return;
+  if (!dropping_) return OnTaken(shard().self, durable->status, env);
+  End(durable->status, env);
+}
+
+void HintDelivery::OnTaken(NodeId by, const Status& status, Env& env) {
+  if (!waiting_.Contains(by)) return;
+  if (!status) return End(status, env);
+  waiting_.Remove(by);
+  taken_by_.push_back(by);
+  if (!waiting_.empty()) return;
+  const Duration lag = shard().config.sync_lag;
+  if (lag.us == 0) return Drop(env);
+  // Half as much again, for clocks that run at different rates.
+  drop_at_ = env.now.instant + lag + Duration{lag.us / 2};
+  SetTimer(drop_at_);
+}
+
+void HintDelivery::Drop(Env& env) {
+  dropping_ = true;
+  shard().replica.Drop(hint_, RowDigest(hint_, record_.view()), Ticket::Local(id()), env);
+}
+
+void HintDelivery::OnPeerDown(NodeId peer, Env& env) {
+  if (dropping_ || finished()) return;
+  // Whoever took it a moment ago may have lost it with its power.
+  if (!waiting_.Contains(peer) && !taken_by_.Contains(peer)) return;
+  End(Fail(ErrorCode::kUnavailable, "the link went down"), env);
+}
+
+void HintDelivery::OnTimer(Env& env) {
+  if (finished() || dropping_) return;
+  if (env.now.instant >= drop_at_) return Drop(env);
+  if (waiting_.empty() || env.now.instant < deadline_) return;
+  End(Fail(ErrorCode::kUnavailable, "the target did not answer in time"), env);
+}
+
+void HintDelivery::End(Status status, Env& env) {
+  env.local.push_back({session_, LocalDurable{std::move(status)}});
+  Finish();
+}
+
+}  // namespace gyre

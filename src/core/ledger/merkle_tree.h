@@ -1,0 +1,97 @@
+// What this shard holds, in sums that two owners can compare: a trie over the token space for each
+// keyspace. A partition is a subtree, a leaf an arc of 2^-leaf_bits of the ring. Paper 4.7.
+//
+// A row counts as a hash of its key and of its record's metadata (which covers the values by their
+// checksums); a node of the trie is the sum of the rows below it, modulo 2^64. So a changed row is
+// one addition, nothing is ever rebuilt, and an inner node is just the sum of its leaves: none is
+// kept. Rows may come in any order and from any side; equal sets of rows have equal sums, and
+// unequal ones do by a chance of 2^-64.
+//
+// Sizing: kLeafBitsPerPartition = 12 bits below the partition. A node owns a few hundred partitions
+// (64 of its own, times N), so about 10^6 leaves: ten rows each at 10^7 rows a node, whatever the
+// size of the cluster. 8 bytes a leaf, taken by whole partitions once they hold something: 32 KiB
+// each.
+//
+// Pure. Invariant: what is not there has the sum 0.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "core/causality/record.h"
+#include "core/ids.h"
+#include "core/key.h"
+
+namespace gyre {
+
+inline constexpr int kLeafBitsPerPartition = 12;
+
+constexpr int LeafBitsOf(int partition_bits) { return partition_bits + kLeafBitsPerPartition; }
+// The leaf that holds `token`: its top `leaf_bits` bits. REQUIRES: 1 <= leaf_bits <= 32.
+constexpr std::uint32_t LeafOf(Token token, int leaf_bits) {
+  return static_cast<std::uint32_t>(token.high >> (64 - leaf_bits));
+}
+
+// The sum of one leaf, as storage keeps it: that of every change ever made to it, modulo 2^64.
+struct LeafSum {
+  KeyspaceId keyspace;
+  std::uint32_t leaf = 0;  // the top LeafBitsOf(partition bits) bits of its tokens
+  std::uint64_t sum = 0;   // not 0
+
+  bool operator==(const LeafSum&) const = default;
+};
+
+// What a row adds to its leaf. Never 0. `record`: encoded. Cost: a hash of the record's metadata,
+// about 100 bytes.
+std::uint64_t RowDigest(const RowKey& key, std::string_view record);
+
+class MerkleTree {
+ public:
+  explicit MerkleTree(int partition_bits) : partition_bits_(partition_bits) {}
+
+  int partition_bits() const { return partition_bits_; }
+  int leaf_bits() const { return LeafBitsOf(partition_bits_); }
+  PartitionId PartitionOfLeaf(std::uint32_t leaf) const {
+    return PartitionId(leaf >> kLeafBitsPerPartition);
+  }
+
+  void Add(KeyspaceId keyspace, Token token, std::uint64_t delta) {
+    if (delta != 0) AddToLeaf(keyspace, LeafOf(token, leaf_bits()), delta);
+  }
+  void AddToLeaf(KeyspaceId keyspace, std::uint32_t leaf, std::uint64_t delta);
+
+  // A node of the trie: all tokens whose upper `bits` bits are `index`. The root of a partition has
+  // partition_bits() bits, a leaf leaf_bits().
+  struct Node {
+    int bits = 0;
+    std::uint32_t index = 0;
+
+    bool operator==(const Node&) const = default;
+  };
+  // Cost: one addition for each leaf below. REQUIRES: partition_bits() <= bits <= leaf_bits().
+  std::uint64_t SumOf(KeyspaceId keyspace, Node node) const;
+  std::uint64_t SumOfPartition(KeyspaceId keyspace, PartitionId partition) const {
+    return SumOf(keyspace, {partition_bits_, partition.value});
+  }
+  // Of memory.
+  std::size_t bytes() const { return partitions_held_ * kLeaves * sizeof(std::uint64_t); }
+
+ private:
+  static constexpr std::size_t kLeaves = std::size_t{1} << kLeafBitsPerPartition;
+  using Leaves = std::vector<std::uint64_t>;  // of one partition; empty: all are 0
+  struct Space {
+    KeyspaceId keyspace;
+    std::vector<Leaves> partitions;
+  };
+
+  Space& SpaceOf(KeyspaceId keyspace);
+
+  const int partition_bits_;
+  std::vector<Space> spaces_;  // few; the one written last comes first
+  std::size_t partitions_held_ = 0;
+};
+
+}  // namespace gyre

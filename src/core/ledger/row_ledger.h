@@ -1,0 +1,79 @@
+// The books of one shard: what its rows add up to, changed with each of them. A row is noted when
+// its write is asked for, so that the books are those of what a scan sees, and reverted if that
+// fails.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/time.h"
+#include "core/causality/record.h"
+#include "core/ids.h"
+#include "core/key.h"
+#include "core/ledger/hint_ledger.h"
+#include "core/ledger/merkle_tree.h"
+
+namespace gyre {
+
+class RowLedger {
+ public:
+  // `keeps_tree`: false where a row has no other owner to be compared with (one node alone).
+  RowLedger(int partition_bits, bool keeps_tree) : tree_(partition_bits), keeps_tree_(keeps_tree) {}
+
+  // What one change did to the books.
+  struct Entry {
+    std::uint64_t leaf_delta = 0;
+    std::uint64_t hint_bytes_before = 0;  // 0: there was none
+    std::uint64_t hint_bytes_after = 0;   // 0: there is none
+  };
+  // `before` became `after` (null: no row).
+  Entry Note(const RowKey& key, const Row* before, const Row* after, WallTime now);
+  void Revert(const RowKey& key, const Entry& entry, WallTime now);
+
+  const MerkleTree& tree() const { return tree_; }
+  const HintLedger& hints() const { return hints_; }
+  bool keeps_tree() const { return keeps_tree_; }
+  // What storage held at the start.
+  void LoadLeaf(KeyspaceId keyspace, std::uint32_t leaf, std::uint64_t sum) {
+    tree_.AddToLeaf(keyspace, leaf, sum);
+  }
+  // The census of hints at the start: counts one that storage holds, unless it is counted already
+  // because it has changed since. Until EndCensus the ledger remembers which are.
+  void CountHint(const RowKey& key, const Row& row, WallTime made_at);
+  void EndCensus() { counted_.reset(); }
+  // For one who counts leaves while rows change: from here on it is noted which leaves do. Of those
+  // noted before only `keep` stays.
+  using LeafName = std::pair<KeyspaceId, std::uint32_t>;
+  void BeginWatch(const std::optional<LeafName>& keep);
+  void EndWatch() { watched_.reset(); }
+  bool ChangedUnderWatch(const LeafName& leaf) const {
+    return watched_ && watched_->contains(leaf);
+  }
+  // See HintLedger::Forget.
+  void ForgetHints(const HintLedger::Place& place, const HintLedger::Debt& debt) {
+    hints_.Forget(place, debt);
+  }
+  // A leaf's sum was found to differ from its rows': from now on it is `actual`. Returns what has
+  // to be added to the stored sum.
+  std::uint64_t CorrectLeaf(KeyspaceId keyspace, std::uint32_t leaf, std::uint64_t actual);
+
+ private:
+  HintLedger::Place PlaceOf(const RowKey& key) const {
+    return {key.owed_to, key.keyspace, gyre::PartitionOf(key.token, tree_.partition_bits())};
+  }
+  void ChangeHint(const RowKey& key, std::uint64_t before, std::uint64_t after, WallTime now);
+
+  void ChangeLeaf(const RowKey& key, std::uint64_t delta);
+
+  MerkleTree tree_;
+  HintLedger hints_;
+  std::optional<std::set<LeafName>> watched_;
+  // During the census: what is known of single hints. True: counted; false: it is gone.
+  std::optional<std::map<RowKey, bool>> counted_{std::in_place};
+  const bool keeps_tree_;
+};
+
+}  // namespace gyre
