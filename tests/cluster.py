@@ -50,7 +50,7 @@ def free_ports(count):
             s.close()
 
 
-def wait_until(condition, seconds, what):
+def wait_until(condition, seconds, what, every=0.02):
     """Calls `condition` until it is true. Raises with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -59,24 +59,23 @@ def wait_until(condition, seconds, what):
             return result
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {seconds} s still not: {what}")
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 class Node:
     """One node: start, stop (SIGTERM), kill (SIGKILL), and start again on the same data and ports."""
 
-    def __init__(self, name, ports, folder, flags):
+    def __init__(self, name, ports, folder, flags, host=HOST):
         self.name = name
         self.resp_port, self.http_port, self.peer_port = ports
         self.folder = folder
         self.flags = flags
+        self.host = host
         self.process = None
         self.prefix = []  # such as ["taskset", "-c", "0"]
+        self.enter = None  # called in the new process, such as to join a network namespace
+        self.log_path = os.path.join(folder, "log")
         os.makedirs(folder, exist_ok=True)
-
-    @property
-    def log_path(self):
-        return os.path.join(self.folder, "log")
 
     @property
     def pid(self):
@@ -85,13 +84,18 @@ class Node:
     def start(self):
         assert self.process is None, f"{self.name} runs already"
         command = self.prefix + [
-            binary(), "serve", "--name", self.name, "--listen", HOST,
+            binary(), "serve", "--name", self.name, "--listen", self.host,
             "--resp-port", str(self.resp_port), "--http-port", str(self.http_port),
             "--peer-port", str(self.peer_port), "--data-dir", self.folder] + self.flags
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=die_with_parent)
+                preexec_fn=self._in_child)
+
+    def _in_child(self):
+        die_with_parent()
+        if self.enter is not None:
+            self.enter()
 
     def is_ready(self):
         if self.process.poll() is not None:
@@ -136,7 +140,7 @@ class Node:
 
     def http(self, method, path, body=None, headers=None, timeout=10):
         """(status, headers, body) of one request on a connection of its own."""
-        connection = http.client.HTTPConnection(HOST, self.http_port, timeout=timeout)
+        connection = http.client.HTTPConnection(self.host, self.http_port, timeout=timeout)
         try:
             connection.request(method, path, body=body, headers=headers or {})
             response = connection.getresponse()
@@ -160,21 +164,22 @@ class Cluster:
     """`with Cluster(3) as cluster:` starts the nodes, waits until all are ready, and ends them.
 
     engine: "rocksdb" or "memory"; shards: one number, or one for each node; flags: more of `gyre
-    serve` for every node.
+    serve` for every node; hosts: an address for each node, of this machine.
     """
 
-    def __init__(self, nodes, engine="rocksdb", shards=1, flags=(), prefix=()):
+    def __init__(self, nodes, engine="rocksdb", shards=1, flags=(), prefix=(), hosts=None):
         self.folder = tempfile.mkdtemp(prefix="gyre-test-")
         ports = free_ports(3 * nodes)
         triples = [ports[3 * i:3 * i + 3] for i in range(nodes)]
-        peers = ",".join(f"n{i + 1}={HOST}:{triples[i][2]}" for i in range(nodes))
+        hosts = hosts or [HOST] * nodes
+        peers = ",".join(f"n{i + 1}={hosts[i]}:{triples[i][2]}" for i in range(nodes))
         per_node = [shards] * nodes if isinstance(shards, int) else list(shards)
         assert len(per_node) == nodes
         self.nodes = []
         for i in range(nodes):
             node = Node(f"n{i + 1}", triples[i], os.path.join(self.folder, f"node{i}"), [
                 "--peers", peers, "--cluster-id", "test", "--engine", engine,
-                "--shards", str(per_node[i]), *flags])
+                "--shards", str(per_node[i]), *flags], hosts[i])
             node.prefix = list(prefix)
             self.nodes.append(node)
 
