@@ -1,5 +1,6 @@
 #include "core/node.h"
 
+#include <algorithm>
 #include <type_traits>
 #include <variant>
 
@@ -42,13 +43,17 @@ ShardId ShardOfMessage(const Envelope& envelope, const Ring& ring, std::uint16_t
   return std::visit(
       [&](const auto& message) -> ShardId {
         using M = std::decay_t<decltype(message)>;
-        if constexpr (std::is_same_v<M, TreeCompare>) {
-          const int below = message.bits - ring.partition_bits();
-          return ShardOfPartition(PartitionId(below < 0 ? 0 : message.nodes.front().index >> below),
+        // A node of a tree, at least as deep as the partition that it belongs to; what is not goes
+        // to any shard, which refuses it.
+        const auto shard_of_node = [&](std::uint8_t bits, std::uint64_t index) {
+          const int below = std::max(bits - ring.partition_bits(), 0);
+          return ShardOfPartition(PartitionId(static_cast<std::uint32_t>(index >> below)),
                                   shard_count);
+        };
+        if constexpr (std::is_same_v<M, TreeCompare>) {
+          return shard_of_node(message.bits, message.nodes.front().index);
         } else if constexpr (std::is_same_v<M, LeafKeys>) {
-          const int below = message.bits - ring.partition_bits();
-          return ShardOfPartition(PartitionId(below < 0 ? 0 : message.leaf >> below), shard_count);
+          return shard_of_node(message.bits, message.leaf);
         } else if constexpr (IsForwarded<M>::value) {
           return ShardOfPartition(PartitionOfRequest(message.request, ring), shard_count);
         } else if constexpr (std::is_same_v<M, ReplicaGet> || std::is_same_v<M, ReplicaPut>) {

@@ -110,6 +110,7 @@ TEST(ExchangeMessageTest, ComparisonsOfWhatIsNotThereAreRefused) {
   EXPECT_FALSE(Accepted(CompareOf(0, {1})));
   EXPECT_TRUE(Accepted(CompareOf(32, {0xFFFF'FFFF})));
   EXPECT_FALSE(Accepted(CompareOf(33, {0})));
+  EXPECT_FALSE(Accepted(CompareOf(182, {0})));
   std::vector<std::uint32_t> many(kTreeNodesMax);
   for (std::uint32_t i = 0; i < many.size(); ++i) many[i] = i;
   EXPECT_TRUE(Accepted(CompareOf(16, many)));
@@ -132,6 +133,7 @@ TEST(ExchangeMessageTest, LeavesOutOfRangeOrOrderAreRefused) {
   EXPECT_FALSE(Accepted(LeafKeysOf(16, 0x1'0000)));
   EXPECT_TRUE(Accepted(LeafKeysOf(32, 0xFFFF'FFFF)));
   EXPECT_FALSE(Accepted(LeafKeysOf(33, 0)));
+  EXPECT_FALSE(Accepted(LeafKeysOf(182, 0)));
   EXPECT_FALSE(Accepted(LeafKeysOf(0, 0)));
   EXPECT_TRUE(Accepted(LeafKeysOf(16, 1, {Key("a"), Key("b"), Key("a", 1)})));
   EXPECT_FALSE(Accepted(LeafKeysOf(16, 1, {Key("b"), Key("a")})));

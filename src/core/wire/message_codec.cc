@@ -454,7 +454,7 @@ void Decode(BodyReader& in, TreeCompare& compare) {
   compare.keyspace = KeyspaceId(in.U32());
   compare.bits = in.Choice(0, kTreeBitsMax + 1);
   const std::uint64_t count = in.VarintAtMost(kTreeNodesMax);
-  if (count == 0 || count > in.remaining() / kNodeSumBytes) return in.SetFailed();
+  if (!in.ok() || count == 0 || count > in.remaining() / kNodeSumBytes) return in.SetFailed();
   compare.nodes.resize(count);
   for (std::uint64_t i = 0; i < count; ++i) {
     TreeCompare::NodeSum& node = compare.nodes[i];
@@ -501,7 +501,7 @@ void Decode(BodyReader& in, LeafKeys& keys) {
   keys.keyspace = KeyspaceId(in.U32());
   keys.bits = in.Choice(1, kTreeBitsMax);
   keys.leaf = in.U32();
-  if (std::uint64_t{keys.leaf} >> keys.bits != 0) in.SetFailed();
+  if (!in.ok() || std::uint64_t{keys.leaf} >> keys.bits != 0) return in.SetFailed();
   Decode(in, keys.after);
   Decode(in, keys.upto);
   keys.damaged = in.Flag();
