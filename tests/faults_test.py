@@ -26,7 +26,7 @@ from load import ColdKeys, start_clients, stop_clients
 NODES = 5
 SHARDS = [1, 2, 1, 3, 2]
 CLIENTS_PER_NODE = 2
-SHORT = {"kill": 2, "freeze": 1, "wipe": 1, "flip-sst": 1}  # and one split
+SHORT = {"kill": 2, "freeze": 1, "wipe": 1, "flip-log": 1}  # and one split
 LONG = {"kill": 12, "freeze": 7, "split-2-3": 5, "split-1-4": 3, "split-one-way": 4, "full-disk": 2,
         "wipe": 2, "flip-sst": 2, "flip-log": 2}
 COLD_KEYS = {False: 1000, True: 3000}
