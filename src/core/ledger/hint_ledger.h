@@ -33,7 +33,7 @@ class HintLedger {
     bool operator==(const Debt&) const = default;
   };
 
-  // A hint came (made_at: of its newest sibling), went, or changed in size.
+  // A hint came (made_at: when it was stored, or its newest write made), or went.
   void Add(const Place& place, std::uint64_t bytes, WallTime made_at) {
     Debt& debt = debts_[place];
     ++debt.hints;
