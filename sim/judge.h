@@ -87,7 +87,8 @@ class Judge {
   void OnCrash(int node);
   // A copy that had been durable is gone: wiped, rotten, or unsynced with interval durability.
   // `others`: the storages of all nodes, this one after the loss.
-  void OnLoss(const RowKey& key, const Row& row, const std::vector<const SimStorage*>& others);
+  void OnLoss(int node, const RowKey& key, const Row& row,
+              const std::vector<const SimStorage*>& others);
   // The one answer; fills in op.outcome.
   void OnAnswer(const Witness& witness, Op& op, const ClientResult& result);
   // The node crashed, or the client's connection broke.
@@ -150,7 +151,8 @@ class Judge {
   void CheckKnown(const Witness& witness, std::size_t key, const Record& record);
   Record BeforeOf(const Witness& witness, const RowKey& key) const;
   void CheckDrop(const Witness& witness, const RowKey& key);
-  std::vector<const Row*> DurableCopies(std::size_t key, const SimStorage& storage) const;
+  std::vector<const Row*> DurableCopies(std::size_t key, const SimStorage& storage,
+                                        NodeId not_for) const;
   void CheckEncoded(const Witness& witness, std::size_t key, const Bytes& encoded);
   void CheckMonotone(const Witness& witness, std::size_t key, const Record& before,
                      const Record& after, bool made_here);

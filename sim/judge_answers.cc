@@ -161,7 +161,7 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
 
 // ---- losses ------------------------------------------------------------------------------------
 
-void Judge::OnLoss(const RowKey& row_key, const Row& row,
+void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
                    const std::vector<const SimStorage*>& others) {
   const std::size_t key = KeyIndex(row_key);
   KeyState& state = states_[key];
@@ -171,8 +171,12 @@ void Judge::OnLoss(const RowKey& row_key, const Row& row,
   if (!lost) return;
   Bits gone = state.truth.Covered(lost->clock);
   gone.Add(state.truth.Settled(*lost));
+  // What was in the node's own row may have been acknowledged to those who keep it for this node:
+  // their hints are on the way out.
+  const NodeId loser = node_ids_[static_cast<std::size_t>(node)];
+  const NodeId not_for = row_key.is_hint() ? NodeId{} : loser;
   for (const SimStorage* storage : others) {
-    for (const Row* copy : DurableCopies(key, *storage)) {
+    for (const Row* copy : DurableCopies(key, *storage, not_for)) {
       const Result<Record> record = Record::Decode(copy->record);
       if (!record) continue;
       gone.Remove(state.truth.Covered(record->clock));
@@ -183,11 +187,13 @@ void Judge::OnLoss(const RowKey& row_key, const Row& row,
   state.forgiven.Add(gone);
 }
 
-// The row of its own, and each hint.
-std::vector<const Row*> Judge::DurableCopies(std::size_t key, const SimStorage& storage) const {
+// The row of its own, and each hint but those for `not_for`.
+std::vector<const Row*> Judge::DurableCopies(std::size_t key, const SimStorage& storage,
+                                             NodeId not_for) const {
   std::vector<const Row*> copies;
   if (const Row* own = storage.Durable(keys_[key])) copies.push_back(own);
   for (const NodeId target : node_ids_) {
+    if (target == not_for) continue;
     if (const Row* hint = storage.Durable(keys_[key].OwedTo(target))) copies.push_back(hint);
   }
   return copies;

@@ -91,7 +91,18 @@ struct JudgeTest : ::testing::Test {
     judge->OnAnswer(WitnessOf(0), put, ClientResult(Told(record)));
     return record;
   }
-  // Exactly these have spoken.
+  // Nodes 0 and 1 hold an acknowledged write and lose it, while node 2 has a hint of it.
+  std::uint64_t ForgivenIfOnlyAHintIsLeft(int target) {
+    const Row row{{}, AcknowledgedByTwo({ActorOf(0), 1, 1}).Encode()};
+    const NodeId id = view->ring.members()[static_cast<std::size_t>(target)].id;
+    storages[2]->Write(key.OwedTo(id), row, 0, [](Status) {});
+    while (events.RunNext()) {
+    }
+    storages[1]->Wipe();
+    storages[0]->Wipe();
+    judge->OnLoss(0, key, row, Storages());
+    return judge->counters().forgiven;
+  }
   // By a coordinator that claims two copies.
   static PutOutcome Told(const Record& record) {
     PutOutcome outcome;
@@ -100,6 +111,7 @@ struct JudgeTest : ::testing::Test {
     outcome.dot = record.siblings.front().dot;
     return outcome;
   }
+  // Exactly these have spoken.
   void ExpectReports(std::vector<Checker> expected) {
     std::vector<Checker> found;
     for (int i = 0; i < kCheckerCount; ++i) {
@@ -294,13 +306,22 @@ TEST_F(JudgeTest, ForgivesOnlyWhatFaultsDestroyed) {
   const Record record = AcknowledgedByTwo(a);
   const Row row{{}, record.Encode()};
   storages[0]->Wipe();
-  judge->OnLoss(key, row, Storages());
+  judge->OnLoss(0, key, row, Storages());
   EXPECT_EQ(judge->counters().forgiven, 0u);
   storages[1]->Wipe();
-  judge->OnLoss(key, row, Storages());
+  judge->OnLoss(1, key, row, Storages());
   EXPECT_EQ(judge->counters().forgiven, 1u);
   judge->CheckFinal(0, Storages());
   ExpectReports({});
+}
+
+// What a node's own row held it may have acknowledged to who kept it for this node; a hint for
+// somebody else is a copy as any other.
+TEST_F(JudgeTest, AHintForWhoLostItsRowIsOnItsWayOut) {
+  EXPECT_EQ(ForgivenIfOnlyAHintIsLeft(/*target=*/0), 1u);
+}
+TEST_F(JudgeTest, AHintForAnotherIsACopy) {
+  EXPECT_EQ(ForgivenIfOnlyAHintIsLeft(/*target=*/1), 0u);
 }
 
 }  // namespace

@@ -175,7 +175,7 @@ void World::CrashNode(int index, CrashKind kind) {
   Note("node " + std::to_string(index) +
        (kind == CrashKind::kPower ? " loses power" : " is killed"));
   const SimStorage::RowList lost = node(index).Crash(kind);
-  for (const auto& [key, row] : lost) judge_->OnLoss(key, row, storages());
+  for (const auto& [key, row] : lost) judge_->OnLoss(index, key, row, storages());
   network_->DropUndelivered(index, prng_.Chance(500'000) ? 0 : prng_.Below(1'000'001));
   BreakRequests(index);
 }
@@ -189,7 +189,7 @@ void World::StopNode(int index) {
 void World::WipeNode(int index) {
   Note("node " + std::to_string(index) + " loses its disk");
   const SimStorage::RowList lost = node(index).WipeDisk();
-  for (const auto& [key, row] : lost) judge_->OnLoss(key, row, storages());
+  for (const auto& [key, row] : lost) judge_->OnLoss(index, key, row, storages());
 }
 
 bool World::RotRow(int index, const RowKey& key) {
@@ -199,7 +199,7 @@ bool World::RotRow(int index, const RowKey& key) {
   if (!HeldElsewhere(index, key)) return false;
   const Row lost = *row;
   storage.Rot(key);
-  judge_->OnLoss(key, lost, storages());
+  judge_->OnLoss(index, key, lost, storages());
   return true;
 }
 
@@ -215,7 +215,7 @@ bool World::LoseRow(int index, const RowKey& key) {
   if (row == nullptr || !HeldElsewhere(index, key)) return false;
   const Row lost = *row;
   if (!storage.Lose(key)) return false;
-  judge_->OnLoss(key, lost, storages());
+  judge_->OnLoss(index, key, lost, storages());
   return true;
 }
 

@@ -97,7 +97,6 @@ struct Shard::Impl {
   // Ends an event: hands the machines what the replica has for them, until nothing is left, and
   // sets the timers of those that still wait. Most are done by then, and never had a timer.
   void Settle(Env& env) {
-    if (state.starting && env.now.instant >= state.start_over) state.starting = false;
     while (!local.empty() || !state.spawned.empty()) {
       draining.swap(local);
       for (LocalOutcome& outcome : draining) {
@@ -146,6 +145,7 @@ void Shard::OnStart(Now now, Effects& out) {
   Env env{now, out, impl_->local};
   impl_->state.starting = true;
   impl_->state.start_over = now.instant + impl_->options.config.start_grace;
+  impl_->state.timers.Set(RequestId{}, impl_->state.start_over);  // nobody's: for OnTick to see it
   impl_->Start(std::make_unique<HintCensus>(impl_->state), env);
   impl_->handoff->Start(env);
   impl_->repair->Start(env);
@@ -295,8 +295,9 @@ void Shard::OnPeerUp(NodeId peer, Now now, Effects& out) {
   if (!impl_->state.up.insert(peer).second) return;
   impl_->state.met.insert(peer);
   Env env{now, out, impl_->local};
-  impl_->handoff->OnPeerUp(peer, env);
-  impl_->repair->OnPeerUp(peer, env);
+  for (const RequestId id : impl_->machines.Ids()) {
+    impl_->With(id, env, [&](Machine& m) { m.OnPeerUp(peer, env); });
+  }
   impl_->Settle(env);
 }
 
@@ -311,6 +312,7 @@ void Shard::OnPeerDown(NodeId peer, Now now, Effects& out) {
 
 void Shard::OnTick(Now now, Effects& out) {
   Env env{now, out, impl_->local};
+  if (now.instant >= impl_->state.start_over) impl_->state.starting = false;
   for (const RequestId id : impl_->state.timers.TakeDue(now.instant)) {
     impl_->With(id, env, [&](Machine& m) { m.OnTimer(env); });
   }

@@ -93,6 +93,29 @@ TEST(ShardTest, TellsSurelyNotFromUnknown) {
   EXPECT_EQ(CodeOf(cluster.answers.at(cut_off)), ErrorCode::kOutcomeUnknown);
 }
 
+// Goal: a node that has just started keeps what it cannot serve yet until it has met its peers, and
+// refuses it once they should have come.
+TEST(ShardTest, WhatComesBeforeThePeersWaitsForThem) {
+  TestCluster cluster(3);
+  const RowKey key = cluster.Key("k");
+  ASSERT_TRUE(cluster.Run(0, Put(key, "v")).has_value());
+  cluster.Restart(0);
+  const auto get = cluster.Start(0, Get(key));
+  const auto put = cluster.Start(0, Put(cluster.Key("other"), "w"));
+  cluster.RunFor(Duration::Millis(500));
+  EXPECT_EQ(cluster.answers.count(get) + cluster.answers.count(put), 0u);
+  cluster.Rejoin(0);
+  cluster.DeliverAll();
+  EXPECT_THAT(ValuesOf(GetRecord(cluster.answers.at(get))), ElementsAre("v"));
+  EXPECT_TRUE(cluster.answers.at(put).has_value());
+
+  cluster.Restart(0);
+  const auto in_vain = cluster.Start(0, Get(key));
+  cluster.RunFor(CoreConfig().start_grace + Duration::Millis(20));
+  EXPECT_EQ(CodeOf(cluster.answers.at(in_vain)), ErrorCode::kUnavailable);
+  EXPECT_EQ(CodeOf(cluster.Run(0, Get(key))), ErrorCode::kUnavailable);
+}
+
 // Goal: a read that finds owners stale repairs them. Paper 5 (read repair).
 TEST(ShardTest, ReadRepairsStaleOwners) {
   TestCluster cluster(3);

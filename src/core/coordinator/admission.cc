@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/coordinator/await_peers.h"
 #include "core/coordinator/explain_coordinator.h"
 #include "core/coordinator/forward_coordinator.h"
 #include "core/coordinator/get_coordinator.h"
@@ -103,6 +104,19 @@ AdmittedPtr CoordinateAsStandIn(ShardState& shard, const Origin& origin,
                                           plan);
 }
 
+// Too few of those it needs are up: refused, unless one may just not have been met yet.
+template <typename Request>
+AdmittedPtr TooFew(ShardState& state, const Origin& origin, RequestMachine::Kind kind,
+                   Request&& request, const ReplicaPlan& plan) {
+  Error error{ErrorCode::kUnavailable, QuorumShortfall(plan, NodesNeeded(request, plan))};
+  const bool unmet = std::any_of(plan.owners.begin(), plan.owners.end(), [&](NodeId owner) {
+    return !state.Reachable(owner) && !state.KnownAway(owner);
+  });
+  if (!unmet) return Refuse(state, origin, kind, std::move(error));
+  return std::make_unique<AwaitPeers<Request>>(state, origin, kind, std::move(request),
+                                               std::move(error));
+}
+
 // For a node that does not own the key.
 template <typename Request>
 AdmittedPtr AdmitElsewhere(ShardState& state, const Origin& origin, RequestMachine::Kind kind,
@@ -133,9 +147,8 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, GetRequest&& request,
   if (Status key = CheckKey(request.key); !key) return Refuse(state, origin, kKind, key.error());
   Result<ReplicaPlan> plan = MakePlan(state, request.key, request.options);
   if (!plan) return Refuse(state, origin, kKind, plan.error());
-  const int needed = NodesNeeded(request, *plan);
-  if (plan->healthy() < needed) {
-    return Refuse(state, origin, kKind, {ErrorCode::kUnavailable, QuorumShortfall(*plan, needed)});
+  if (plan->healthy() < NodesNeeded(request, *plan)) {
+    return TooFew(state, origin, kKind, std::move(request), *plan);
   }
   if (plan->self_is_owner) {
     return std::make_unique<GetCoordinator>(state, origin, std::move(request), *plan);
@@ -154,9 +167,8 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, PutRequest&& request,
       return Refuse(state, origin, kKind, ok.error());
     }
   }
-  const int needed = NodesNeeded(request, *plan);
-  if (plan->healthy() < needed) {
-    return Refuse(state, origin, kKind, {ErrorCode::kUnavailable, QuorumShortfall(*plan, needed)});
+  if (plan->healthy() < NodesNeeded(request, *plan)) {
+    return TooFew(state, origin, kKind, std::move(request), *plan);
   }
   if (plan->self_is_owner && state.replica.Writable(now.instant)) {
     return std::make_unique<PutCoordinator>(state, origin, std::move(request), *plan);
