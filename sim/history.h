@@ -72,6 +72,8 @@ struct Op {
   // What must be visible to it (G8), unless a copy of the key was lost meanwhile.
   Bits must_see;
   std::uint64_t losses = 0;
+  // What had been purged as superseded before it began: must not be shown any more (G1).
+  Bits undead;
 };
 
 }  // namespace gyre::sim

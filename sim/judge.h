@@ -57,6 +57,8 @@ struct Witness {
   ActorId actor_before;
   ActorId actor_after;
   const SimStorage* storage = nullptr;
+  WallTime wall_max;        // the latest that its clock has shown
+  bool sets_aside = false;  // this shard has found its disk to be one that went back in time
 };
 
 class Judge {
@@ -101,6 +103,8 @@ class Judge {
 
   void Report(Checker checker, std::string text);
   void SetTime(std::int64_t now) { now_ = now; }
+  // Of all nodes, by their index.
+  std::function<std::vector<const SimStorage*>()> all_storages;
   // Tells of every new write, for people who look into one seed.
   std::function<void(const std::string&)> on_new_write;
   const std::vector<Violation>& violations() const { return violations_; }
@@ -108,7 +112,7 @@ class Judge {
 
   struct Counters {
     std::uint64_t records_checked = 0, dots = 0, sibling_records = 0, siblings_max = 0;
-    std::uint64_t clock_entries_max = 0, truncations = 0, forgiven = 0;
+    std::uint64_t clock_entries_max = 0, truncations = 0, forgiven = 0, purges = 0;
     std::uint64_t reads_checked = 0, acknowledged = 0;
     std::uint64_t extra_dots = 0;  // writes that took effect more than once (retried or doubled)
   };
@@ -119,6 +123,8 @@ class Judge {
     KeyTruth truth;
     Bits acknowledged;
     Bits forgiven;  // acknowledged, and every copy destroyed by faults
+    Bits purged;    // was deleted, and the tombstone has been purged with all that it covered
+    Bits undead;    // of those: what was not the tombstone itself. Must never be seen again
     // held[c]: known to be held by at least c owners, by the word of the answers given so far.
     std::array<Bits, kReplicasMax + 1> held;
     std::uint64_t losses = 0;
@@ -151,6 +157,8 @@ class Judge {
   void CheckKnown(const Witness& witness, std::size_t key, const Record& record);
   Record BeforeOf(const Witness& witness, const RowKey& key) const;
   void CheckDrop(const Witness& witness, const RowKey& key);
+  void OnPurge(const Witness& witness, const RowKey& key);
+  void CheckUndead(std::size_t key, const Record& record, const Bits& undead, const char* where);
   std::vector<const Row*> DurableCopies(std::size_t key, const SimStorage& storage,
                                         NodeId not_for) const;
   void CheckEncoded(const Witness& witness, std::size_t key, const Bytes& encoded);

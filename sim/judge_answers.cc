@@ -14,6 +14,7 @@ void Judge::OnOpStart(Op& op) {
   KeyState& state = states_[op.key];
   op.copies = CopiesOf(op.key);
   op.losses = state.losses;
+  op.undead = state.undead;
   if (op.write) ++writes_[*op.write].attempts;
   // With fallbacks that count towards R nothing is promised.
   if (!op.reads || op.sloppy) return;
@@ -33,7 +34,7 @@ void Judge::CheckSeen(const Op& op, const Bits& seen) {
   ++counters_.reads_checked;
   const KeyState& state = states_[op.key];
   if (state.losses != op.losses) return;  // a copy it relied on was destroyed meanwhile
-  const Bits missed = op.must_see.Without(seen);
+  const Bits missed = op.must_see.Without(seen).Without(state.purged);
   if (!missed.any()) return;
   Report(Checker::kSessions,
          std::string(OpKindName(op.kind)) + " " + std::to_string(op.id) + " of key " +
@@ -85,6 +86,7 @@ void Judge::OnAnswer(const Witness& witness, Op& op, const ClientResult& result)
     Bits seen = state.truth.Covered(get->record.clock);
     seen.Add(state.truth.Settled(get->record));
     CheckSeen(op, seen);
+    CheckUndead(op.key, get->record, op.undead, "an answer");
     // Replies that differ are written back to N-R+1 owners before the answer if 2R > N, and R equal
     // ones are at least as many: reads of as large an R see this from now on.
     if (2 * op.read_needed > op.copies && !op.sloppy) {
@@ -163,6 +165,7 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
 
 void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
                    const std::vector<const SimStorage*>& others) {
+  if (IsNote(row_key)) return;
   const std::size_t key = KeyIndex(row_key);
   KeyState& state = states_[key];
   ++state.losses;
@@ -177,6 +180,7 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
   const NodeId not_for = row_key.is_hint() ? NodeId{} : loser;
   for (const SimStorage* storage : others) {
     for (const Row* copy : DurableCopies(key, *storage, not_for)) {
+      if (copy == &row) continue;
       const Result<Record> record = Record::Decode(copy->record);
       if (!record) continue;
       gone.Remove(state.truth.Covered(record->clock));
@@ -249,7 +253,8 @@ void Judge::CheckFinal(std::size_t key, const std::vector<const SimStorage*>& st
       continue;
     }
     Bits settled = state.truth.Settled(*record);
-    const Bits lost = state.acknowledged.Without(settled).Without(state.forgiven);
+    const Bits lost =
+        state.acknowledged.Without(settled).Without(state.forgiven).Without(state.purged);
     if (lost.any()) {
       Report(Checker::kLost, "after the heal phase node " + std::to_string(node) +
                                  " has lost acknowledged writes of key " + std::to_string(key) +

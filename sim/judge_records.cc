@@ -82,6 +82,7 @@ void Judge::OnDelivered(int node, const Message& message) {
 }
 
 void Judge::OnRowRead(int node, const RowKey& key, const Row& row) {
+  if (IsNote(key)) return;
   const Result<Record> record = Record::Decode(row.record);
   if (record) Learn(node, KeyIndex(key), record->clock);
 }
@@ -104,7 +105,7 @@ Record Judge::BeforeOf(const Witness& witness, const RowKey& key) const {
 
 void Judge::OnWriteAsked(const Witness& witness, const RowKey& row_key,
                          const std::optional<Row>& row) {
-  if (!row && row_key.key.empty()) return;  // the correction of a leaf
+  if (IsNote(row_key) || (!row && row_key.key.empty())) return;  // the correction of a leaf
   if (!row) return CheckDrop(witness, row_key);
   const std::size_t key = KeyIndex(row_key);
   const Result<Record> record = Record::Decode(row->record);
@@ -113,19 +114,53 @@ void Judge::OnWriteAsked(const Witness& witness, const RowKey& row_key,
   const std::size_t fresh = CheckRecord(witness, key, *record, before, Xxh3_64(row->record.view()));
   CheckMonotone(witness, key, before, *record, fresh > 0);
   if (fresh > 0) CheckLimits(witness, key, before, *record);
+  if (!row_key.is_hint()) CheckUndead(key, *record, states_[key].undead, "a row");
   if (row->own.actor.value != 0 && NodeOf(row->own.actor) != node_ids_[witness.node]) {
     Report(Checker::kDots, "a row claims writes of another node's actor as its own");
   }
 }
 
-// A row may go only if it is a hint whose target had all of it (failures of disks apart).
+// Only what is dead may be purged. A disk that has gone back in time is emptied, which is a loss.
+void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
+  const std::size_t key = KeyIndex(row_key);
+  KeyState& state = states_[key];
+  const Row* row = witness.storage->Latest(row_key);
+  if (row == nullptr) return;
+  const Record record = BeforeOf(witness, row_key);
+  if (witness.sets_aside) OnLoss(witness.node, row_key, *row, all_storages());
+  if (record.AnyLiveAt(witness.wall_max)) {
+    if (witness.sets_aside) return;
+    return Report(Checker::kLost, "node " + std::to_string(witness.node) +
+                                      " purges its row of key " + std::to_string(key) +
+                                      ", which is alive: " + ToString(record));
+  }
+  ++counters_.purges;
+  Bits gone = state.truth.Covered(record.clock);
+  gone.Add(state.truth.Settled(record));
+  state.purged.Add(gone);
+  for (Bits& held : state.held) held.Remove(gone);
+  gone.Remove(state.truth.SiblingsOf(record));
+  state.undead.Add(gone);
+}
+
+void Judge::CheckUndead(std::size_t key, const Record& record, const Bits& undead,
+                        const char* where) {
+  if (!undead.any()) return;
+  const KeyTruth& truth = states_[key].truth;
+  for (const std::size_t index : truth.SiblingsOf(record).Indexes()) {
+    if (!undead.Test(index) || truth.MayReturn(index)) continue;
+    Report(Checker::kLost, std::string(where) + ": a purged write of key " + std::to_string(key) +
+                               " is back: " + ToString(truth.event(index).sibling.dot) + " in " +
+                               ToString(record));
+  }
+}
+
+// A row may go only if it is a hint whose target had all of it (failures of disks apart), or dead.
 void Judge::CheckDrop(const Witness& witness, const RowKey& row_key) {
   const std::size_t key = KeyIndex(row_key);
   const KeyState& state = states_[key];
-  if (!row_key.is_hint()) {
-    return Report(Checker::kMonotone, "node " + std::to_string(witness.node) +
-                                          " removes its row of key " + std::to_string(key));
-  }
+  if (!row_key.is_hint()) return OnPurge(witness, row_key);
+  if (witness.sets_aside) return;
   const Record record = BeforeOf(witness, row_key);
   const auto target = std::find(node_ids_.begin(), node_ids_.end(), row_key.owed_to);
   const std::uint32_t bit = NodeBit(static_cast<int>(target - node_ids_.begin()));
@@ -279,6 +314,7 @@ void Judge::CheckLimits(const Witness& witness, std::size_t key, const Record& b
 }
 
 void Judge::OnDurable(int node, const RowKey& row_key, const std::optional<Row>& row) {
+  if (IsNote(row_key)) return;
   if (!row) return;
   const std::size_t key = KeyIndex(row_key);
   const Result<Record> record = Record::Decode(row->record);

@@ -188,6 +188,12 @@ std::string SeedResult::Report() const {
   line("rows scrubbed", shards.rows_scrubbed);
   line("damaged pages", shards.damaged_pages);
   line("leaves corrected", shards.leaves_corrected);
+  line("ballots", shards.ballots);
+  line("ballots that failed", shards.ballots_failed);
+  line("rows purged or set aside", shards.rows_dropped);
+  line("copies renewed", shards.copies_renewed);
+  line("reads begun anew", shards.reads_begun_anew);
+  line("partitions set aside", shards.partitions_set_aside);
   text += "checked\n";
   line("records", judged.records_checked);
   line("records with siblings", judged.sibling_records);
@@ -198,6 +204,7 @@ std::string SeedResult::Report() const {
   line("writes applied more than once", judged.extra_dots);
   line("acknowledged", judged.acknowledged);
   line("acknowledged, then destroyed by faults", judged.forgiven);
+  line("rows purged", judged.purges);
   line("reads", judged.reads_checked);
   line("ms until whole", static_cast<std::uint64_t>(healed_us / 1'000));
   char tail[160];

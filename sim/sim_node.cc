@@ -60,7 +60,7 @@ void SimNode::Start() {
   for (std::uint16_t i = 0; i < shard_count_; ++i) {
     ShardOptions options{
         id_,          ShardId(i), shard_count_, actors[i].actor, actors[i].next_epoch,
-        prng_.Next(), config,     LeavesOf(i)};
+        prng_.Next(), config,     LeavesOf(i),  actors[i].resumes};
     world_.plant->OnStart(options);
     world_.trace->Event(world_.events->now(), kStart, id_.value, options.actor.value);
     at_hand_.push_back(std::make_unique<AtHand>(*this, i));
@@ -142,7 +142,7 @@ bool SimNode::TreesAreRight() const {
   const int bits = LeafBitsOf(world_.view->ring.partition_bits());
   std::map<std::pair<KeyspaceId, std::uint32_t>, std::uint64_t> sums;
   for (const auto& [key, row] : storage_.rows()) {
-    if (key.is_hint()) continue;
+    if (key.is_hint() || IsNote(key)) continue;
     sums[{key.keyspace, LeafOf(key.token, bits)}] += RowDigest(key, row.record.view());
   }
   for (const LeafSum& leaf : storage_.Leaves()) {
@@ -185,6 +185,9 @@ void SimNode::Run(std::size_t index, const Handler& handler) {
   Effects effects;
   handler(shard, now, effects);
   witness.actor_after = shard.dots().actor();
+  wall_max_ = std::max(wall_max_, now.wall);
+  witness.wall_max = wall_max_;
+  witness.sets_aside = shard.counters().partitions_set_aside > 0;
   world_.trace->Event(world_.events->now(), kRun, id_.value, index, effects.size(),
                       shard.requests_in_flight());
   if (shard.requests_in_flight() > world_.config.requests_in_flight_max) {
@@ -239,6 +242,11 @@ void SimNode::OnFrame(int from, const Bytes& frame, Fate fate) {
                                                           : "a good frame was refused");
   }
   if (!envelope) return;
+  // A connection ends with the process; what it carried is never mixed with what the next one does.
+  // For all else the protocol does not rely on that.
+  if (const auto* greeting = std::get_if<Greeting>(&envelope->message)) {
+    if (!world_.greets(from, *greeting)) return;
+  }
   world_.judge->OnDelivered(index_, envelope->message);
   if (const auto* forward = std::get_if<ForwardPut>(&envelope->message)) {
     world_.judge->OnRequest(index_, forward->request, fate.doubled);
@@ -250,12 +258,17 @@ void SimNode::OnFrame(int from, const Bytes& frame, Fate fate) {
   });
 }
 
-void SimNode::OnPeer(NodeId peer, bool is_up) {
+void SimNode::OnPeer(NodeId peer, std::uint16_t shard_count, bool is_up) {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    Dispatch(i, [peer, is_up](Shard& shard, Now now, Effects& out) {
-      is_up ? shard.OnPeerUp(peer, now, out) : shard.OnPeerDown(peer, now, out);
+    Dispatch(i, [peer, shard_count, is_up](Shard& shard, Now now, Effects& out) {
+      is_up ? shard.OnPeerUp(peer, shard_count, now, out) : shard.OnPeerDown(peer, now, out);
     });
   }
+}
+
+bool SimNode::IsOfThisLife(const Greeting& greeting) const {
+  return std::any_of(shards_.begin(), shards_.end(),
+                     [&](const auto& shard) { return shard->run() == greeting.run; });
 }
 
 // ---- storage within the call -------------------------------------------------------------------
@@ -275,12 +288,14 @@ void SimNode::AtHand::WriteAtHand(const RowKey& key, const std::optional<Row>& a
   SimNode& node = node_;
   Surroundings& world = node.world_;
   std::optional<Row> row = asked;
-  if (row) world.plant->OnWrite(node.storage_.Latest(key), *row);
+  if (row && !IsNote(key)) world.plant->OnWrite(node.storage_.Latest(key), *row);
   world.trace->Event(world.events->now(), kWriteAtHand, node.id_.value,
                      row ? row->record.view() : std::string_view());
   const ActorId actor = node.shards_[shard_]->dots().actor();
-  world.judge->OnWriteAsked({node.index_, node.LocalNow().wall, actor, actor, &node.storage_}, key,
-                            row);
+  const bool sets_aside = node.shards_[shard_]->counters().partitions_set_aside > 0;
+  world.judge->OnWriteAsked(
+      {node.index_, node.LocalNow().wall, actor, actor, &node.storage_, node.wall_max_,
+       sets_aside}, key, row);
   node.storage_.WriteAtHand(key, row, leaf_delta);
 }
 
@@ -302,7 +317,7 @@ void SimNode::Perform(std::size_t index, Effects& effects, const Witness& witnes
             });
           });
     } else if (auto* write = std::get_if<WriteEffect>(&effect)) {
-      if (write->row) world_.plant->OnWrite(storage_.Latest(write->key), *write->row);
+      if (write->row && !IsNote(write->key)) world_.plant->OnWrite(storage_.Latest(write->key), *write->row);
       world_.trace->Event(now, kWrite, write->id.value,
                           write->row ? write->row->record.view() : std::string_view());
       world_.judge->OnWriteAsked(witness, write->key, write->row);

@@ -35,6 +35,7 @@ struct Surroundings {
   CoreConfig config;
   std::map<NodeId, int> node_of;
   std::function<void(const Witness&, ClientId, ClientResult)> answer;
+  std::function<bool(int from, const Greeting& greeting)> greets;
   bool print = false;
 };
 
@@ -55,13 +56,16 @@ class SimNode {
 
   void OnRequest(ClientId client, ClientRequest request, int read_needed);
   void OnFrame(int from, const Bytes& frame, Fate fate);
-  void OnPeer(NodeId peer, bool up);
+  void OnPeer(NodeId peer, std::uint16_t shard_count, bool up);
+  // Sent by a shard that is still alive?
+  bool IsOfThisLife(const Greeting& greeting) const;
   // As SIGSTOP: nothing happens here before this time of the world; then all of it.
   void PauseUntil(std::int64_t time);
 
   bool up() const { return !shards_.empty(); }
   NodeId id() const { return id_; }
   int index() const { return index_; }
+  std::uint16_t shard_count() const { return shard_count_; }
   std::uint64_t life() const { return life_; }
   std::uint64_t pauses() const { return pauses_; }
   bool paused() const { return world_.events->now() < paused_until_; }
@@ -107,6 +111,7 @@ class SimNode {
   int index_;
   NodeId id_;
   std::uint16_t shard_count_;
+  WallTime wall_max_;  // that the clock has shown
   Prng prng_;
   SimStorage storage_;
   SimClock clock_;

@@ -42,6 +42,7 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
   world_.print = print;
   judge_ = std::make_unique<Judge>(world_.view, spec_.config, MakeKeys(spec_, *world_.view));
   world_.judge = judge_.get();
+  judge_->all_storages = [this] { return storages(); };
   if (print) judge_->on_new_write = [this](const std::string& text) { Print(text); };
   const int nodes = static_cast<int>(spec_.members.size());
   network_ = std::make_unique<Network>(events_, prng_.Next(), nodes, spec_.network,
@@ -49,6 +50,9 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
                                          node(to).OnFrame(from, frame, fate);
                                        });
   world_.network = network_.get();
+  world_.greets = [this](int from, const Greeting& greeting) {
+    return node(from).IsOfThisLife(greeting);
+  };
   world_.answer = [this](const Witness& witness, ClientId client, ClientResult result) {
     OnAnswer(witness, client, std::move(result));
   };
@@ -96,7 +100,7 @@ void World::TellDown(int a, int b, std::int64_t delay) {
     if (state.generation != generation || !state.told_up || !node(a).up()) return;
     state.told_up = false;
     Note("node " + std::to_string(a) + " hears that " + std::to_string(b) + " is down");
-    node(a).OnPeer(node(b).id(), false);
+    node(a).OnPeer(node(b).id(), node(b).shard_count(), false);
   });
 }
 
@@ -109,9 +113,9 @@ void World::TellUp(int a, int b, std::int64_t delay) {
       LinkState& state = link(self, peer);
       ++state.generation;
       // The old connection is known to be gone before there is a new one.
-      if (state.told_up) node(self).OnPeer(node(peer).id(), false);
+      if (state.told_up) node(self).OnPeer(node(peer).id(), node(peer).shard_count(), false);
       state.told_up = true;
-      node(self).OnPeer(node(peer).id(), true);
+      node(self).OnPeer(node(peer).id(), node(peer).shard_count(), true);
     }
   });
 }
@@ -428,12 +432,19 @@ std::int64_t World::HealAndCheck() {
     }
     judge_->Report(Checker::kConvergence, text);
   }
-  // What is equal stays as it is, and every node gives it.
+  // What is equal stays as it is (but for what is dead, and purged), and every node gives it.
   std::vector<std::map<RowKey, Row>> rows;
   for (const auto& node : nodes_) rows.push_back(node->storage().rows());
+  const auto unchanged = [](const std::map<RowKey, Row>& before, const std::map<RowKey, Row>& now) {
+    return std::all_of(now.begin(), now.end(), [&](const auto& row) {
+      const auto it = before.find(row.first);
+      return IsNote(row.first) || (it != before.end() && it->second == row.second);
+    });
+  };
   for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) ReadEveryKey(QuorumSpec::Quorum(), i);
   for (const auto& node : nodes_) {
-    if (!equal || rows[static_cast<std::size_t>(node->index())] == node->storage().rows()) continue;
+    const auto& before = rows[static_cast<std::size_t>(node->index())];
+    if (!equal || unchanged(before, node->storage().rows())) continue;
     judge_->Report(Checker::kConvergence, "node " + std::to_string(node->index()) +
                                               " goes on writing though the owners are equal");
   }

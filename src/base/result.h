@@ -20,6 +20,7 @@ enum class ErrorCode : unsigned char {
   kCorruption = 7,       // bytes that fail their checksum or their format
   kIoError = 8,          // a disk or socket failed
   kUnsupported = 9,      // understood, and not offered
+  kStaleCopy = 10,       // between nodes: read before a purge that its reader must know of
 };
 
 // The code's name as logs, metrics and the HTTP API show it, such as "outcome_unknown".
@@ -43,6 +44,8 @@ constexpr std::string_view ErrorCodeName(ErrorCode code) {
       return "io_error";
     case ErrorCode::kUnsupported:
       return "unsupported";
+    case ErrorCode::kStaleCopy:
+      return "stale_copy";
   }
   return "unknown_code";
 }

@@ -74,6 +74,7 @@ int ExitCodeOf(ErrorCode code) {
     case ErrorCode::kUnavailable:
     case ErrorCode::kOverloaded:
     case ErrorCode::kWrongEpoch:
+    case ErrorCode::kStaleCopy:
       return kExitUnavailable;
     case ErrorCode::kOutcomeUnknown:
       return kExitOutcomeUnknown;

@@ -22,6 +22,7 @@ inline constexpr std::size_t kReplicasMax = 16;  // N
 inline constexpr std::size_t kNodesMax = 16'384;
 inline constexpr std::size_t kTreeNodesMax = 4'096;  // in one message of the tree exchange
 inline constexpr std::size_t kLeafRowsMax = 4'096;   // in one message of the tree exchange
+inline constexpr std::size_t kPurgeRowsMax = 1'024;  // in one ballot
 
 struct CoreConfig {
   // A value larger than this is refused where it enters.
@@ -40,6 +41,8 @@ struct CoreConfig {
   // For so long after a start a peer that has not been heard of yet is not taken to be down: nobody
   // stands in for it, as it may hold what this node has missed.
   Duration start_grace = Duration::Millis(2'000);  // sim: 50 ms..2 s
+  // How long after a greeting that was not answered a peer is greeted again.
+  Duration greeting_retry = Duration::Millis(100);  // sim: 10..100 ms
   // Paper 4.6. How long an owner that takes part in a put may be silent before a fallback is given
   // its copy too, as a hint.
   Duration hint_after = Duration::Millis(500);  // sim: 10..500 ms
@@ -68,6 +71,13 @@ struct CoreConfig {
   std::size_t exchange_bytes_max = 1024 * 1024;  // sim: 1 KiB..1 MiB
   // In how long every row is read once, its checksums checked and the tree's leaves counted again.
   Duration scrub_cycle = Duration::Seconds(24 * 3600);  // sim: 1..10 s
+  // docs/adr/0006-safe-deletes.md. How old a tombstone, or a value that has expired, must be before it
+  // is purged; how long after a ballot the next may be begun in the same partition; and how many
+  // rows one takes.
+  Duration purge_after = Duration::Seconds(60);         // sim: 0..1 s
+  Duration purge_pause = Duration::Seconds(5);          // sim: 20..500 ms
+  std::size_t purge_rows_max = 1'024;                   // sim: 1..64; at most kPurgeRowsMax
+  std::size_t purge_candidates_max = 100'000;           // those beyond are found by a scrub
   // After a failed storage write this shard neither coordinates puts nor takes replicas for so
   // long, then tries again.
   Duration storage_retry_after = Duration::Millis(1'000);  // sim: 10 ms..1 s

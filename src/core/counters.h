@@ -27,6 +27,11 @@ struct ShardCounters {
   std::uint64_t rows_scrubbed = 0;
   std::uint64_t leaves_corrected = 0;  // whose sum was not that of their rows
   std::uint64_t damaged_pages = 0;     // found by the scrubber: some row could not be read
+  std::uint64_t copies_renewed = 0;    // refused because of a purge, and sent once more
+  std::uint64_t reads_begun_anew = 0;  // their copies were read before a purge
+  std::uint64_t partitions_set_aside = 0;  // the disk had gone back to before a purge
+  std::uint64_t ballots = 0, ballots_failed = 0;  // begun here
+  std::uint64_t rows_dropped = 0;                 // purged, or set aside
 
   ShardCounters& operator+=(const ShardCounters& o) {
     gets += o.gets;
@@ -61,6 +66,12 @@ struct ShardCounters {
     rows_scrubbed += o.rows_scrubbed;
     leaves_corrected += o.leaves_corrected;
     damaged_pages += o.damaged_pages;
+    copies_renewed += o.copies_renewed;
+    reads_begun_anew += o.reads_begun_anew;
+    partitions_set_aside += o.partitions_set_aside;
+    ballots += o.ballots;
+    ballots_failed += o.ballots_failed;
+    rows_dropped += o.rows_dropped;
     return *this;
   }
 };

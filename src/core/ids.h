@@ -27,6 +27,8 @@ using ShardId = StrongId<struct ShardIdTag, std::uint16_t>;
 using PartitionId = StrongId<struct PartitionIdTag, std::uint32_t>;
 // A hash of the keyspace's name, 0 for `default`.
 using KeyspaceId = StrongId<struct KeyspaceIdTag, std::uint32_t>;
+// Where a node keeps notes of its own (ledger/ballot_book.h). No keyspace's name has this hash.
+inline constexpr KeyspaceId kNotesKeyspace{0xFFFF'FFFF};
 // Version of the ring that a plan was made with; rises with each membership change.
 using RingEpoch = StrongId<struct RingEpochTag, std::uint64_t>;
 // One incarnation of one shard's storage: node id in the upper 24 bits, chance below. New whenever

@@ -47,6 +47,9 @@ struct RowKey {
   auto operator<=>(const RowKey&) const = default;
 };
 
+// A note of this node's own (ledger/ballot_book.h), which is no row of a client's.
+inline bool IsNote(const RowKey& key) { return key.keyspace == kNotesKeyspace; }
+
 // For lookups only; nothing may iterate a table that uses it. The token is a hash already.
 struct RowKeyHash {
   std::size_t operator()(const RowKey& key) const noexcept {

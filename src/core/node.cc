@@ -52,6 +52,8 @@ ShardId ShardOfMessage(const Envelope& envelope, const Ring& ring, std::uint16_t
         };
         if constexpr (std::is_same_v<M, TreeCompare>) {
           return shard_of_node(message.bits, message.nodes.front().index);
+        } else if constexpr (std::is_same_v<M, Ballot>) {
+          return ShardOfPartition(message.partition, shard_count);
         } else if constexpr (std::is_same_v<M, LeafKeys>) {
           return shard_of_node(message.bits, message.leaf);
         } else if constexpr (IsForwarded<M>::value) {

@@ -34,6 +34,7 @@ struct ShardOptions {
   std::uint64_t seed = 0;
   CoreConfig config;
   std::vector<LeafSum> leaves;  // of this shard's partitions, as storage held them at the start
+  bool resumes = false;         // the disk is proven to be as this actor's clean stop left it
 };
 
 class Shard {
@@ -57,7 +58,8 @@ class Shard {
   void OnWriteDone(RequestId id, Status status, Now now, Effects& out);
   void OnScanDone(RequestId id, Result<ScanPage> page, Now now, Effects& out);
   // The link to a peer came up, or went down or filled up: it is not planned with until it is back.
-  void OnPeerUp(NodeId peer, Now now, Effects& out);
+  // `shard_count`: of the peer, 1 or more.
+  void OnPeerUp(NodeId peer, std::uint16_t shard_count, Now now, Effects& out);
   void OnPeerDown(NodeId peer, Now now, Effects& out);
   // Something is due; the driver calls it at NextWake() or soon after.
   void OnTick(Now now, Effects& out);
@@ -65,6 +67,8 @@ class Shard {
   void OnView(ClusterViewPtr view);
 
   const ShardCounters& counters() const;
+  // Which life of the shard this is; drawn by OnStart.
+  std::uint64_t run() const;
   // What this shard's rows add up to, and what it owes.
   const RowLedger& ledger() const;
   const Budget& budget() const;

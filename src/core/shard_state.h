@@ -11,6 +11,7 @@
 #include "core/cluster_view.h"
 #include "core/config.h"
 #include "core/counters.h"
+#include "core/greeting/peer_table.h"
 #include "core/ledger/row_ledger.h"
 #include "core/replica/replica.h"
 #include "core/timer_wheel.h"
@@ -31,8 +32,17 @@ struct ShardState {
   Replica& replica;
   RowLedger& ledger;
   Budget& budget;
-  boost::container::flat_set<NodeId> up;   // peers whose links are usable
-  boost::container::flat_set<NodeId> met;  // peers whose links have been usable, ever
+  std::uint64_t run = 0;                   // names this life of the shard; not 0
+  PeerTable peers;                         // those with a link
+  boost::container::flat_set<NodeId> up;   // those of them that have been met: usable
+  boost::container::flat_set<NodeId> met;  // peers that have been up, ever
+  // Requests are taken: it is known that this disk has not gone back in time, or there is nobody
+  // who could tell.
+  bool serving = false;
+  bool notes_read = false;  // the ledger's ballots are those of the disk
+  // Told to all machines when the event ends: who came up (true) or went down. This node itself
+  // once, when it begins to serve.
+  std::vector<std::pair<NodeId, bool>> peers_changed;
   Instant start_over{INT64_MIN};           // by then every peer should have been met
   bool starting = false;                   // start_over is still to come
   TimerWheel timers;

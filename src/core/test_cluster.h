@@ -139,6 +139,7 @@ class TestCluster {
     return {KeyspaceId(0), view_->ring.TokenOf(key), Bytes(key)};
   }
   const Ring& ring() const { return view_->ring; }
+  int size() const { return static_cast<int>(nodes_.size()); }
   Now now() const { return now_; }
 
   // Starts a request; its answer is in `answers` under the returned number once it has come.
@@ -177,12 +178,7 @@ class TestCluster {
     Flight flight = std::move(flights.front());
     flights.pop_front();
     if (on_flight) on_flight(flight);
-    for (const auto& [from, to] : cuts) {
-      if (flight.from == from && flight.to == to) return;
-    }
-    node(flight.to).shard().OnMessage(node(flight.from).id(), ShardId(0), std::move(flight.message),
-                                      now_, effects_);
-    Carry(flight.to);
+    if (!IsCut(flight)) Hand(std::move(flight));
   }
   void DeliverAll() {
     while (!flights.empty()) Deliver();
@@ -198,11 +194,25 @@ class TestCluster {
   }
   void SetLink(int at, int peer, bool up) {
     if (up) {
-      node(at).shard().OnPeerUp(node(peer).id(), now_, effects_);
+      node(at).shard().OnPeerUp(node(peer).id(), /*shard_count=*/1, now_, effects_);
     } else {
       node(at).shard().OnPeerDown(node(peer).id(), now_, effects_);
     }
     Carry(at);
+    DeliverGreetings();
+  }
+  // Greetings overtake all else, and are not among what a test sees.
+  void DeliverGreetings() {
+    for (std::size_t i = 0; i < flights.size();) {
+      if (!std::holds_alternative<Greeting>(flights[i].message)) {
+        ++i;
+        continue;
+      }
+      Flight flight = std::move(flights[i]);
+      flights.erase(flights.begin() + static_cast<std::ptrdiff_t>(i));
+      if (!IsCut(flight)) Hand(std::move(flight));
+      i = 0;
+    }
   }
   // The node goes out of everybody's reach, or comes back into that of all who are not out of it.
   void Isolate(int at) {
@@ -278,6 +288,14 @@ class TestCluster {
   }
 
  private:
+  bool IsCut(const Flight& flight) const {
+    return std::find(cuts.begin(), cuts.end(), std::pair(flight.from, flight.to)) != cuts.end();
+  }
+  void Hand(Flight&& flight) {
+    node(flight.to).shard().OnMessage(node(flight.from).id(), ShardId(0), std::move(flight.message),
+                                      now_, effects_);
+    Carry(flight.to);
+  }
   // Carries out the effects of node `at` until there are none.
   void Carry(int at) {
     while (!effects_.empty()) {

@@ -236,7 +236,7 @@ void PeerLinks::UpdatePeer(Peer& peer) {
   if (up == peer.told_up) return;
   peer.told_up = up;
   if (up) {
-    owner_.OnPeerUp(peer.config.id);
+    owner_.OnPeerUp(peer.config.id, peer.shard_count);
   } else {
     owner_.OnPeerDown(peer.config.id, peer.down_reason);
   }

@@ -71,7 +71,7 @@ class PeerLinksOwner {
   virtual void OnFrame(NodeId from, Envelope&& envelope) = 0;
   // The first link to the peer is up; the last one that could take frames is not any more.
   // They alternate, beginning with up.
-  virtual void OnPeerUp(NodeId peer) = 0;
+  virtual void OnPeerUp(NodeId peer, std::uint16_t shard_count) = 0;
   virtual void OnPeerDown(NodeId peer, std::string_view reason) = 0;
   // Give both to PeerLinks::Attach of that shard, on its thread.
   virtual void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) = 0;

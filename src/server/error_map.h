@@ -16,7 +16,7 @@ struct ErrorMapping {
   std::string_view meaning;  // for docs, and where an error has no sentence of its own
 };
 
-inline constexpr std::array<ErrorMapping, 9> kErrorMap{{
+inline constexpr std::array<ErrorMapping, 10> kErrorMap{{
     {ErrorCode::kNotFound, "ERR", 404, "there is no such thing"},
     {ErrorCode::kInvalidArgument, "ERR", 400, "the request is wrong; it was not applied"},
     {ErrorCode::kUnavailable, "UNAVAILABLE", 503, "too few nodes answer; it was not applied"},
@@ -28,6 +28,8 @@ inline constexpr std::array<ErrorMapping, 9> kErrorMap{{
     {ErrorCode::kCorruption, "CORRUPT", 500, "stored bytes fail their checksum and are not served"},
     {ErrorCode::kIoError, "IOERR", 500, "the storage failed"},
     {ErrorCode::kUnsupported, "ERR", 501, "not offered"},
+    {ErrorCode::kStaleCopy, "UNAVAILABLE", 503,
+     "the nodes were about to forget deleted keys; it was not applied, retry"},
 }};
 
 constexpr const ErrorMapping& MappingOf(ErrorCode code) {

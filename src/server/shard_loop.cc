@@ -253,8 +253,8 @@ void ShardLoop::TakeMessage(NodeId from, Envelope&& envelope) {
   Carry();
 }
 
-void ShardLoop::OnPeerUp(NodeId peer) {
-  shard_.OnPeerUp(peer, now(), effects_);
+void ShardLoop::OnPeerUp(NodeId peer, std::uint16_t shard_count) {
+  shard_.OnPeerUp(peer, shard_count, now(), effects_);
   Carry();
 }
 

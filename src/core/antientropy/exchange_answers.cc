@@ -13,6 +13,8 @@ class LeafAnswer : public Machine {
 
   void Start(Env& env) override {
     after_ = asked_.after;
+    const PartitionId partition = shard().ledger.tree().PartitionOfLeaf(asked_.leaf);
+    reply_.stamp = shard().ledger.ballots().Durable(partition).promised;
     Read(env);
   }
 

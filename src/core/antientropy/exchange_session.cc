@@ -110,6 +110,7 @@ void ExchangeSession::ReadStretch(Env& env) {
   bytes_ = 0;
   if (damaged_) return AskForStretch(env);
   state_ = State::kReading;
+  stamp_ = shard().ledger.ballots().Durable(partition_).promised;
   const TokenSpan span = SpanOf(leaves_.back(), shard().ledger.tree().leaf_bits());
   env.out.emplace_back(ScanEffect{id(),
                                   {{},
@@ -181,8 +182,8 @@ void ExchangeSession::OnAnswer(LeafKeysReply& reply, Env& env) {
       ++moving_;
       ++shard().counters.exchange_records_received;
       bytes_ += CostOf(each.key, each.record);
-      shard().replica.Merge(each.key, std::move(each.record), /*repair=*/true, Ticket::Local(id()),
-                            env);
+      shard().replica.Merge(each.key, std::move(each.record), reply.stamp, /*repair=*/true,
+                            Ticket::Local(id()), env);
     }
     for (const std::uint32_t position : reply.wanted) {
       if (position < rows_.size()) PushRow(rows_[position], env);
@@ -196,9 +197,9 @@ void ExchangeSession::PushRow(const ScannedRow& row, Env& env) {
   ++moving_;
   ++shard().counters.exchange_records_sent;
   bytes_ += CostOf(row.key, row.row.record);
-  env.out.emplace_back(
-      SendEffect{peer_, std::nullopt,
-                 ReplicaPut{id(), view().ring.epoch(), row.key, row.row.record, /*repair=*/true}});
+  env.out.emplace_back(SendEffect{peer_, std::nullopt,
+                                  ReplicaPut{id(), view().ring.epoch(), row.key, row.row.record,
+                                             /*repair=*/true, stamp_}});
 }
 
 void ExchangeSession::OnLocal(LocalOutcome& outcome, Env& env) {

@@ -68,6 +68,7 @@ class ExchangeSession : public Machine {
   std::optional<RowKey> after_;        // the stretch of the leaf
   std::optional<RowKey> upto_;
   std::vector<ScannedRow> rows_;
+  std::uint64_t stamp_ = 0;  // of rows_
   std::size_t moving_ = 0;
   bool more_ = false;           // the peer had more for this stretch
   bool leaf_differed_ = false;  // any record of this leaf was moved

@@ -72,6 +72,14 @@ void RepairScheduler::MarkAllDirty(Env& env) {
   BeginDirty(env);
 }
 
+bool RepairScheduler::Agree(PartitionId partition) const {
+  for (const std::set<Pair>* pairs : {&unequal_, &dirty_, &under_way_}) {
+    const auto it = pairs->lower_bound({partition, NodeId{}});
+    if (it != pairs->end() && it->partition == partition) return false;
+  }
+  return true;
+}
+
 bool RepairScheduler::CanBegin(const Pair& pair) const {
   return under_way_.size() < shard().config.exchange_sessions_max && !under_way_.contains(pair) &&
          shard().Reachable(pair.peer);

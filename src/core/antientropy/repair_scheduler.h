@@ -12,10 +12,11 @@
 #include <vector>
 
 #include "core/machine.h"
+#include "core/purge/purger.h"
 
 namespace gyre {
 
-class RepairScheduler : public Machine {
+class RepairScheduler : public Machine, public OwnersAgree {
  public:
   explicit RepairScheduler(ShardState& shard) : Machine(shard) {}
 
@@ -38,6 +39,9 @@ class RepairScheduler : public Machine {
   void RepairLeaf(KeyspaceId keyspace, std::uint32_t leaf, Env& env);
   // All that this shard shares with anyone: for those who cannot wait (`gyre repair`).
   void MarkAllDirty(Env& env);
+
+  // No pair of the partition is known to differ, or waits to be compared.
+  bool Agree(PartitionId partition) const override;
 
   enum class Outcome : std::uint8_t { kEqual, kRepaired, kFailed };
   // By the session of this pair.

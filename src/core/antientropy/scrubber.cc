@@ -98,7 +98,12 @@ void Scrubber::TakeRow(const ScannedRow& row, Env& env) {
   while (run_->leaf < LeafOf(row.key.token, shard().ledger.tree().leaf_bits())) CountLeaf(env);
   ++shard().counters.rows_scrubbed;
   sum_ += RowDigest(row.key, row.row.record.view());
-  if (Record::Decode(row.row.record)) return;
+  if (const Result<Record> record = Record::Decode(row.row.record)) {
+    if (record->DeadSince({env.now.wall.ms - shard().config.purge_after.ms()})) {
+      shard().ledger.NoteDead(row.key);
+    }
+    return;
+  }
   ++shard().counters.corrupt_rows;
   damaged_ = true;
 }

@@ -66,7 +66,9 @@ std::vector<ShardActor> ChooseActors(NodeId node, std::uint16_t shard_count,
       stop->shards.size() == shard_count &&
       std::all_of(stop->shards.begin(), stop->shards.end(),
                   [node](const ShardActor& shard) { return NodeOf(shard.actor) == node; })) {
-    return stop->shards;
+    std::vector<ShardActor> same = stop->shards;
+    for (ShardActor& shard : same) shard.resumes = true;
+    return same;
   }
   std::vector<ShardActor> fresh;
   while (fresh.size() < shard_count) {

@@ -20,6 +20,7 @@ namespace gyre {
 struct ShardActor {
   ActorId actor;
   std::uint64_t next_epoch = 1;  // the first that was not drawn
+  bool resumes = false;          // of a start: goes on where the clean stop left it
 
   bool operator==(const ShardActor&) const = default;
 };

@@ -74,6 +74,14 @@ tl::unexpected<Error> Corrupt(const char* what) {
 
 }  // namespace
 
+bool Record::DeadSince(WallTime then) const {
+  return std::all_of(siblings.begin(), siblings.end(), [&](const Sibling& sibling) {
+    const bool deleted = sibling.type == ValueType::kTombstone;
+    const WallTime died = deleted ? sibling.time.wall() : sibling.expiry;
+    return (deleted || sibling.expiry != kNeverExpires) && died.ms <= then.ms;
+  });
+}
+
 const Sibling* Record::NewestLive(WallTime now) const {
   const Sibling* newest = nullptr;
   for (const Sibling& sibling : siblings) {  // by rising dot, so that >= lets the greater dot win

@@ -62,6 +62,9 @@ struct Record {
   // sibling is deleted or expired. This is the resolver of plain GET.
   const Sibling* NewestLive(WallTime now) const;
   bool AnyLiveAt(WallTime now) const { return NewestLive(now) != nullptr; }
+  // Nothing but tombstones, and values that have become such, all of them before `then`: all that
+  // the record says is that something is gone.
+  bool DeadSince(WallTime then) const;
 
   // One block holding the whole record. Cost: one allocation, one copy of the values.
   // REQUIRES: CheckLimits() is ok.

@@ -1,7 +1,8 @@
-// A request that came to a shard which has just started, and has not met the peers yet that it
-// needs: admitted once enough of them are up, or refused once the start is over.
+// A request that came to a shard which has just started: it has not met the peers yet that the
+// request needs, or nobody who could tell it whether its disk is up to date. Admitted once enough
+// of them are up, or refused once the start is over.
 //
-//   kIdle -Start-> kWaiting -a link came up, start_over, or the request's time-> another machine
+//   kIdle -Start-> kWaiting -a peer came up, start_over, or the request's time-> another machine
 #pragma once
 
 #include <algorithm>
@@ -15,7 +16,7 @@ namespace gyre {
 template <typename Request>
 class AwaitPeers : public RequestMachine {
  public:
-  // `error`: the answer if nobody comes. REQUIRES: the shard is starting.
+  // `error`: the answer if nobody comes.
   AwaitPeers(ShardState& shard, const Origin& origin, Kind kind, Request&& request, Error error)
       : RequestMachine(shard, origin),
         kind_(kind),
@@ -24,22 +25,24 @@ class AwaitPeers : public RequestMachine {
 
   void Start(Env& env) override {
     deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
-    SetTimer(std::min(deadline_, shard().start_over));
+    SetTimer(deadline_);
+    SetTimer(shard().start_over);
   }
   void OnPeerUp(NodeId /*peer*/, Env& env) override { TryAgain(env); }
-  void OnTimer(Env& env) override {
-    if (env.now.instant >= std::min(deadline_, shard().start_over)) TryAgain(env);
-  }
+  void OnTimer(Env& env) override { TryAgain(env); }
   Kind kind() const override { return kind_; }
 
  private:
   void TryAgain(Env& env) {
-    request_.options.timeout = deadline_ - env.now.instant;
-    if (request_.options.timeout.us > 0) {
-      return FinishWith(Admit(shard(), origin(), std::move(request_), env.now));
+    if (finished()) return;
+    const Duration left = deadline_ - env.now.instant;
+    if (left.us <= 0) {
+      Answer(Fail(std::move(error_)), env);
+      return Finish();
     }
-    Answer(Fail(std::move(error_)), env);
-    Finish();
+    if (!shard().serving) return;
+    request_.options.timeout = left;
+    FinishWith(Admit(shard(), origin(), std::move(request_), env.now));
   }
 
   const Kind kind_;

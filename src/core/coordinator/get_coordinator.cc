@@ -19,11 +19,26 @@ void GetCoordinator::Start(Env& env) {
   NoteStart(env.now.instant);
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
   SetTimer(deadline_);
-  AskForCopies(plan_, request_.key, id(), shard(), env);
+  AskForCopies(plan_, request_.key, floor_, id(), shard(), env);
+}
+
+void GetCoordinator::AskAnew(Env& env) {
+  ++shard().counters.reads_begun_anew;
+  const Result<ReplicaPlan> plan = MakePlan(shard(), request_.key, request_.options);
+  if (!plan || plan->healthy() < plan->read_needed || ++rounds_ > kReadRoundsMax) {
+    Answer(Fail(ErrorCode::kUnavailable, "the owners' copies were purged meanwhile"), env);
+    state_ = State::kDone;
+    return Finish();
+  }
+  plan_ = *plan;
+  reads_ = ReadSet(plan_.reachable, plan_.standins, plan_.read_needed);
+  floor_ = shard().ledger.ballots().Pending(plan_.partition).promised;
+  AskForCopies(plan_, request_.key, floor_, id(), shard(), env);
 }
 
 void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
+    if (!get->error && get->stamp < floor_) return;
     TakeCopy(reads_, from, *get);
     OnProgress(env);
   } else if (auto* put = std::get_if<ReplicaPutReply>(&reply)) {
@@ -33,6 +48,7 @@ void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
 
 void GetCoordinator::OnLocal(LocalOutcome& outcome, Env& env) {
   if (auto* get = std::get_if<LocalGetDone>(&outcome.what)) {
+    if (get->record && get->stamp < floor_) return;
     TakeCopy(reads_, shard().self, *get);
     OnProgress(env);
   } else if (auto* durable = std::get_if<LocalDurable>(&outcome.what)) {
@@ -56,6 +72,9 @@ void GetCoordinator::OnProgress(Env& env) {
         return RepairAndFinish(env);  // damaged copies among them
       case Standing::kReached:
         break;
+    }
+    if (reads_.stamp() < shard().ledger.ballots().Durable(plan_.partition).purged) {
+      return AskAnew(env);
     }
     const auto copies = static_cast<int>(plan_.owners.size());
     if (!reads_.agree() && 2 * plan_.read_needed > copies) return BeginWriteBack(env);
@@ -85,7 +104,8 @@ void GetCoordinator::BeginWriteBack(Env& env) {
     }
     writing_back_.push_back(copy.node);
   }
-  SendRepairs(writing_back_, request_.key, plan_.epoch, answer_bytes_, id(), shard(), env);
+  SendRepairs(writing_back_, request_.key, plan_.epoch, answer_bytes_, reads_.stamp(), id(),
+              shard(), env);
   OnWrittenBack(NodeId{}, false, env);  // perhaps enough hold it already
 }
 
@@ -134,7 +154,7 @@ void GetCoordinator::RepairAndFinish(Env& env) {
     if (given && joined == answer_bytes_) continue;
     stale.push_back(copy.node);
   }
-  SendRepairs(stale, request_.key, plan_.epoch, joined, RequestId{}, shard(), env);
+  SendRepairs(stale, request_.key, plan_.epoch, joined, reads_.stamp(), RequestId{}, shard(), env);
 }
 
 void GetCoordinator::OnTimer(Env& env) {

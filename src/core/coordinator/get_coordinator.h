@@ -10,6 +10,9 @@
 // The write-back is what makes reads monotonic: replies that differ mean that some write is not at
 // its quorum yet; a client must not see it now and miss it in its next read. It runs only when
 // replies differ and 2R > N, where the promise can be kept.
+//
+// Copies read before a purge that this node knows of are not answered with: the read begins anew
+// (docs/adr/0006-safe-deletes.md).
 #pragma once
 
 #include "core/coordinator/read_set.h"
@@ -35,6 +38,7 @@ class GetCoordinator : public RequestMachine {
   enum class State { kIdle, kWaitingForQuorum, kWaitingForWriteBack, kWaitingForStragglers, kDone };
 
   void OnProgress(Env& env);
+  void AskAnew(Env& env);
   void BeginWriteBack(Env& env);
   void OnWrittenBack(NodeId node, bool ok, Env& env);
   void AnswerNow(Env& env);
@@ -43,6 +47,8 @@ class GetCoordinator : public RequestMachine {
   GetRequest request_;
   ReplicaPlan plan_;
   ReadSet reads_;
+  std::uint64_t floor_ = 0;  // copies with a lower stamp answer an earlier question
+  int rounds_ = 1;
   State state_ = State::kIdle;
   Instant deadline_;
   Instant straggler_deadline_;

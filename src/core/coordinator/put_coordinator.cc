@@ -6,6 +6,7 @@
 #include "core/coordinator/admission.h"
 #include "core/coordinator/forward_coordinator.h"
 #include "core/coordinator/replica_calls.h"
+#include "core/purge/copy_renewal.h"
 
 namespace gyre {
 
@@ -23,34 +24,48 @@ void PutCoordinator::Start(Env& env) {
   NoteStart(env.now.instant);
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
   if (request_.read_first) {
-    state_ = State::kReading;
-    reads_ = std::make_unique<ReadSet>(plan_.reachable, plan_.standins, plan_.read_needed);
-    AskForCopies(plan_, request_.key.OwedTo({}), id(), shard(), env);
+    BeginReading(env);
   } else {
     Apply(std::nullopt, env);
   }
   SetTimer(deadline_);
 }
 
+void PutCoordinator::BeginReading(Env& env) {
+  state_ = State::kReading;
+  ++rounds_;
+  reads_ = std::make_unique<ReadSet>(plan_.reachable, plan_.standins, plan_.read_needed);
+  AskForCopies(plan_, request_.key.OwedTo({}), floor_, id(), shard(), env);
+}
+
 void PutCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
-    if (state_ != State::kReading) return;
+    if (state_ != State::kReading || (!get->error && get->stamp < floor_)) return;
     TakeCopy(*reads_, from, *get);
     OnReadProgress(env);
   } else if (auto* put = std::get_if<ReplicaPutReply>(&reply)) {
+    if (put->error == ErrorCode::kStaleCopy && Renew(from, put->promised)) return;
     OnAck(from, !put->error, env);
   }
 }
 
 void PutCoordinator::OnLocal(LocalOutcome& outcome, Env& env) {
   if (auto* get = std::get_if<LocalGetDone>(&outcome.what)) {
-    if (state_ != State::kReading) return;
+    if (state_ != State::kReading || (get->record && get->stamp < floor_)) return;
     TakeCopy(*reads_, shard().self, *get);
     OnReadProgress(env);
   } else if (auto* applied = std::get_if<LocalApplied>(&outcome.what)) {
     OnApplied(*applied, env);
   } else if (auto* durable = std::get_if<LocalDurable>(&outcome.what)) {
-    if (state_ == State::kApplying) return Refuse(std::move(durable->status.error()), env);
+    if (state_ == State::kApplying) {
+      // What was read is too old to be joined.
+      if (durable->status.error().code == ErrorCode::kStaleCopy && rounds_ < kReadRoundsMax) {
+        ++shard().counters.reads_begun_anew;
+        floor_ = shard().ledger.ballots().Pending(plan_.partition).promised;
+        return BeginReading(env);
+      }
+      return Refuse(std::move(durable->status.error()), env);
+    }
     OnAck(shard().self, durable->status.has_value(), env);
   }
 }
@@ -62,11 +77,11 @@ void PutCoordinator::OnReadProgress(Env& env) {
     case Standing::kImpossible:
       return Refuse({ErrorCode::kUnavailable, "too few owners could read their copy"}, env);
     case Standing::kReached:
-      return Apply(reads_->joined(), env);
+      return Apply(Replica::Seen{reads_->joined(), reads_->stamp()}, env);
   }
 }
 
-void PutCoordinator::Apply(std::optional<Record> seen, Env& env) {
+void PutCoordinator::Apply(std::optional<Replica::Seen> seen, Env& env) {
   state_ = State::kApplying;
   // A copy: another owner may have to be asked with it.
   shard().replica.Mutate(request_.key, request_.mutation, std::move(seen), Ticket::Local(id()),
@@ -83,6 +98,7 @@ void PutCoordinator::OnApplied(LocalApplied& applied, Env& env) {
   }
   state_ = State::kWaitingForQuorum;
   record_ = std::move(applied.record);
+  stamp_ = applied.stamp;
   // A put waits for its quorum in thousands: not with its value twice.
   request_.mutation = DeleteValue();
   const NodeId self = shard().self;
@@ -109,7 +125,20 @@ void PutCoordinator::OnApplied(LocalApplied& applied, Env& env) {
 void PutCoordinator::SendCopies(const NodeList& to, const RowKey& where, Env& env) {
   if (to.empty()) return;
   env.out.emplace_back(
-      SendEffect{to, std::nullopt, ReplicaPut{id(), plan_.epoch, where, record_, false}});
+      SendEffect{to, std::nullopt, ReplicaPut{id(), plan_.epoch, where, record_, false, stamp_}});
+}
+
+bool PutCoordinator::Renew(NodeId node, std::uint64_t promised) {
+  constexpr int kRenewalsMax = 3;
+  const auto copy = std::find_if(copies_.begin(), copies_.end(), [&](const Copy& each) {
+    return each.node == node && each.state == Copy::State::kWaiting;
+  });
+  if (copy == copies_.end() || copy->renewals == kRenewalsMax) return false;
+  ++copy->renewals;
+  const bool hint = copy->owed_to.value != 0;
+  shard().spawned.push_back(std::make_unique<CopyRenewal>(
+      shard(), id(), node, request_.key, request_.key.OwedTo(copy->owed_to), hint ? promised : 0));
+  return true;
 }
 
 void PutCoordinator::PlaceElsewhere(NodeId owner, Env& env) {

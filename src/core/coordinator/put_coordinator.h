@@ -10,6 +10,9 @@
 //
 // An owner that cannot be reached, fails, or is silent for hint_after has its copy sent to the next
 // healthy fallback, as a hint that names it. Both count towards W: copies on distinct nodes.
+//
+// A copy that is refused because of a purge is read and sent once more (purge/copy_renewal.h), and
+// a read that came before one begins anew.
 #pragma once
 
 #include <boost/container/small_vector.hpp>
@@ -45,14 +48,18 @@ class PutCoordinator : public RequestMachine {
     NodeId owed_to;  // 0: the node's own
     State state = State::kWaiting;
     bool given_elsewhere = false;  // silent: its owner has been provided for, as well as can be
+    std::uint8_t renewals = 0;
 
     NodeId owner() const { return owed_to.value != 0 ? owed_to : node; }
   };
 
+  void BeginReading(Env& env);
   void OnReadProgress(Env& env);
-  void Apply(std::optional<Record> seen, Env& env);
+  void Apply(std::optional<Replica::Seen> seen, Env& env);
   void OnApplied(LocalApplied& applied, Env& env);
   void OnAck(NodeId node, bool ok, Env& env);
+  // Refused for its age: true if it is sent once more.
+  bool Renew(NodeId node, std::uint64_t promised);
   // The owner's copy goes to the next fallback, or is left to the exchange.
   void PlaceElsewhere(NodeId owner, Env& env);
   void LeaveToExchange(NodeId owner);
@@ -68,7 +75,10 @@ class PutCoordinator : public RequestMachine {
   Instant deadline_;
   Instant hint_at_;
   std::unique_ptr<ReadSet> reads_;  // of a request that reads first
+  std::uint64_t floor_ = 0;         // copies with a lower stamp answer an earlier question
+  int rounds_ = 0;
   Bytes record_;                    // what every copy gets
+  std::uint64_t stamp_ = 0;         // of record_
   std::optional<Tally> acks_;
   boost::container::small_vector<Copy, 4> copies_;
   PutOutcome outcome_;

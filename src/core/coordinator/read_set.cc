@@ -1,5 +1,6 @@
 #include "core/coordinator/read_set.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/causality/merge.h"
@@ -20,7 +21,7 @@ ReadSet::Copy* ReadSet::FindWaiting(NodeId node) {
   return nullptr;
 }
 
-void ReadSet::AddReply(NodeId node, Bytes record) {
+void ReadSet::AddReply(NodeId node, Bytes record, std::uint64_t stamp) {
   Copy* copy = FindWaiting(node);
   if (copy == nullptr) return;
   bool known = record.empty();  // adds nothing to the join
@@ -43,6 +44,7 @@ void ReadSet::AddReply(NodeId node, Bytes record) {
     joined_ = std::move(joined);
   }
   agree_ = agree_ && same_as_all;
+  if (!record.empty()) stamp_ = std::min(stamp_, stamp);
   copy->state = State::kReplied;
   copy->record = std::move(record);
   tally_.AddOk();

@@ -14,6 +14,9 @@
 
 namespace gyre {
 
+// How often a read begins anew because its copies were read before a purge.
+inline constexpr int kReadRoundsMax = 4;
+
 class ReadSet {
  public:
   enum class State : std::uint8_t { kWaiting, kReplied, kFailed };
@@ -30,7 +33,7 @@ class ReadSet {
 
   // A copy that does not decode counts as corrupt. No effect if this node was not asked or has
   // answered before (a doubled message). Cost: a decode for each copy unlike the ones before.
-  void AddReply(NodeId node, Bytes record);
+  void AddReply(NodeId node, Bytes record, std::uint64_t stamp);
   void AddFailure(NodeId node, bool corrupt);
 
   Standing standing() const { return tally_.standing(); }
@@ -41,6 +44,8 @@ class ReadSet {
   bool any_corrupt() const { return any_corrupt_; }
   // The join of all that replied, and its bytes (empty: nobody has a row).
   const Record& joined() const { return joined_; }
+  // Of the join: the lowest of those that went into it.
+  std::uint64_t stamp() const { return stamp_; }
   Bytes JoinedBytes() const;
   // The join itself, once nothing more is to be asked of this set but who answered.
   Record TakeJoined() { return std::move(joined_); }
@@ -51,6 +56,7 @@ class ReadSet {
   Copies copies_;
   Tally tally_;
   Record joined_;
+  std::uint64_t stamp_ = UINT64_MAX;
   bool agree_ = true;
   bool any_corrupt_ = false;
 };

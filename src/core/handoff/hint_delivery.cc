@@ -23,10 +23,10 @@ void HintDelivery::Start(Env& env) {
   others.Remove(shard().self);
   if (!others.empty()) {
     env.out.emplace_back(SendEffect{
-        others, std::nullopt, ReplicaPut{id(), ring.epoch(), own, record_, /*repair=*/false}});
+        others, std::nullopt, ReplicaPut{id(), ring.epoch(), own, record_, /*repair=*/false, stamp_}});
   }
   if (others.size() < waiting_.size()) {
-    shard().replica.Merge(own, record_, /*repair=*/false, Ticket::Local(id()), env);
+    shard().replica.Merge(own, record_, stamp_, /*repair=*/false, Ticket::Local(id()), env);
   }
 }
 

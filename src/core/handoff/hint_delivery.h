@@ -13,8 +13,13 @@ namespace gyre {
 class HintDelivery : public Machine {
  public:
   // `session` is told of the end by a LocalDurable.
-  HintDelivery(ShardState& shard, RequestId session, RowKey hint, Bytes record)
-      : Machine(shard), session_(session), hint_(std::move(hint)), record_(std::move(record)) {}
+  HintDelivery(ShardState& shard, RequestId session, RowKey hint, Bytes record,
+               std::uint64_t stamp)
+      : Machine(shard),
+        session_(session),
+        hint_(std::move(hint)),
+        record_(std::move(record)),
+        stamp_(stamp) {}
 
   void Start(Env& env) override;
   void OnReply(NodeId from, Message& reply, Env& env) override;
@@ -30,6 +35,7 @@ class HintDelivery : public Machine {
   const RequestId session_;
   const RowKey hint_;
   const Bytes record_;
+  const std::uint64_t stamp_;
   NodeList waiting_;
   NodeList taken_by_;
   bool dropping_ = false;

@@ -18,6 +18,7 @@ void HintSession::NextPlace(Env& env) {
 
 void HintSession::ReadPage(Env& env) {
   const TokenSpan span = steps_->Span();
+  stamp_ = shard().ledger.ballots().Durable(place_->partition).promised;
   env.out.emplace_back(
       ScanEffect{id(),
                  {target_, place_->keyspace, span.first, span.last, after_,
@@ -43,7 +44,7 @@ void HintSession::OnScanDone(Result<ScanPage> page, Env& env) {
     bytes += hint.key.key.size() + hint.row.record.size();
     after_ = hint.key;
     shard().spawned.push_back(
-        std::make_unique<HintDelivery>(shard(), id(), std::move(hint.key), hint.row.record));
+        std::make_unique<HintDelivery>(shard(), id(), std::move(hint.key), hint.row.record, stamp_));
   }
   resume_at_ = shard().budget.Spend(bytes, env.now.instant);
   if (delivering_ == 0) GoOn(env);
@@ -54,7 +55,8 @@ void HintSession::OnLocal(LocalOutcome& outcome, Env& env) {
   if (ended == nullptr || delivering_ == 0) return;
   if (!ended->status) {
     failed_ = true;
-    if (ended->status.error().code != ErrorCode::kCorruption) unreachable_ = true;
+    const ErrorCode code = ended->status.error().code;
+    if (code != ErrorCode::kCorruption && code != ErrorCode::kStaleCopy) unreachable_ = true;
   }
   if (--delivering_ > 0) return;
   if (unreachable_) return End(/*ok=*/false, env);

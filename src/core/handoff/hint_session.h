@@ -38,6 +38,7 @@ class HintSession : public Machine {
   bool any_found_ = false;          // at the place
   std::optional<LeafSteps> steps_;  // of the place
   std::optional<RowKey> after_;
+  std::uint64_t stamp_ = 0;  // of the page
   bool step_done_ = false;
   std::size_t delivering_ = 0;
   bool unreachable_ = false;  // no use to go on

@@ -48,7 +48,9 @@ class OwedGet : public Machine {
 
 }  // namespace
 
-void GetOwed(const RowKey& key, const Ticket& ticket, ShardState& shard, Env& env) {
+void GetOwed(const RowKey& key, const Ticket& asker, ShardState& shard, Env& env) {
+  Ticket ticket = asker;
+  ticket.stamp = shard.ledger.ballots().Stamp(key);
   const HintLedger& hints = shard.ledger.hints();
   std::vector<NodeId> targets;
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(key.keyspace);

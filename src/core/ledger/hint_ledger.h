@@ -44,6 +44,7 @@ class HintLedger {
     all.bytes += bytes;
     all.oldest = std::min(all.oldest, made_at);
     total_bytes_ += bytes;
+    ++by_partition_[place.partition];
   }
   void Remove(const Place& place, std::uint64_t bytes) {
     const auto debt = debts_.find(place);
@@ -55,6 +56,7 @@ class HintLedger {
     all->second.bytes -= bytes;
     total_bytes_ -= bytes;
     if (last) debts_.erase(debt);
+    DropFrom(place.partition, 1);
     if (--all->second.hints == 0) by_target_.erase(all);
   }
 
@@ -72,6 +74,7 @@ class HintLedger {
     all.bytes -= debt.bytes;
     total_bytes_ -= debt.bytes;
     if (all.hints == 0) by_target_.erase(place.target);
+    DropFrom(place.partition, debt.hints);
     debts_.erase(it);
   }
 
@@ -83,6 +86,7 @@ class HintLedger {
 
   bool empty() const { return by_target_.empty(); }
   bool Has(const Place& place) const { return !debts_.empty() && debts_.contains(place); }
+  bool HasOf(PartitionId partition) const { return by_partition_.contains(partition); }
   std::uint64_t total_bytes() const { return total_bytes_; }
   // Of one target; zeros if nothing is owed to it.
   Debt Of(NodeId target) const {
@@ -99,7 +103,13 @@ class HintLedger {
   }
 
  private:
+  void DropFrom(PartitionId partition, std::uint64_t hints) {
+    const auto it = by_partition_.find(partition);
+    if ((it->second -= hints) == 0) by_partition_.erase(it);
+  }
+
   std::map<Place, Debt> debts_;
+  std::map<PartitionId, std::uint64_t> by_partition_;  // hints, of all targets and keyspaces
   std::map<NodeId, Debt> by_target_;
   std::uint64_t total_bytes_ = 0;
 };

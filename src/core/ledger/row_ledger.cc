@@ -16,6 +16,8 @@ std::uint64_t HintBytes(const RowKey& key, const Row* row) {
 RowLedger::Entry RowLedger::Note(const RowKey& key, const Row* before, const Row* after,
                                  WallTime now) {
   Entry entry;
+  if (IsNote(key)) return entry;
+  TellWatches(key);
   if (key.is_hint()) {
     entry.hint_bytes_before = HintBytes(key, before);
     entry.hint_bytes_after = HintBytes(key, after);
@@ -26,6 +28,12 @@ RowLedger::Entry RowLedger::Note(const RowKey& key, const Row* before, const Row
     ChangeLeaf(key, entry.leaf_delta);
   }
   return entry;
+}
+
+void RowLedger::TellWatches(const RowKey& key) {
+  for (KeyWatch* watch : key_watches_) {
+    watch->touched_ = watch->touched_ || watch->keys_.contains(key);
+  }
 }
 
 void RowLedger::ChangeLeaf(const RowKey& key, std::uint64_t delta) {
@@ -40,6 +48,8 @@ void RowLedger::BeginWatch(const std::optional<LeafName>& keep) {
 }
 
 void RowLedger::Revert(const RowKey& key, const Entry& entry, WallTime now) {
+  if (IsNote(key)) return;
+  TellWatches(key);
   if (!key.is_hint()) return ChangeLeaf(key, -entry.leaf_delta);
   ChangeHint(key, entry.hint_bytes_after, entry.hint_bytes_before, now);
 }

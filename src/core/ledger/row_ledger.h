@@ -8,11 +8,13 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/time.h"
 #include "core/causality/record.h"
 #include "core/ids.h"
 #include "core/key.h"
+#include "core/ledger/ballot_book.h"
 #include "core/ledger/hint_ledger.h"
 #include "core/ledger/merkle_tree.h"
 
@@ -21,7 +23,8 @@ namespace gyre {
 class RowLedger {
  public:
   // `keeps_tree`: false where a row has no other owner to be compared with (one node alone).
-  RowLedger(int partition_bits, bool keeps_tree) : tree_(partition_bits), keeps_tree_(keeps_tree) {}
+  RowLedger(int partition_bits, bool keeps_tree)
+      : tree_(partition_bits), ballots_(partition_bits), keeps_tree_(keeps_tree) {}
 
   // What one change did to the books.
   struct Entry {
@@ -35,6 +38,8 @@ class RowLedger {
 
   const MerkleTree& tree() const { return tree_; }
   const HintLedger& hints() const { return hints_; }
+  const BallotBook& ballots() const { return ballots_; }
+  BallotBook& ballots() { return ballots_; }
   bool keeps_tree() const { return keeps_tree_; }
   // What storage held at the start.
   void LoadLeaf(KeyspaceId keyspace, std::uint32_t leaf, std::uint64_t sum) {
@@ -44,6 +49,12 @@ class RowLedger {
   // because it has changed since. Until EndCensus the ledger remembers which are.
   void CountHint(const RowKey& key, const Row& row, WallTime made_at);
   void EndCensus() { counted_.reset(); }
+  // Hints of this partition may lie where they could not be counted, among damage.
+  void NoteUncounted(PartitionId partition) { uncounted_.insert(partition); }
+  // May this shard hold any hint of the partition, as far as it can know?
+  bool MayHoldHints(PartitionId partition) const {
+    return counted_ || uncounted_.contains(partition) || hints_.HasOf(partition);
+  }
   // For one who counts leaves while rows change: from here on it is noted which leaves do. Of those
   // noted before only `keep` stays.
   using LeafName = std::pair<KeyspaceId, std::uint32_t>;
@@ -52,6 +63,30 @@ class RowLedger {
   bool ChangedUnderWatch(const LeafName& leaf) const {
     return watched_ && watched_->contains(leaf);
   }
+  // For one who has to know whether any of a few rows is changed: said until `watch` is gone.
+  class KeyWatch {
+   public:
+    KeyWatch(RowLedger& ledger, std::set<RowKey> keys)
+        : ledger_(ledger), keys_(std::move(keys)) {
+      ledger_.key_watches_.push_back(this);
+    }
+    ~KeyWatch() { std::erase(ledger_.key_watches_, this); }
+    KeyWatch(const KeyWatch&) = delete;
+    KeyWatch& operator=(const KeyWatch&) = delete;
+    bool touched() const { return touched_; }
+
+   private:
+    friend class RowLedger;
+    RowLedger& ledger_;
+    const std::set<RowKey> keys_;
+    bool touched_ = false;
+  };
+  // This row is nothing but tombstones: it may be purged some day.
+  void NoteDead(const RowKey& key) {
+    if (!key.is_hint() && dead_.size() < kDeadMax) dead_.push_back(key);
+  }
+  bool any_dead() const { return !dead_.empty(); }
+  std::vector<RowKey> TakeDead() { return std::exchange(dead_, {}); }
   // See HintLedger::Forget.
   void ForgetHints(const HintLedger::Place& place, const HintLedger::Debt& debt) {
     hints_.Forget(place, debt);
@@ -61,15 +96,22 @@ class RowLedger {
   std::uint64_t CorrectLeaf(KeyspaceId keyspace, std::uint32_t leaf, std::uint64_t actual);
 
  private:
+  static constexpr std::size_t kDeadMax = 10'000;  // the rest is found by a scrub
+
   HintLedger::Place PlaceOf(const RowKey& key) const {
     return {key.owed_to, key.keyspace, gyre::PartitionOf(key.token, tree_.partition_bits())};
   }
   void ChangeHint(const RowKey& key, std::uint64_t before, std::uint64_t after, WallTime now);
 
   void ChangeLeaf(const RowKey& key, std::uint64_t delta);
+  void TellWatches(const RowKey& key);
 
   MerkleTree tree_;
   HintLedger hints_;
+  BallotBook ballots_;
+  std::set<PartitionId> uncounted_;
+  std::vector<RowKey> dead_;
+  std::vector<KeyWatch*> key_watches_;
   std::optional<std::set<LeafName>> watched_;
   // During the census: what is known of single hints. True: counted; false: it is gone.
   std::optional<std::map<RowKey, bool>> counted_{std::in_place};

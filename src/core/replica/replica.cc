@@ -1,5 +1,6 @@
 #include "core/replica/replica.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace gyre {
@@ -15,6 +16,10 @@ void NoteWritten(const Mutation& mutation, const Applied& applied, Record& recor
   outcome.dot = {applied.own.actor, applied.own.epoch, applied.own.n};
   outcome.context = record.siblings.size() < 2 ? std::move(record.clock)
                                                : ContextOf(mutation, record, applied.own);
+}
+
+tl::unexpected<Error> TooOld() {
+  return Fail(ErrorCode::kStaleCopy, "the copy was read before a purge");
 }
 
 std::optional<OwnWrites> OwnOf(const std::optional<Row>& row) {
@@ -46,7 +51,9 @@ void Replica::CountReadError(const Error& error) {
 
 // ---- reads -----------------------------------------------------------------------------------
 
-void Replica::Get(const RowKey& key, const Ticket& ticket, Env& env) {
+void Replica::Get(const RowKey& key, const Ticket& asker, Env& env) {
+  Ticket ticket = asker;
+  ticket.stamp = ledger_.ballots().Stamp(key);
   if (InFlightWrite* write = WriteInFlight(key)) return AwaitWrite(*write, ticket, env);
   if (at_hand_ != nullptr) {
     if (auto row = at_hand_->ReadAtHand(key)) {
@@ -79,11 +86,12 @@ void Replica::AnswerRead(const Ticket& ticket, ReadRow& row, Env& env) {
 
 void Replica::AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env) {
   if (ticket.kind == Ticket::Kind::kLocal) {
-    env.local.push_back({ticket.request, LocalGetDone{std::move(record)}});
+    env.local.push_back({ticket.request, LocalGetDone{std::move(record), ticket.stamp}});
   } else if (ticket.kind == Ticket::Kind::kPeer) {
     ReplicaGetReply reply{ticket.request, std::nullopt, {}};
     if (record) {
       reply.record = std::move(*record);
+      reply.stamp = ticket.stamp;
     } else {
       reply.error = record.error().code;
     }
@@ -100,17 +108,29 @@ bool Replica::GetNow(const RowKey& key, Record& record) {
 
 // ---- changes ---------------------------------------------------------------------------------
 
-void Replica::Merge(const RowKey& key, Bytes record, bool repair, const Ticket& ticket, Env& env) {
-  Submit(key, MergeChange{std::move(record), repair}, ticket, env);
+void Replica::Merge(const RowKey& key, Bytes record, std::uint64_t stamp, bool repair,
+                    const Ticket& ticket, Env& env) {
+  Submit(key, MergeChange{std::move(record), stamp, repair}, ticket, env);
 }
 
-void Replica::Mutate(const RowKey& key, Mutation mutation, std::optional<Record> seen,
+void Replica::Mutate(const RowKey& key, Mutation mutation, std::optional<Seen> seen,
                      const Ticket& ticket, Env& env) {
-  Submit(key, MutateChange{std::move(mutation), std::move(seen)}, ticket, env);
+  const std::uint64_t stamp = ledger_.ballots().Stamp(key);
+  Submit(key, MutateChange{std::move(mutation), std::move(seen), stamp}, ticket, env);
 }
 
 void Replica::Drop(const RowKey& key, std::uint64_t digest, const Ticket& ticket, Env& env) {
   Submit(key, DropChange{digest}, ticket, env);
+}
+
+void Replica::Raise(PartitionId partition, const BallotNumbers& numbers, const Ticket& ticket,
+                    Env& env) {
+  Submit(ledger_.ballots().KeyOf(partition), NoteChange{numbers}, ticket, env);
+}
+
+void Replica::RetireActor() {
+  ++counters_.actors_retired;
+  dots_.Retire(DrawActor(self_, prng_));
 }
 
 std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& mutation,
@@ -139,6 +159,7 @@ std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& muta
   } else if (applied->changed) {
     at_hand_->WriteAtHand(key, applied->own, record);
   }
+  if (applied->changed) NoteIfDead(key, record);
   NoteWritten(mutation, *applied, record, outcome);
   return Status();
 }
@@ -235,7 +256,7 @@ template <typename What>
 void Replica::MakeChange(const RowKey& key, KeyState* state, std::optional<Row>& row,
                          const What& what, const Ticket& ticket, Env& env) {
   Result<NextState> next = NextRow(key, row, what, ticket, env);
-  if (!next) return AnswerChange(ticket, Fail(std::move(next.error())), env);
+  if (!next) return RefuseChange(key, ticket, std::move(next.error()), env);
   if (!next->changed) {
     // Nothing to write: durable once what is in flight is.
     if (state == nullptr || state->writes.empty()) return AnswerChange(ticket, {}, env);
@@ -246,6 +267,7 @@ void Replica::MakeChange(const RowKey& key, KeyState* state, std::optional<Row>&
   if (state == nullptr) {
     if (at_hand_ != nullptr && at_hand_->WritesAtHand()) {
       at_hand_->WriteAtHand(key, next->row, entry.leaf_delta);
+      OnStored(key, next->row);
       return AnswerChange(ticket, {}, env);
     }
     state = &keys_.try_emplace(key).first->second;
@@ -254,12 +276,13 @@ void Replica::MakeChange(const RowKey& key, KeyState* state, std::optional<Row>&
   StartWrite(key, *state, std::move(next->row), entry, ticket, env);
 }
 
-Result<Replica::NextState> Replica::NextRow(const RowKey& /*key*/, const std::optional<Row>& row,
+Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::optional<Row>& row,
                                             const MergeChange& merge, const Ticket& /*ticket*/,
                                             Env& env) {
   const auto becomes = [](OwnWrites own, Bytes record) {
     return NextState{true, Row{own, std::move(record)}};
   };
+  if (merge.stamp < ledger_.ballots().Floor(key)) return TooOld();
   if (row && row->record == merge.record) return NextState{};
   Result<Record> theirs = Record::Decode(merge.record);
   if (!theirs) {
@@ -267,6 +290,7 @@ Result<Replica::NextState> Replica::NextRow(const RowKey& /*key*/, const std::op
     return Fail(theirs.error());
   }
   for (const Sibling& sibling : theirs->siblings) clock_.Observe(sibling.time, env.now.wall);
+  NoteIfDead(key, *theirs);
   if (!row) return becomes({}, merge.record);
   Record ours;
   Status readable = ours.DecodeFrom(row->record);
@@ -294,23 +318,28 @@ Result<Replica::NextState> Replica::NextRow(const RowKey& /*key*/, const std::op
   if (Status fits = join.CheckLimits(); !fits) return Fail(fits.error());
   Bytes joined = join.Encode();
   if (joined == row->record) return NextState{};
+  NoteIfDead(key, join);
   return becomes(row->own, std::move(joined));
 }
 
-Result<Replica::NextState> Replica::NextRow(const RowKey& /*key*/, const std::optional<Row>& row,
+Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::optional<Row>& row,
                                             const MutateChange& mutate, const Ticket& ticket,
                                             Env& env) {
   GYRE_CHECK(ticket.kind == Ticket::Kind::kLocal);
+  const Seen* seen = mutate.seen ? &*mutate.seen : nullptr;
+  if (seen != nullptr && seen->stamp < ledger_.ballots().Floor(key)) return TooOld();
   env.local.push_back({ticket.request, LocalApplied{}});
   auto& answer = std::get<LocalApplied>(env.local.back().what);
   Record record;
-  const auto applied = MutateRow(row, mutate.mutation, mutate.seen ? &*mutate.seen : nullptr,
-                                 mutate.seen.has_value(), env.now.wall, record, answer.outcome);
+  answer.stamp = seen == nullptr ? mutate.stamp : std::min(mutate.stamp, seen->stamp);
+  const auto applied = MutateRow(row, mutate.mutation, seen == nullptr ? nullptr : &seen->record,
+                                 seen != nullptr, env.now.wall, record, answer.outcome);
   if (!applied) {
     env.local.pop_back();
     return Fail(applied.error());
   }
   if (applied->changed) answer.record = record.Encode();
+  if (applied->changed) NoteIfDead(key, record);
   NoteWritten(mutate.mutation, *applied, record, answer.outcome);
   if (!applied->changed) return NextState{};
   return NextState{true, Row{applied->own, answer.record}};
@@ -320,8 +349,19 @@ Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::option
                                             const DropChange& drop, const Ticket& /*ticket*/,
                                             Env& /*env*/) {
   if (!row || RowDigest(key, row->record.view()) != drop.digest) return NextState{};
-  counters_.hints_replayed += key.is_hint();
+  ++(key.is_hint() ? counters_.hints_replayed : counters_.rows_dropped);
   return NextState{true, std::nullopt};
+}
+
+Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::optional<Row>& row,
+                                            const NoteChange& note, const Ticket& /*ticket*/,
+                                            Env& /*env*/) {
+  BallotBook& ballots = ledger_.ballots();
+  const PartitionId partition = ballots.PartitionOf(key);
+  ballots.Pend(partition, note.numbers);
+  Bytes next = EncodeNote(ballots.Pending(partition));
+  if (row && row->record == next) return NextState{};
+  return NextState{true, Row{{}, std::move(next)}};
 }
 
 Result<Applied> Replica::MutateRow(const std::optional<Row>& row, const Mutation& mutation,
@@ -382,10 +422,10 @@ void Replica::OnWriteDone(RequestId op, const Status& status, Env& env) {
     ledger_.Revert(operation.key, write.entry, env.now.wall);
     if (write.row && write.row->own.actor == dots_.actor()) {
       // Its dot may be on a peer and not on this disk: the counters behind it must not go on.
-      ++counters_.actors_retired;
-      dots_.Retire(DrawActor(self_, prng_));
+      RetireActor();
     }
   }
+  if (status) OnStored(operation.key, write.row);
   for (const Ticket& ticket : write.changes) AnswerChange(ticket, status, env);
   for (const Ticket& ticket : write.gets) {
     if (status) {
@@ -394,6 +434,31 @@ void Replica::OnWriteDone(RequestId op, const Status& status, Env& env) {
       AnswerGet(ticket, Fail(status.error()), env);
     }
   }
+}
+
+void Replica::NoteIfDead(const RowKey& key, const Record& record) {
+  for (const Sibling& sibling : record.siblings) {
+    if (sibling.type != ValueType::kTombstone) return;
+  }
+  ledger_.NoteDead(key);
+}
+
+// A note that is on disk is what others may be told.
+void Replica::OnStored(const RowKey& key, const std::optional<Row>& row) {
+  if (!IsNote(key) || !row) return;
+  const Result<BallotNumbers> numbers = DecodeNote(row->record);
+  GYRE_CHECK(numbers.has_value());
+  ledger_.ballots().MakeDurable(ledger_.ballots().PartitionOf(key), *numbers);
+}
+
+void Replica::RefuseChange(const RowKey& key, const Ticket& ticket, Error error, Env& env) {
+  if (error.code != ErrorCode::kStaleCopy || ticket.kind != Ticket::Kind::kPeer) {
+    return AnswerChange(ticket, Fail(std::move(error)), env);
+  }
+  const BallotBook& ballots = ledger_.ballots();
+  const std::uint64_t promised = ballots.Pending(ballots.PartitionOf(key)).promised;
+  env.out.emplace_back(SendEffect{ticket.peer, ticket.peer_shard,
+                                  ReplicaPutReply{ticket.request, error.code, promised}});
 }
 
 void Replica::AnswerChange(const Ticket& ticket, const Status& status, Env& env) {

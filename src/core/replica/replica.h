@@ -40,6 +40,7 @@ struct Ticket {
   RequestId request;   // of the coordinator here, or of the peer
   NodeId peer;         // kPeer
   ShardId peer_shard;  // kPeer
+  std::uint64_t stamp = 0;  // of a get: when its reading began
 
   static Ticket Nobody() { return {}; }
   static Ticket Local(RequestId request) { return {Kind::kLocal, request, {}, {}}; }
@@ -51,10 +52,12 @@ struct Ticket {
 // Outcomes for coordinators of this shard; those for peers leave as messages.
 struct LocalGetDone {
   Result<Bytes> record;  // encoded; empty: none
+  std::uint64_t stamp = 0;
 };
 struct LocalApplied {
   Bytes record;        // what now goes to the other owners; empty if unchanged
   PutOutcome outcome;  // what the client is told once it is durable at enough of them
+  std::uint64_t stamp = 0;  // of `record`
 };
 // The change is durable, or failed; for a mutation it follows LocalApplied. A failure before
 // LocalApplied means that nothing was changed.
@@ -81,15 +84,28 @@ class Replica {
 
   void Get(const RowKey& key, const Ticket& ticket, Env& env);
   // Joins an encoded record into the row. `repair` may also replace a row that is damaged.
-  void Merge(const RowKey& key, Bytes record, bool repair, const Ticket& ticket, Env& env);
-  // Coordinates one write: joins `seen` (what a read brought, for those that read first), then
-  // applies `mutation` under a fresh dot.
-  void Mutate(const RowKey& key, Mutation mutation, std::optional<Record> seen,
-              const Ticket& ticket, Env& env);
+  // Errors: kStaleCopy: it was read before a ballot that forbids it here (BallotBook::Floor).
+  void Merge(const RowKey& key, Bytes record, std::uint64_t stamp, bool repair,
+             const Ticket& ticket, Env& env);
+  // What a read brought, for those that read first.
+  struct Seen {
+    Record record;
+    std::uint64_t stamp = 0;
+  };
+  // Coordinates one write: joins `seen`, then applies `mutation` under a fresh dot. Errors: as of
+  // Merge, for what was seen.
+  void Mutate(const RowKey& key, Mutation mutation, std::optional<Seen> seen, const Ticket& ticket,
+              Env& env);
 
   // Removes the row if it is still exactly the one with this digest (RowDigest): what was handed
   // over, or is to be forgotten. Acknowledged once that is durable, also if it stays.
   void Drop(const RowKey& key, std::uint64_t digest, const Ticket& ticket, Env& env);
+  // Raises the numbers of a partition to at least these. Acknowledged once that is durable.
+  void Raise(PartitionId partition, const BallotNumbers& numbers, const Ticket& ticket, Env& env);
+  // Nothing of this key is being read for a change, or written.
+  bool Idle(const RowKey& key) const { return keys_.empty() || !keys_.contains(key); }
+  // Goes on as another actor: what this one has written may be forgotten here.
+  void RetireActor();
 
   // The two short ways, of which nothing is left when they return: for rows at hand of keys that
   // nothing is in flight for. They concern no other owner and count no request as in flight.
@@ -115,19 +131,24 @@ class Replica {
  private:
   struct MergeChange {
     Bytes record;
+    std::uint64_t stamp;
     bool repair;
   };
   struct MutateChange {
     Mutation mutation;
-    std::optional<Record> seen;
+    std::optional<Seen> seen;
+    std::uint64_t stamp;  // of the own row
   };
   struct DropChange {
     std::uint64_t digest;
   };
+  struct NoteChange {
+    BallotNumbers numbers;
+  };
   // A change that waits for its row.
   struct Change {
     Ticket ticket;
-    std::variant<MergeChange, MutateChange, DropChange> what;
+    std::variant<MergeChange, MutateChange, DropChange, NoteChange> what;
   };
   using ReadRow = Result<std::optional<Row>>;
   // A row that was handed to storage and is not durable yet.
@@ -171,6 +192,8 @@ class Replica {
                             const MutateChange& mutate, const Ticket& ticket, Env& env);
   Result<NextState> NextRow(const RowKey& key, const std::optional<Row>& row,
                             const DropChange& drop, const Ticket& ticket, Env& env);
+  Result<NextState> NextRow(const RowKey& key, const std::optional<Row>& row,
+                            const NoteChange& note, const Ticket& ticket, Env& env);
   // Decodes `row` into `record`, which is empty, and changes it there. `seen` (may be null) is
   // joined first. Fills `outcome` but for its context, unless refused.
   Result<Applied> MutateRow(const std::optional<Row>& row, const Mutation& mutation,
@@ -180,6 +203,10 @@ class Replica {
   static bool StandsIn(const MergeChange& merge, const Error& error);
   static bool StandsIn(const MutateChange&, const Error&) { return false; }
   static bool StandsIn(const DropChange&, const Error&) { return false; }
+  // A damaged note is written anew.
+  static bool StandsIn(const NoteChange&, const Error& error) {
+    return error.code == ErrorCode::kCorruption;
+  }
   void StartWrite(const RowKey& key, KeyState& state, std::optional<Row> next,
                   const RowLedger::Entry& entry, const Ticket& ticket, Env& env);
   void CountReadError(const Error& error);
@@ -190,6 +217,10 @@ class Replica {
   void AwaitWrite(InFlightWrite& write, const Ticket& ticket, Env& env);
   void AnswerRead(const Ticket& ticket, ReadRow& row, Env& env);
   void AnswerChange(const Ticket& ticket, const Status& status, Env& env);
+  // The change was not made.
+  void RefuseChange(const RowKey& key, const Ticket& ticket, Error error, Env& env);
+  void NoteIfDead(const RowKey& key, const Record& record);
+  void OnStored(const RowKey& key, const std::optional<Row>& row);
   ApplyLimits limits() const;
 
   NodeId self_;

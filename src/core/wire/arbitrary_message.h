@@ -60,7 +60,7 @@ inline Mutation AnyMutation() {
   }
 }
 
-inline ErrorCode AnyErrorCode() { return static_cast<ErrorCode>(*rc::gen::inRange(1, 10)); }
+inline ErrorCode AnyErrorCode() { return static_cast<ErrorCode>(*rc::gen::inRange(1, 11)); }
 inline std::optional<ErrorCode> MaybeErrorCode() {
   if (AnyBool()) return std::nullopt;
   return AnyErrorCode();
@@ -76,18 +76,22 @@ inline Message AnyMessage(int index) {
   const RingEpoch epoch(Any64());
   switch (index) {
     case 0:
-      return ReplicaGet{id, epoch, AnyRowKey(), AnyBool()};
+      return ReplicaGet{id, epoch, AnyRowKey(), AnyBool(), Any64()};
     case 1: {
       ReplicaGetReply reply{id, MaybeErrorCode(), {}};
       if (!reply.error && AnyBool()) reply.record = AnyRecord().Encode();
+      if (!reply.error) reply.stamp = Any64();
       return reply;
     }
     case 2:
       return ReplicaPut{id, epoch,
                         AnyRowKey().OwedTo(NodeId(*rc::gen::inRange(0u, kNodeIdMax + 1))),
-                        AnyWildRecord().Encode(), AnyBool()};
-    case 3:
-      return ReplicaPutReply{id, MaybeErrorCode()};
+                        AnyWildRecord().Encode(), AnyBool(), Any64()};
+    case 3: {
+      ReplicaPutReply reply{id, MaybeErrorCode()};
+      if (reply.error == ErrorCode::kStaleCopy) reply.promised = Any64();
+      return reply;
+    }
     case 4:
       return ForwardGet{id, epoch, {AnyRowKey(), AnyOptions()}};
     case 5: {
@@ -157,7 +161,33 @@ inline Message AnyMessage(int index) {
         reply.records.push_back({AnyRowKey(), AnyRecord().Encode()});
       }
       reply.more = AnyBool();
+      reply.stamp = Any64();
       return reply;
+    }
+    case 14: {
+      Ballot ballot{id, epoch, Ballot::Step::kPromise, PartitionId(0), Any64(), {}, {}};
+      ballot.step = static_cast<Ballot::Step>(*rc::gen::inRange(1, 4));
+      ballot.partition = PartitionId(*rc::gen::inRange(0u, 65'536u));
+      for (int count = *rc::gen::inRange(0, 4); count > 0; --count) {
+        ballot.runs.push_back({NodeId(*rc::gen::arbitrary<std::uint32_t>()), Any64()});
+      }
+      std::set<RowKey> rows;
+      for (int count = *rc::gen::inRange(0, 4); count > 0; --count) rows.insert(AnyRowKey());
+      for (const RowKey& key : rows) ballot.rows.push_back({key, Any64()});
+      return ballot;
+    }
+    case 15: {
+      BallotReply reply{id, MaybeErrorCode(), 0};
+      if (reply.error) reply.promised = Any64();
+      return reply;
+    }
+    case 16: {
+      Greeting greeting{id, Any64() | 1, Any64(), AnyBool(), AnyBool(), {}};
+      for (int count = *rc::gen::inRange(0, 4); count > 0; --count) {
+        greeting.numbers.push_back(
+            {PartitionId(*rc::gen::inRange(0u, 65'536u)), Any64(), Any64()});
+      }
+      return greeting;
     }
     default: {
       ReplicaScanReply reply{id, MaybeError(), {}};
@@ -178,7 +208,7 @@ inline constexpr int kMessageTypes = static_cast<int>(std::variant_size_v<Messag
 
 inline Envelope AnyEnvelope(int index) {
   Envelope envelope{ShardId(*rc::gen::arbitrary<std::uint16_t>()), std::nullopt, AnyMessage(index)};
-  if (index % 2 == 1) envelope.to_shard = ShardId(*rc::gen::inRange<std::uint16_t>(0, 0xFFFF));
+  if (NamesItsShard(envelope.message)) envelope.to_shard = ShardId(*rc::gen::inRange<std::uint16_t>(0, 0xFFFF));
   return envelope;
 }
 

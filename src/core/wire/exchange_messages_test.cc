@@ -20,7 +20,7 @@ Result<Envelope> Decode(const Bytes& frame) {
 }
 Envelope EnvelopeOf(Message message) {
   Envelope envelope{ShardId(3), std::nullopt, std::move(message)};
-  if (envelope.message.index() % 2 == 1) envelope.to_shard = ShardId(4);
+  if (NamesItsShard(envelope.message)) envelope.to_shard = ShardId(4);
   return envelope;
 }
 template <typename T>

@@ -23,9 +23,8 @@ constexpr std::int64_t kTimeoutUsMax = std::int64_t{24} * 3600 * 1'000'000;
 constexpr std::size_t kScannedKeyBytesMin = 3;  // size, one byte, type
 constexpr std::size_t kRowKeyBytesMin = 4 + 16 + 2;
 
-bool IsReply(const Message& message) { return message.index() % 2 == 1; }
 static_assert(static_cast<int>(MessageType::kReplicaGetReply) == 2);
-static_assert(std::variant_size_v<Message> == 14, "a new message needs its Encode and Decode");
+static_assert(std::variant_size_v<Message> == 17, "a new message needs its Encode and Decode");
 
 // A frame's body as it is read: bytes come out as slices of it.
 class BodyReader : public Reader {
@@ -86,7 +85,7 @@ void Encode(Out& out, const Error& error) {
 }
 ErrorCode DecodeErrorCode(BodyReader& in, std::uint8_t first) {
   return static_cast<ErrorCode>(
-      in.Choice(first, static_cast<std::uint8_t>(ErrorCode::kUnsupported) + 1 - first));
+      in.Choice(first, static_cast<std::uint8_t>(ErrorCode::kStaleCopy) + 1 - first));
 }
 
 // A code of 0 stands for "no error".
@@ -275,21 +274,27 @@ void Encode(Out& out, const ReplicaGet& get) {
   out.Varint(get.epoch.value);
   Encode(out, get.key);
   out.U8(get.owed ? 1 : 0);
+  out.Varint(get.floor);
 }
 void Decode(BodyReader& in, ReplicaGet& get) {
   get.epoch = RingEpoch(in.Varint());
   Decode(in, get.key);
   get.owed = in.Flag();
+  get.floor = in.Varint();
 }
 
 template <typename Out>
 void Encode(Out& out, const ReplicaGetReply& reply) {
   Encode(out, reply.error);
-  if (!reply.error.has_value()) out.Sized(reply.record.view());
+  if (reply.error.has_value()) return;
+  out.Varint(reply.stamp);
+  out.Sized(reply.record.view());
 }
 void Decode(BodyReader& in, ReplicaGetReply& reply) {
   Decode(in, reply.error);
-  if (!reply.error.has_value()) reply.record = in.SizedSlice(kRecordBytesMax);
+  if (reply.error.has_value()) return;
+  reply.stamp = in.Varint();
+  reply.record = in.SizedSlice(kRecordBytesMax);
 }
 
 template <typename Out>
@@ -298,6 +303,7 @@ void Encode(Out& out, const ReplicaPut& put) {
   Encode(out, put.key);
   out.U32(put.key.owed_to.value);
   out.U8(put.repair ? 1 : 0);
+  out.Varint(put.stamp);
   out.Sized(put.record.view());
 }
 void Decode(BodyReader& in, ReplicaPut& put) {
@@ -306,14 +312,19 @@ void Decode(BodyReader& in, ReplicaPut& put) {
   put.key.owed_to = NodeId(in.U32());
   if (put.key.owed_to.value > kNodeIdMax) in.SetFailed();
   put.repair = in.Flag();
+  put.stamp = in.Varint();
   put.record = in.SizedSlice(kRecordBytesMax);
 }
 
 template <typename Out>
 void Encode(Out& out, const ReplicaPutReply& reply) {
   Encode(out, reply.error);
+  if (reply.error == ErrorCode::kStaleCopy) out.Varint(reply.promised);
 }
-void Decode(BodyReader& in, ReplicaPutReply& reply) { Decode(in, reply.error); }
+void Decode(BodyReader& in, ReplicaPutReply& reply) {
+  Decode(in, reply.error);
+  if (reply.error == ErrorCode::kStaleCopy) reply.promised = in.Varint();
+}
 
 template <typename Out>
 void Encode(Out& out, const ForwardGet& forward) {
@@ -527,6 +538,7 @@ void Encode(Out& out, const LeafKeysReply& reply) {
     out.Sized(each.record.view());
   }
   out.U8(reply.more ? 1 : 0);
+  out.Varint(reply.stamp);
 }
 void Decode(BodyReader& in, LeafKeysReply& reply) {
   Decode(in, reply.error);
@@ -545,13 +557,98 @@ void Decode(BodyReader& in, LeafKeysReply& reply) {
     reply.records[i].record = in.SizedSlice(kRecordBytesMax);
   }
   reply.more = in.Flag();
+  reply.stamp = in.Varint();
+}
+
+// ---- purges ----------------------------------------------------------------------------------
+
+constexpr std::size_t kMemberRunBytes = 4 + 8;
+constexpr std::size_t kNumbersBytesMin = 4 + 2;
+
+template <typename Out>
+void Encode(Out& out, const Ballot& ballot) {
+  out.Varint(ballot.epoch.value);
+  out.U8(static_cast<std::uint8_t>(ballot.step));
+  out.U32(ballot.partition.value);
+  out.Varint(ballot.number);
+  out.Varint(ballot.runs.size());
+  for (const Ballot::MemberRun& member : ballot.runs) {
+    out.U32(member.node.value);
+    out.U64(member.run);
+  }
+  out.Varint(ballot.rows.size());
+  for (const Ballot::Tombstone& row : ballot.rows) {
+    Encode(out, row.key);
+    out.U64(row.digest);
+  }
+}
+void Decode(BodyReader& in, Ballot& ballot) {
+  ballot.epoch = RingEpoch(in.Varint());
+  ballot.step = static_cast<Ballot::Step>(in.Choice(1, 3));
+  ballot.partition = PartitionId(in.U32());
+  ballot.number = in.Varint();
+  const std::uint64_t runs = in.VarintAtMost(kNodesMax);
+  if (!in.ok() || runs > in.remaining() / kMemberRunBytes) return in.SetFailed();
+  ballot.runs.resize(runs);
+  for (Ballot::MemberRun& member : ballot.runs) {
+    member.node = NodeId(in.U32());
+    member.run = in.U64();
+  }
+  const std::uint64_t rows = in.VarintAtMost(kPurgeRowsMax);
+  if (!in.ok() || rows > in.remaining() / kVersionBytesMin) return in.SetFailed();
+  ballot.rows.resize(rows);
+  for (std::uint64_t i = 0; i < rows && in.ok(); ++i) {
+    Decode(in, ballot.rows[i].key);
+    ballot.rows[i].digest = in.U64();
+    if (i > 0 && ballot.rows[i].key <= ballot.rows[i - 1].key) in.SetFailed();
+  }
+}
+
+template <typename Out>
+void Encode(Out& out, const BallotReply& reply) {
+  Encode(out, reply.error);
+  if (reply.error.has_value()) out.Varint(reply.promised);
+}
+void Decode(BodyReader& in, BallotReply& reply) {
+  Decode(in, reply.error);
+  if (reply.error.has_value()) reply.promised = in.Varint();
+}
+
+template <typename Out>
+void Encode(Out& out, const Greeting& greeting) {
+  out.U64(greeting.run);
+  out.U64(greeting.heard);
+  out.U8(static_cast<std::uint8_t>((greeting.asks ? 1 : 0) | (greeting.taken ? 2 : 0)));
+  out.Varint(greeting.numbers.size());
+  for (const Greeting::Numbers& each : greeting.numbers) {
+    out.U32(each.partition.value);
+    out.Varint(each.promised);
+    out.Varint(each.purged);
+  }
+}
+void Decode(BodyReader& in, Greeting& greeting) {
+  greeting.run = in.U64();
+  greeting.heard = in.U64();
+  const std::uint8_t flags = in.Choice(0, 4);
+  greeting.asks = (flags & 1) != 0;
+  greeting.taken = (flags & 2) != 0;
+  const std::uint64_t count = in.VarintAtMost(1u << kPartitionBitsMax);
+  if (!in.ok() || greeting.run == 0 || count > in.remaining() / kNumbersBytesMin) {
+    return in.SetFailed();
+  }
+  greeting.numbers.resize(count);
+  for (Greeting::Numbers& each : greeting.numbers) {
+    each.partition = PartitionId(in.U32());
+    each.promised = in.Varint();
+    each.purged = in.Varint();
+  }
 }
 
 // ---- the whole -------------------------------------------------------------------------------
 
 template <typename Out>
 void EncodeBody(Out& out, const Envelope& envelope) {
-  GYRE_CHECK(IsReply(envelope.message) == envelope.to_shard.has_value());
+  GYRE_CHECK(NamesItsShard(envelope.message) == envelope.to_shard.has_value());
   GYRE_CHECK(!envelope.to_shard.has_value() || envelope.to_shard->value != kNoShard);
   out.U8(static_cast<std::uint8_t>(TypeOf(envelope.message)));
   out.U16(envelope.from_shard.value);
@@ -634,7 +731,7 @@ Result<Envelope> DecodeFrameBody(const FrameHeader& header, const Bytes& body) {
   if (to_shard != kNoShard) envelope.to_shard = ShardId(to_shard);
   DecodeMessageOf(in, envelope.message, type - std::size_t{1}, std::make_index_sequence<kTypes>());
   if (in.unsupported()) return Fail(ErrorCode::kUnsupported, "frame: a value of unknown type");
-  if (!in.done() || IsReply(envelope.message) != envelope.to_shard.has_value()) {
+  if (!in.done() || NamesItsShard(envelope.message) != envelope.to_shard.has_value()) {
     return Fail(ErrorCode::kCorruption, "frame: malformed");
   }
   return result;

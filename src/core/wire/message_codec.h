@@ -3,7 +3,8 @@
 //
 // Frame: u32 body length (little endian), u32 CRC32C of the body, then the body:
 //   u8 message type, u16 sender's shard, u16 receiving shard (0xFFFF on requests: the receiver
-//   routes them by p mod T from their token or partition; replies carry the shard that asked),
+//   routes them by p mod T from their token or partition; replies carry the shard that asked, and
+//   greetings the one that is greeted),
 //   fields.
 #pragma once
 
@@ -20,15 +21,15 @@
 
 namespace gyre {
 
-inline constexpr std::uint16_t kProtocolVersionMin = 2;
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersionMin = 3;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 inline constexpr std::size_t kFrameHeaderBytes = 8;
 inline constexpr std::size_t kFrameBodyBytesMax = kRecordBytesMax + 1024 * 1024;
 
 // A message with the shard that sent it and, for a reply, the shard that asked.
 struct Envelope {
   ShardId from_shard;               // the sender's shard: a reply is addressed to it
-  std::optional<ShardId> to_shard;  // set on replies; requests are routed by their key
+  std::optional<ShardId> to_shard;  // set if NamesItsShard; requests are routed by their key
   Message message;
 };
 

@@ -34,7 +34,7 @@ ErrorCode CodeOf(const Result<Envelope>& result) {
 template <typename T>
 T RoundTrip(const T& message) {
   Envelope envelope{ShardId(3), std::nullopt, message};
-  if (envelope.message.index() % 2 == 1) envelope.to_shard = ShardId(4);
+  if (NamesItsShard(envelope.message)) envelope.to_shard = ShardId(4);
   const Envelope decoded = DecodeFrame(EncodeFrame(envelope)).value();
   EXPECT_EQ(decoded.from_shard, ShardId(3));
   EXPECT_EQ(decoded.to_shard, envelope.to_shard);

@@ -24,7 +24,7 @@ void ExpectFrame(Message message, const std::string& body_hex) {
   header.U32(Crc32c(body));
   frame += body;
   Envelope envelope{ShardId(2), std::nullopt, std::move(message)};
-  if (envelope.message.index() % 2 == 1) envelope.to_shard = ShardId(5);
+  if (NamesItsShard(envelope.message)) envelope.to_shard = ShardId(5);
   EXPECT_EQ(ToHex(EncodeFrame(envelope).view()), ToHex(frame));
   const auto decoded = DecodeFrameBody(*DecodeFrameHeader(std::string_view(frame).substr(0, 8)),
                                        Bytes(std::string_view(frame).substr(8)));
@@ -63,20 +63,23 @@ TEST(MessageGoldenTest, FrameHeader) {
 }
 
 TEST(MessageGoldenTest, ReplicaGet) {
-  ExpectFrame(ReplicaGet{kId, kEpoch, kKey}, Start("01", false) + "07" + Key() + "00");
-  ExpectFrame(ReplicaGet{kId, kEpoch, kKey, true}, Start("01", false) + "07" + Key() + "01");
-  ExpectFrame(ReplicaGetReply{kId, {}, Bytes("rec")}, Start("02", true) + "00 03 726563");
+  ExpectFrame(ReplicaGet{kId, kEpoch, kKey}, Start("01", false) + "07" + Key() + "00 00");
+  // As a stand-in; of at least this stamp.
+  ExpectFrame(ReplicaGet{kId, kEpoch, kKey, true, 300},
+              Start("01", false) + "07" + Key() + "01 ac02");
+  ExpectFrame(ReplicaGetReply{kId, {}, Bytes("rec"), 300}, Start("02", true) + "00 ac02 03 726563");
   ExpectFrame(ReplicaGetReply{kId, ErrorCode::kCorruption, {}}, Start("02", true) + "07");
 }
 
 TEST(MessageGoldenTest, ReplicaPut) {
   ExpectFrame(ReplicaPut{kId, kEpoch, kKey, Bytes("rec"), true},
-              Start("03", false) + "07" + Key() + "00000000 01 03 726563");
+              Start("03", false) + "07" + Key() + "00000000 01 00 03 726563");
   // A hint, and for whom.
-  ExpectFrame(ReplicaPut{kId, kEpoch, kKey.OwedTo(NodeId(0x0a0b0c)), Bytes("rec"), false},
-              Start("03", false) + "07" + Key() + "0c0b0a00 00 03 726563");
+  ExpectFrame(ReplicaPut{kId, kEpoch, kKey.OwedTo(NodeId(0x0a0b0c)), Bytes("rec"), false, 300},
+              Start("03", false) + "07" + Key() + "0c0b0a00 00 ac02 03 726563");
   ExpectFrame(ReplicaPutReply{kId, {}}, Start("04", true) + "00");
   ExpectFrame(ReplicaPutReply{kId, ErrorCode::kWrongEpoch}, Start("04", true) + "06");
+  ExpectFrame(ReplicaPutReply{kId, ErrorCode::kStaleCopy, 300}, Start("04", true) + "0a ac02");
 }
 
 TEST(MessageGoldenTest, ForwardGet) {
@@ -127,9 +130,25 @@ TEST(MessageGoldenTest, LeafKeys) {
   keys.rows.push_back({kKey, 0x0102030405060708});
   ExpectFrame(keys, Start("0d", false) + "07 44332211 14 05000000 01" + Key() + "00 00 01" + Key() +
                         "0807060504030201");
-  LeafKeysReply reply{kId, {}, {3}, {}, true};
+  LeafKeysReply reply{kId, {}, {3}, {}, true, 300};
   reply.records.push_back({kKey, Bytes("rec")});
-  ExpectFrame(reply, Start("0e", true) + "00 01 03 01" + Key() + "03 726563 01");
+  ExpectFrame(reply, Start("0e", true) + "00 01 03 01" + Key() + "03 726563 01 ac02");
+}
+
+TEST(MessageGoldenTest, Ballot) {
+  Ballot ballot{kId, kEpoch, Ballot::Step::kPromise, PartitionId(300), 2, {}, {}};
+  ballot.runs.push_back({NodeId(0x0a0b0c), 0x0102030405060708});
+  ballot.rows.push_back({kKey, 0x1112131415161718});
+  ExpectFrame(ballot, Start("0f", false) + "07 01 2c010000 02 01 0c0b0a00 0807060504030201 01" +
+                          Key() + "1817161514131211");
+  ExpectFrame(BallotReply{kId, {}}, Start("10", true) + "00");
+  ExpectFrame(BallotReply{kId, ErrorCode::kUnavailable, 300}, Start("10", true) + "03 ac02");
+}
+
+TEST(MessageGoldenTest, Greeting) {
+  ExpectFrame(
+      Greeting{kId, 0x0102030405060708, 0x1112131415161718, true, true, {{PartitionId(5), 300, 2}}},
+      Start("11", true) + "0807060504030201 1817161514131211 03 01 05000000 ac02 02");
 }
 
 TEST(MessageGoldenTest, ReplicaScan) {
@@ -157,10 +176,10 @@ TEST(MessageGoldenTest, Handshake) {
   hello.ring_digest = 0x1122334455667788;
   EXPECT_EQ(ToHex(EncodeHandshake(hello)),
             ToHex(FromHex("47595245 2200"                    // "GYRE", size of the fields
-                          "0200 0200"                        // versions, lowest and highest
+                          "0300 0300"                        // versions, lowest and highest
                           "06 6f7264657273 06 6e6f64652d31"  // cluster, node
                           "56341200 0400 0200"               // node id, shards, link
-                          "8877665544332211 24bfa75a")));
+                          "8877665544332211 3ee4f519")));
 }
 
 }  // namespace

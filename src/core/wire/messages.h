@@ -1,6 +1,7 @@
 // What nodes say to each other: one small struct per type. The binary form is in message_codec.h
 // and docs/wire-format.md. Every request carries the id that its answer gives back, and the epoch
-// of the ring it was planned with.
+// of the ring it was planned with. Every record bears a stamp: how many ballots its reader had
+// promised in that partition when the reading began (docs/adr/0006-safe-deletes.md).
 #pragma once
 
 #include <cstdint>
@@ -34,6 +35,9 @@ enum class MessageType : std::uint8_t {
   kTreeCompareReply = 12,
   kLeafKeys = 13,
   kLeafKeysReply = 14,
+  kBallot = 15,
+  kBallotReply = 16,
+  kGreeting = 17,
 };
 
 // Asks one owner for its copy (paper 4.5).
@@ -43,11 +47,14 @@ struct ReplicaGet {
   RowKey key;
   // Asked as a stand-in: for what it keeps of this key for its owners, joined.
   bool owed = false;
+  // The copy must bear at least this stamp: who is asked raises its `promised` first.
+  std::uint64_t floor = 0;
 };
 struct ReplicaGetReply {
   RequestId id;
   std::optional<ErrorCode> error;
   Bytes record;  // encoded; empty: this owner has none
+  std::uint64_t stamp = 0;
 };
 
 // Gives one owner a record to merge into its own; or a fallback one to keep for an owner
@@ -58,10 +65,12 @@ struct ReplicaPut {
   RowKey key;
   Bytes record;         // encoded
   bool repair = false;  // read repair: counted apart
+  std::uint64_t stamp = 0;
 };
 struct ReplicaPutReply {
   RequestId id;
   std::optional<ErrorCode> error;  // nullopt: merged and as durable as configured
+  std::uint64_t promised = 0;      // kStaleCopy: the receiver's, for the sender to raise its own to
 };
 
 // A client's request handed to an owner, which coordinates it and answers with the outcome.
@@ -146,15 +155,72 @@ struct LeafKeysReply {
   };
   std::vector<KeyedRecord> records;  // those that the sender lacks, or has another version of
   bool more = false;                 // there were too many for one message
+  std::uint64_t stamp = 0;           // of all the records
+};
+
+// ---- purges (docs/adr/0006-safe-deletes.md) ----------------------------------------------------
+
+// One step of a ballot on the tombstones of one partition. Asked of every member; kDrop of the
+// owners, and not answered.
+struct Ballot {
+  enum class Step : std::uint8_t { kPromise = 1, kCommit = 2, kDrop = 3 };
+  RequestId id;
+  RingEpoch epoch;
+  Step step = Step::kPromise;
+  PartitionId partition;
+  std::uint64_t number = 0;
+  struct MemberRun {
+    NodeId node;
+    std::uint64_t run = 0;
+
+    bool operator==(const MemberRun&) const = default;
+  };
+  std::vector<MemberRun> runs;  // kPromise, kCommit: of all members, as the sender knows them
+  struct Tombstone {
+    RowKey key;
+    std::uint64_t digest = 0;  // RowDigest
+  };
+  std::vector<Tombstone> rows;  // kPromise, kDrop: in order, 1 to kPurgeRowsMax
+};
+struct BallotReply {
+  RequestId id;
+  std::optional<ErrorCode> error;  // it does not promise, or not commit
+  std::uint64_t promised = 0;      // the receiver's, then
+};
+
+// First words between two shards of two nodes that have partitions in common, each time that a link
+// comes up: which life this is, and, once the other's life is known, what has been promised and
+// purged.
+struct Greeting {
+  RequestId id;             // not used: a greeting is no answer
+  std::uint64_t run = 0;    // drawn at each start, not 0
+  std::uint64_t heard = 0;  // the receiver's run as the sender knows it; 0: not yet
+  bool asks = false;        // the sender wants to be greeted
+  bool taken = false;       // the sender has taken the receiver's numbers to heart, durably
+  struct Numbers {
+    PartitionId partition;
+    std::uint64_t promised = 0;
+    std::uint64_t purged = 0;
+
+    bool operator==(const Numbers&) const = default;
+  };
+  // Of the partitions that both shards serve, those with any; only if `heard`.
+  std::vector<Numbers> numbers;
 };
 
 using Message =
     std::variant<ReplicaGet, ReplicaGetReply, ReplicaPut, ReplicaPutReply, ForwardGet,
                  ForwardGetReply, ForwardPut, ForwardPutReply, ReplicaScan, ReplicaScanReply,
-                 TreeCompare, TreeCompareReply, LeafKeys, LeafKeysReply>;
+                 TreeCompare, TreeCompareReply, LeafKeys, LeafKeysReply, Ballot, BallotReply,
+                 Greeting>;
 
 constexpr MessageType TypeOf(const Message& message) {
   return static_cast<MessageType>(message.index() + 1);
+}
+
+// Is it for one shard that its sender names (replies, greetings), or for that of its partition?
+constexpr bool NamesItsShard(const Message& message) {
+  return message.index() % 2 == 1 || std::holds_alternative<Greeting>(message);
 }
 
 // The row that a coordinator's question to a replica is about; null for other messages.
