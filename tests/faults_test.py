@@ -26,7 +26,7 @@ from load import ColdKeys, start_clients, stop_clients
 NODES = 5
 SHARDS = [1, 2, 1, 3, 2]
 CLIENTS_PER_NODE = 2
-SHORT = {"kill": 2, "freeze": 1, "wipe": 1, "flip-log": 1}  # and one split
+SHORT = {"kill": 2, "freeze": 1, "wipe": 1, "flip-log": 1, "flip-sst": 1}  # and one split
 LONG = {"kill": 12, "freeze": 7, "split-2-3": 5, "split-1-4": 3, "split-one-way": 4, "full-disk": 2,
         "wipe": 2, "flip-sst": 2, "flip-log": 2}
 COLD_KEYS = {False: 1000, True: 3000}
@@ -100,7 +100,7 @@ def show_state(cluster):
         try:
             status = json_status(node)
             print(f"--- {node.name}: {status['summary']}\n  engine {status['engine']}\n"
-                  f"  counters {status['counters']}")
+                  f"  repair {status['repair']}\n  counters {status['counters']}")
         except (OSError, ValueError) as error:
             print(f"--- {node.name}: no status: {error!r}")
         with open(node.log_path, errors="replace") as log:

@@ -78,6 +78,20 @@ void Shard::OnScanDone(RequestId id, Result<ScanPage> page, Now now, Effects& ou
   impl_->Settle(env);
 }
 
+// The tree follows, so that it differs from the other owners': the exchange finds the rows that are
+// missing, or older than theirs.
+void Shard::OnRowsLost(const std::vector<LeafSum>& leaves, Now now, Effects& out) {
+  if (!impl_->ledger.keeps_tree()) return;
+  Env env{now, out, impl_->local};
+  for (const LeafSum& leaf : leaves) {
+    const PartitionId partition = impl_->ledger.tree().PartitionOfLeaf(leaf.leaf);
+    if (!impl_->state.Serves(partition)) continue;
+    impl_->ledger.LoadLeaf(leaf.keyspace, leaf.leaf, leaf.sum);
+    impl_->repair->MarkDirty(partition, env);
+  }
+  impl_->Settle(env);
+}
+
 void Shard::OnPeerUp(NodeId peer, std::uint16_t shard_count, Now now, Effects& out) {
   Env env{now, out, impl_->local};
   impl_->greeter->OnLinkUp(peer, shard_count, env);
@@ -110,6 +124,7 @@ Shard::RepairState Shard::repair_state() const {
   return {repair.pairs(), repair.pairs_unequal(), repair.pairs_dirty()};
 }
 
+std::size_t Shard::purge_candidates() const { return impl_->purger->candidates(); }
 Instant Shard::NextWake() const { return impl_->state.timers.NextWake(); }
 void Shard::OnView(ClusterViewPtr view) { impl_->state.view = std::move(view); }
 const ShardCounters& Shard::counters() const { return impl_->counters; }

@@ -57,6 +57,9 @@ class Shard {
   void OnReadDone(RequestId id, Result<std::optional<Row>> row, Now now, Effects& out);
   void OnWriteDone(RequestId id, Status status, Now now, Effects& out);
   void OnScanDone(RequestId id, Result<ScanPage> page, Now now, Effects& out);
+  // Storage lost rows to a damaged disk, and added each `sum` to the sum that it keeps of the leaf.
+  // They are fetched from the other owners. Of all shards of the node; those of others are ignored.
+  void OnRowsLost(const std::vector<LeafSum>& leaves, Now now, Effects& out);
   // The link to a peer came up, or went down or filled up: it is not planned with until it is back.
   // `shard_count`: of the peer, 1 or more.
   void OnPeerUp(NodeId peer, std::uint16_t shard_count, Now now, Effects& out);
@@ -82,6 +85,8 @@ class Shard {
     std::size_t waiting = 0;  // of them: to be compared at once
   };
   RepairState repair_state() const;
+  // Dead rows that this shard is to have purged, as far as it has heard of them.
+  std::size_t purge_candidates() const;
   // Of clients and peers.
   std::size_t requests_in_flight() const;
   // Sessions and steps of background work under way.

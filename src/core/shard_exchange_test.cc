@@ -423,6 +423,23 @@ TEST_F(ShardExchangeTest, ARowThatVanishedComesBack) {
   ExpectAllEqual();
 }
 
+// Goal: when storage says that it has lost rows, they come back from a peer at once: no scrub has
+// to find them, and the sums need no other correction.
+TEST_F(ShardExchangeTest, RowsThatStorageLostComeBackAtOnce) {
+  CoreConfig config = Config();
+  config.repair_cycle = Duration::Seconds(10'000);
+  config.scrub_cycle = Duration::Seconds(10'000);
+  Begin(2, config);
+  Everywhere(30);
+  cluster_->LoseRow(1, cluster_->Key("key7"));
+  cluster_->RunFor(Duration::Seconds(1));
+  EXPECT_EQ(node(1).rows.size(), 30u);
+  EXPECT_EQ(counters(1).exchange_records_received, 1u);
+  EXPECT_EQ(RecordsMoved(), 1u);
+  EXPECT_EQ(Sum(&ShardCounters::leaves_corrected), 0u);
+  ExpectAllEqual();
+}
+
 // Goal: a stored sum that is wrong is found by the exchange (sums differ and rows do not), and
 // corrected at once, in memory and in storage; no record moves for it.
 TEST_F(ShardExchangeTest, ASumThatIsWrongIsCorrected) {

@@ -221,6 +221,7 @@ TEST_F(ShardPurgeTest, ANodeServesOnceItHasMetAMember) {
   const RowKey key = cluster.Key("k");
   PutRequest put = Put(key, "v");
   put.options.write_quorum = QuorumSpec::One();
+  put.options.timeout = Duration::Seconds(10);
   cluster.Restart(0);
   const auto early = cluster.Start(0, put);
   cluster.RunFor(Duration::Millis(300));

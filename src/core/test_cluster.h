@@ -224,6 +224,15 @@ class TestCluster {
       SetLink(other, at, false);
     }
   }
+  // Storage lost the row, adds so to its sum, and says so.
+  void LoseRow(int at, const RowKey& key) {
+    const std::uint64_t digest = RowDigest(key, node(at).rows.at(key).record.view());
+    const RowLedger::LeafName leaf = node(at).LeafOfKey(key);
+    node(at).rows.erase(key);
+    node(at).leaf_sums[leaf] -= digest;
+    node(at).shard().OnRowsLost({{leaf.first, leaf.second, -digest}}, now_, effects_);
+    Carry(at);
+  }
   void Rejoin(int at) {
     isolated_.erase(at);
     for (int other = 0; other < static_cast<int>(nodes_.size()); ++other) {

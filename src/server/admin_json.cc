@@ -148,7 +148,9 @@ Json EngineObject(const ServerConfig& config, const EngineStats& engine) {
           {"commit_us_total", engine.commit_us_total},
           {"read_errors", engine.read_errors},
           {"write_errors", engine.write_errors},
-          {"corruptions", engine.corruptions}};
+          {"corruptions", engine.corruptions},
+          {"tables_salvaged", engine.tables_salvaged},
+          {"blocks_lost", engine.blocks_lost}};
 }
 
 // The paper's notation: [name, n]; an actor is shown as its node's name.
@@ -252,6 +254,12 @@ std::string StatusJson(const Backend& backend) {
                        {"rows_scrubbed", stats.core.rows_scrubbed},
                        {"damaged_pages", stats.core.damaged_pages},
                        {"leaves_corrected", stats.core.leaves_corrected}}},
+                     {"purge",
+                      {{"waiting", stats.purge_waiting},
+                       {"ballots", stats.core.ballots},
+                       {"ballots_failed", stats.core.ballots_failed},
+                       {"rows", stats.core.rows_dropped},
+                       {"partitions_set_aside", stats.core.partitions_set_aside}}},
                      {"counters", CountersObject(stats)},
                      {"latency", LatencyObject(stats)}};
   return Dump(json);

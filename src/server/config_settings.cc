@@ -241,6 +241,9 @@ const SettingRow kRows[] = {
     {{"background.scrub_cycle", "a duration such as 24h",
       "in so long every row is read once and checked", "scrub-cycle"},
      GYRE_SPAN(core.scrub_cycle, Duration::Seconds(1), Duration::Seconds(365 * 24 * 3600))},
+    {{"background.purge_after", "a duration such as 60s",
+      "so old a deleted or expired key must be before it is forgotten", "purge-after"},
+     GYRE_SPAN(core.purge_after, Duration::Millis(0), Duration::Seconds(365 * 24 * 3600))},
 
     {{"log.level", "debug, info, warning or error", "what is logged", "log-level"},
      [](ServerConfig& c, std::string_view t) { return Assign(c.log_level, ParseLogLevel(t)); },

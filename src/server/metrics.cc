@@ -143,6 +143,18 @@ void AddHintCounters(Page& page, const ShardCounters& core) {
                core.damaged_pages);
   page.Counter("gyre_leaves_corrected_total", "Leaves whose sum was not that of their rows.",
                core.leaves_corrected);
+  page.Counter("gyre_ballots_total", "Ballots begun on deleted rows, to purge them.", core.ballots);
+  page.Counter("gyre_ballots_failed_total", "Of them, those that some node did not take part in.",
+               core.ballots_failed);
+  page.Counter("gyre_rows_purged_total", "Rows of deleted and expired keys that are gone here.",
+               core.rows_dropped);
+  page.Counter("gyre_partitions_set_aside_total",
+               "Partitions emptied because the disk had gone back to before a purge.",
+               core.partitions_set_aside);
+  page.Counter("gyre_copies_renewed_total", "Copies refused because of a purge, and sent again.",
+               core.copies_renewed);
+  page.Counter("gyre_reads_begun_anew_total", "Reads whose copies were from before a purge.",
+               core.reads_begun_anew);
   page.Counter("gyre_standin_puts_total", "Puts coordinated for owners that could not be reached.",
                core.standin_puts);
 }
@@ -178,6 +190,8 @@ void AddBackground(Page& page, const NodeStats& stats) {
              stats.background.bytes_per_second);
   page.Counter("gyre_background_bytes_total", "What background work has read, sent and written.",
                stats.background.bytes_spent);
+  page.Gauge("gyre_purge_waiting", "Deleted and expired rows that this node is to have purged.",
+             stats.purge_waiting);
   page.Gauge("gyre_leaf_bytes", "Memory of the sums that rows are compared by.", stats.leaf_bytes);
 }
 
@@ -198,6 +212,11 @@ void AddEngine(Page& page, const EngineStats& engine) {
   page.Counter("gyre_storage_read_errors_total", "Reads that failed.", engine.read_errors);
   page.Counter("gyre_storage_write_errors_total", "Writes that failed.", engine.write_errors);
   page.Counter("gyre_storage_corruptions_total", "Damage found by the engine.", engine.corruptions);
+  page.Counter("gyre_storage_tables_salvaged_total",
+               "Damaged table files that were made whole in place.", engine.tables_salvaged);
+  page.Counter("gyre_storage_blocks_lost_total",
+               "Blocks of table files whose rows were lost, and come from the other owners.",
+               engine.blocks_lost);
 }
 
 void AddPeers(Page& page, const std::vector<PeerStats>& peers) {

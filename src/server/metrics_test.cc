@@ -31,6 +31,8 @@ NodeStats SomeStats() {
   stats.owed.push_back({NodeId(9), "node-000009", 1, 2, Duration::Seconds(3)});
   stats.background = {1'000, 2'000};
   stats.leaf_bytes = 32'768;
+  stats.purge_waiting = 3;
+  stats.core.rows_dropped = 5;
   stats.uptime = Duration::Millis(1500);
   return stats;
 }
@@ -73,6 +75,8 @@ TEST(MetricsTest, SaysWhatIsOwed) {
   EXPECT_THAT(page, HasSubstr("gyre_background_budget_bytes_per_second 1000\n"));
   EXPECT_THAT(page, HasSubstr("gyre_background_bytes_total 2000\n"));
   EXPECT_THAT(page, HasSubstr("gyre_leaf_bytes 32768\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_purge_waiting 3\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_rows_purged_total 5\n"));
 }
 
 // Goal: the format's rules: HELP and TYPE once, before the samples; no sample twice; counters end

@@ -109,6 +109,7 @@ struct NodeStats {
   double hints_replayed_per_second = 0;  // over the last ten seconds
   BackgroundStats background;
   RepairStats repair;
+  std::uint64_t purge_waiting = 0;  // deleted and expired rows that are to be purged from here
   std::uint64_t leaf_bytes = 0;  // memory of the sums that rows are compared by
   std::array<LatencyHistogram, kOperationCount> latency;
   EngineStats engine;

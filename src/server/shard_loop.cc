@@ -208,6 +208,8 @@ void ShardLoop::OnCompletion(Completion& completion) {
     shard_.OnWriteDone(write->id, std::move(write->status), now(), effects_);
   } else if (auto* read = std::get_if<ReadDone>(&completion)) {
     shard_.OnReadDone(read->id, std::move(read->row), now(), effects_);
+  } else if (auto* lost = std::get_if<RowsLost>(&completion)) {
+    shard_.OnRowsLost(lost->leaves, now(), effects_);
   } else {
     auto& scan = std::get<ScanDone>(completion);
     shard_.OnScanDone(scan.id, std::move(scan.page), now(), effects_);
@@ -312,6 +314,7 @@ void ShardLoop::AddDebts(NodeStats& stats) {
   stats.hints_replayed_per_second = hints_replayed_.PerSecond();
   stats.background = {shard_.budget().bytes_per_second(), shard_.budget().bytes_spent()};
   stats.leaf_bytes = shard_.ledger().tree().bytes();
+  stats.purge_waiting = shard_.purge_candidates();
   const Shard::RepairState repair = shard_.repair_state();
   stats.repair = {repair.pairs, repair.unequal, repair.waiting};
 }

@@ -18,6 +18,7 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.background.bytes_per_second, shard.background.bytes_per_second);
   add(total.background.bytes_spent, shard.background.bytes_spent);
   add(total.leaf_bytes, shard.leaf_bytes);
+  add(total.purge_waiting, shard.purge_waiting);
   add(total.repair.pairs, shard.repair.pairs);
   add(total.repair.unequal, shard.repair.unequal);
   add(total.repair.waiting, shard.repair.waiting);

@@ -43,6 +43,7 @@ TEST(StatsBoardTest, NumbersAreAddedUp) {
   shard.core.standin_puts = 2;
   shard.background = {1'000, 10};
   shard.leaf_bytes = 32'768;
+  shard.purge_waiting = 3;
   shard.peers.push_back({NodeId(7), "n7", "h:7", /*up=*/true});
   board.Publish(ShardId(0), shard);
   shard.peers[0].up = false;
@@ -53,6 +54,7 @@ TEST(StatsBoardTest, NumbersAreAddedUp) {
   EXPECT_EQ(total.background.bytes_per_second, 2'000u);
   EXPECT_EQ(total.background.bytes_spent, 20u);
   EXPECT_EQ(total.leaf_bytes, 65'536u);
+  EXPECT_EQ(total.purge_waiting, 6u);
   ASSERT_THAT(total.peers, SizeIs(1));
   EXPECT_FALSE(total.peers[0].up);
   EXPECT_EQ(total.shard_count, 2);

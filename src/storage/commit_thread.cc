@@ -17,9 +17,14 @@ bool MeansDiskFull(const rocksdb::Status& status) {
 
 }  // namespace
 
-CommitThread::CommitThread(const EngineOptions& options, RocksDatabase& database, Ballast ballast)
-    : options_(options), database_(database), ballast_(std::move(ballast)) {
+CommitThread::CommitThread(const EngineOptions& options, RocksDatabase& database, Ballast ballast,
+                           std::function<void(const std::vector<LeafSum>&)> rows_lost)
+    : options_(options),
+      database_(database),
+      ballast_(std::move(ballast)),
+      rows_lost_(std::move(rows_lost)) {
   recovery_due_ = Clock::now();
+  database_.SetSalvageWake([this] { AskForSalvage(); });
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -40,6 +45,7 @@ Status CommitThread::Stop() {
   }
   queue_ready_.notify_one();
   if (thread_.joinable()) thread_.join();
+  database_.SetSalvageWake({});
   const std::lock_guard lock(state_mutex_);
   if (state_ == State::kWritable || state_ == State::kNearlyFull) return {};
   return Fail(ErrorCode::kIoError, problem_);
@@ -55,6 +61,7 @@ void CommitThread::Run() {
     std::this_thread::yield();
     SyncIfDue(/*now=*/false);
     if (Clock::now() >= recovery_due_) TryToRecover();
+    SalvageIfDue();
   }
   SyncIfDue(/*now=*/true);
 }
@@ -64,13 +71,14 @@ void CommitThread::Run() {
 bool CommitThread::WaitForWork(Jobs& jobs) {
   const Clock::time_point wake_at = NextWake();
   std::unique_lock lock(queue_mutex_);
-  const auto ready = [this] { return stopping_ || !queue_.empty(); };
+  const auto ready = [this] { return stopping_ || !queue_.empty() || salvage_asked_; };
   if (wake_at == Clock::time_point::max()) {
     queue_ready_.wait(lock, ready);
   } else {
     queue_ready_.wait_until(lock, wake_at, ready);
   }
   jobs.swap(queue_);
+  salvage_asked_ = false;
   return !jobs.empty() || !stopping_;
 }
 
@@ -230,6 +238,28 @@ void CommitThread::TryToRecover() {
       (void)ballast_.Create();  // not there: tried again at the next turn
     }
   }
+}
+
+void CommitThread::AllowSalvage() {
+  salvage_allowed_ = true;
+  AskForSalvage();
+}
+
+void CommitThread::AskForSalvage() {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    salvage_asked_ = true;
+  }
+  queue_ready_.notify_one();
+}
+
+void CommitThread::SalvageIfDue() {
+  database_.NoteSalvageTurn();
+  if (state_ != State::kWritable || !salvage_allowed_ || !database_.salvage_due()) return;
+  std::vector<LeafSum> lost;
+  const rocksdb::Status status = database_.Salvage(lost);
+  if (!lost.empty()) rows_lost_(lost);
+  if (!status.ok()) OnFailure(status);
 }
 
 void CommitThread::Enter(State state, std::string problem) {

@@ -10,12 +10,15 @@
 //       fsync nobody knows what the disk holds, and the next fsync may say "fine" of lost pages.
 //
 // While not kWritable every write fails untried. Reads go on.
+//
+// And it makes damaged table files whole, as nothing must be written meanwhile.
 #pragma once
 
 #include <rocksdb/write_batch.h>
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <span>
 #include <string>
@@ -31,8 +34,11 @@ namespace gyre {
 
 class CommitThread {
  public:
-  // `database` must outlive the thread.
-  CommitThread(const EngineOptions& options, RocksDatabase& database, Ballast ballast);
+  // `database` must outlive the thread. `rows_lost` is called on it when table files were damaged:
+  // what was added to the sums of which leaves.
+  CommitThread(
+      const EngineOptions& options, RocksDatabase& database, Ballast ballast,
+      std::function<void(const std::vector<LeafSum>&)> rows_lost = [](const auto&) {});
   ~CommitThread() { Stop(); }
 
   // Any thread. Wakes the commit thread only if it sleeps. Batches of one session commit in the
@@ -41,6 +47,9 @@ class CommitThread {
   // Commits what was submitted, syncs, ends the thread. REQUIRES: no Submit after it.
   // Errors: what keeps the engine from writing.
   Status Stop();
+
+  // From now on damaged table files are made whole, between groups (RocksDatabase::Salvage). Once.
+  void AllowSalvage();
 
   void AddStats(EngineStats& stats) const;
 
@@ -70,6 +79,8 @@ class CommitThread {
   void Commit(std::span<std::unique_ptr<WriteJob>> jobs);
   void SyncIfDue(bool now);
   void TryToRecover();
+  void AskForSalvage();
+  void SalvageIfDue();
   bool SpaceAboveFloor();
   void OnFailure(const rocksdb::Status& status);
   void Enter(State state, std::string problem);
@@ -78,6 +89,7 @@ class CommitThread {
   const EngineOptions options_;
   RocksDatabase& database_;
   Ballast ballast_;
+  const std::function<void(const std::vector<LeafSum>&)> rows_lost_;
 
   // Of the commit thread alone.
   std::vector<Ended> ended_;
@@ -91,6 +103,8 @@ class CommitThread {
   std::condition_variable queue_ready_;
   Jobs queue_;
   bool stopping_ = false;
+  bool salvage_asked_ = false;
+  std::atomic<bool> salvage_allowed_ = false;
 
   mutable std::mutex state_mutex_;
   State state_ = State::kWritable;  // written by the commit thread only

@@ -9,7 +9,10 @@
 //   engine has recovered (docs: "never retry an fsync and go on").
 // - Scan is ordered by RowKey, sees a consistent state with every write the same session asked for
 //   before it, and reports damage: corrupt is not absent.
-// - A row whose bytes are damaged is never returned: kCorruption.
+// - A row whose bytes are damaged is never returned: kCorruption. An engine on a disk may then let
+//   go of what it cannot read, so that it is missing, or an older version of it is there; no row
+//   there has own writes any more (a stale count of them would give a dot twice), and each session
+//   hears RowsLost.
 // - Hints (RowKey::owed_to) lie apart: no read or scan of rows meets one, and none of theirs a row.
 #pragma once
 
@@ -54,7 +57,13 @@ struct ScanDone {
   RequestId id;
   Result<ScanPage> page;
 };
-using Completion = std::variant<ReadDone, WriteDone, ScanDone>;
+// Rows were lost to damage of the disk, and the sums of these leaves changed with them: `sum` was
+// added to each, by storage itself. What was read is not what is there. (No answer: its id is 0.)
+struct RowsLost {
+  RequestId id;
+  std::vector<LeafSum> leaves;  // of all shards
+};
+using Completion = std::variant<ReadDone, WriteDone, ScanDone, RowsLost>;
 
 // Used by one shard's thread.
 class EngineSession {
@@ -103,6 +112,9 @@ struct EngineStats {
   // Damaged databases set aside at this open: if any, local state went back and the node must write
   // as fresh actors (core/causality/actor.h), whatever its clean stop says.
   std::uint64_t quarantines = 0;
+  // Damaged table files that were made whole in place, without the rows of so many blocks: how many
+  // rows that were is not known.
+  std::uint64_t tables_salvaged = 0, blocks_lost = 0;
   bool writable = true;
   std::string problem;  // one sentence if not writable, or after a quarantine
 };

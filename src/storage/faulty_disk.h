@@ -60,6 +60,23 @@ class FaultyDisk {
   void AwaitHeldRead() {
     Await([&] { return held_reads_ > 0; });
   }
+  // The same for writes into table files that are there already; and such writes fail half done.
+  void HoldTableWrites() {
+    const std::lock_guard lock(mutex_);
+    hold_writes_ = true;
+  }
+  void ReleaseTableWrites() {
+    const std::lock_guard lock(mutex_);
+    hold_writes_ = false;
+    changed_.notify_all();
+  }
+  void AwaitHeldTableWrite() {
+    Await([&] { return held_writes_ > 0; });
+  }
+  void TearTableWrites() {
+    const std::lock_guard lock(mutex_);
+    tear_writes_ = true;
+  }
   // Copies `from` as it would be after a power cut now: logs end where they were synced last.
   void CopyAfterPowerCut(const std::string& from, const std::string& to) {
     std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
@@ -144,6 +161,32 @@ class FaultyDisk {
     FaultyDisk& disk_;
   };
 
+  class WrittenTable final : public rocksdb::FSRandomRWFileOwnerWrapper {
+   public:
+    WrittenTable(std::unique_ptr<rocksdb::FSRandomRWFile>&& file, FaultyDisk& disk)
+        : FSRandomRWFileOwnerWrapper(std::move(file)), disk_(disk) {}
+    rocksdb::IOStatus Write(std::uint64_t offset, const rocksdb::Slice& data,
+                            const rocksdb::IOOptions& options,
+                            rocksdb::IODebugContext* context) override {
+      bool tear = false;
+      {
+        std::unique_lock lock(disk_.mutex_);
+        ++disk_.held_writes_;
+        disk_.changed_.notify_all();
+        disk_.changed_.wait(lock, [&] { return !disk_.hold_writes_; });
+        --disk_.held_writes_;
+        tear = disk_.tear_writes_;
+      }
+      if (!tear) return FSRandomRWFileOwnerWrapper::Write(offset, data, options, context);
+      const rocksdb::Slice half(data.data(), data.size() / 2);
+      (void)FSRandomRWFileOwnerWrapper::Write(offset, half, options, context);
+      return rocksdb::IOStatus::IOError("the write failed half done, as the test wants");
+    }
+
+   private:
+    FaultyDisk& disk_;
+  };
+
   class Files final : public rocksdb::FileSystemWrapper {
    public:
     explicit Files(FaultyDisk& disk)
@@ -171,6 +214,14 @@ class FaultyDisk {
       }
       return status;
     }
+    rocksdb::IOStatus NewRandomRWFile(const std::string& name, const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSRandomRWFile>* file,
+                                      rocksdb::IODebugContext* context) override {
+      const rocksdb::IOStatus status =
+          FileSystemWrapper::NewRandomRWFile(name, options, file, context);
+      if (status.ok()) *file = std::make_unique<WrittenTable>(std::move(*file), disk_);
+      return status;
+    }
 
    private:
     FaultyDisk& disk_;
@@ -183,6 +234,9 @@ class FaultyDisk {
   int held_reads_ = 0;
   bool hold_reads_ = false;
   bool hold_ = false;
+  int held_writes_ = 0;
+  bool hold_writes_ = false;
+  bool tear_writes_ = false;
   bool fail_ = false;
   std::map<std::string, std::uint64_t> synced_bytes_;
   std::unique_ptr<rocksdb::Env> env_;

@@ -50,8 +50,14 @@ struct ScanJob {
   Result<ScanPage> page;
 };
 
-using Job =
-    std::variant<std::unique_ptr<WriteJob>, std::unique_ptr<ReadJob>, std::unique_ptr<ScanJob>>;
+// Not asked for by anyone.
+struct LossJob {
+  std::shared_ptr<SessionLink> link;
+  std::vector<LeafSum> leaves;
+};
+
+using Job = std::variant<std::unique_ptr<WriteJob>, std::unique_ptr<ReadJob>,
+                         std::unique_ptr<ScanJob>, std::unique_ptr<LossJob>>;
 
 // Bounded by what the session has asked for.
 class SessionLink {

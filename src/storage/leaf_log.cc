@@ -165,6 +165,21 @@ void LeafLog::Failed() {
   blocks_written_ = 0;
 }
 
+void LeafLog::AppendAll(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* family) {
+  GYRE_CHECK(deltas_.empty());
+  for (const auto& [keyspace, blocks] : keyspaces_) {
+    for (const std::unique_ptr<Block>& block : blocks) {
+      if (block == nullptr) continue;
+      const std::string key = EncodeLeafBlockKey(block->id);
+      EncodeLeafBlock(key, committed_, block->sums, block->nonzero, block_bytes_);
+      batch.Put(family, key, block_bytes_);
+      block->first_missing = 0;
+    }
+  }
+  queue_.clear();
+  deleted_below_ = sequence_ + 1;
+}
+
 void LeafLog::Apply(Block& block, const LeafDelta& delta, std::uint64_t sequence) {
   std::uint64_t& sum = block.sums[delta.leaf & (kLeavesPerBlock - 1)];
   block.nonzero -= sum != 0 ? 1 : 0;

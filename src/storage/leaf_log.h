@@ -52,6 +52,9 @@ class LeafLog {
   void Committed();
   // It is not. (Or may be after a restart, as a whole.)
   void Failed();
+  // All sums, into an empty family. REQUIRES: nothing was added. If that batch fails, this object
+  // is of no use any more.
+  void AppendAll(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* family);
 
   // What a block counts for at least, when the pace of blocks is kept: one costs an entry of the
   // database, however few its sums are.

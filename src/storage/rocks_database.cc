@@ -22,7 +22,6 @@ namespace {
 constexpr int kQuarantinesMax = 10'000;
 constexpr const char* kDamageMark = "/damaged";
 constexpr const char* kLeaves = "leaves";
-constexpr const char* kLeafBits = "leaf_bits";  // in meta: what the sums are of
 
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 rocksdb::Slice SliceOf(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
@@ -69,6 +68,7 @@ Result<std::unique_ptr<RocksDatabase>> RocksDatabase::Open(const EngineOptions& 
     return Fail(ErrorCode::kIoError, "cannot open " + path + ": " + status.ToString());
   }
   if (Status leaves = database->OpenLeaves(options); !leaves) return Fail(leaves.error());
+  if (Status doubt = database->LoadDoubt(); !doubt) return Fail(doubt.error());
   return database;
 }
 
@@ -77,7 +77,8 @@ rocksdb::Status RocksDatabase::OpenOnce(const EngineOptions& options, const std:
   std::error_code failed;  // shows in Open
   std::filesystem::create_directory(path, failed);
   block_cache_ = rocksdb::NewLRUCache(options.block_cache_bytes);
-  const rocksdb::DBOptions db_options = MakeDbOptions(options, log_watch_.env());
+  rocksdb::DBOptions db_options = MakeDbOptions(options, log_watch_.env());
+  db_options.listeners.push_back(damaged_);
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
       {rocksdb::kDefaultColumnFamilyName, MakeRowOptions(options, block_cache_)},
       {"meta", MakeMetaOptions()},
@@ -111,6 +112,7 @@ Status RocksDatabase::Close() {
 Error RocksDatabase::ToError(const rocksdb::Status& status) {
   if (status.IsCorruption()) {
     corruptions_.fetch_add(1, std::memory_order_relaxed);
+    damaged_->Report(status);
     return {ErrorCode::kCorruption, "the database is damaged here: " + status.ToString()};
   }
   read_errors_.fetch_add(1, std::memory_order_relaxed);
@@ -130,8 +132,25 @@ std::optional<Result<std::optional<Row>>> RocksDatabase::GetCached(const RowKey&
   thread_local std::string stored_key;
   stored_key.clear();
   AppendRowKey(key, stored_key);
+  auto answer =
+      doubt_.AskAtOnce([&] { return GetFrom(rocksdb::kBlockCacheTier, key, stored_key); });
+  if (!answer) return std::nullopt;
+  return *std::move(answer);
+}
+
+Result<std::optional<Row>> RocksDatabase::Get(const RowKey& key) {
+  std::string stored_key;
+  AppendRowKey(key, stored_key);
+  return doubt_.Ask(key.is_hint(), stored_key, stored_key,
+                    [&] { return *GetFrom(rocksdb::kReadAllTier, key, stored_key); });
+}
+
+// nullopt: only of a tier that cannot answer.
+std::optional<Result<std::optional<Row>>> RocksDatabase::GetFrom(rocksdb::ReadTier tier,
+                                                                 const RowKey& key,
+                                                                 const std::string& stored_key) {
   rocksdb::ReadOptions options;
-  options.read_tier = rocksdb::kBlockCacheTier;
+  options.read_tier = tier;
   rocksdb::PinnableSlice value;
   const rocksdb::Status status = db_->Get(options, FamilyOf(key.owed_to), stored_key, &value);
   if (status.IsIncomplete()) return std::nullopt;
@@ -142,19 +161,6 @@ std::optional<Result<std::optional<Row>>> RocksDatabase::GetCached(const RowKey&
   return Result<std::optional<Row>>(*std::move(row));
 }
 
-Result<std::optional<Row>> RocksDatabase::Get(const RowKey& key) {
-  std::string stored_key;
-  AppendRowKey(key, stored_key);
-  rocksdb::PinnableSlice value;
-  const rocksdb::Status status =
-      db_->Get(rocksdb::ReadOptions(), FamilyOf(key.owed_to), stored_key, &value);
-  if (status.IsNotFound()) return std::optional<Row>();
-  if (!status.ok()) return Fail(ToError(status));
-  Result<Row> row = Decode(stored_key, View(value));
-  if (!row) return Fail(row.error());
-  return std::optional<Row>(*std::move(row));
-}
-
 Result<ScanPage> RocksDatabase::Scan(const ScanRange& range) {
   std::string start;
   if (range.after) {
@@ -163,11 +169,20 @@ Result<ScanPage> RocksDatabase::Scan(const ScanRange& range) {
   } else {
     start = EncodeRowKeyPrefix(range.owed_to, range.keyspace, range.first).view();
   }
-  const auto end = PrefixSuccessor(EncodeRowKeyPrefix(range.owed_to, range.keyspace, range.last));
-  const rocksdb::Slice upper_bound = end ? SliceOf(end->view()) : rocksdb::Slice();
+  const auto successor =
+      PrefixSuccessor(EncodeRowKeyPrefix(range.owed_to, range.keyspace, range.last));
+  const std::string end = successor ? std::string(successor->view()) : std::string();
+  return doubt_.Ask(range.owed_to.value != 0, start, end,
+                    [&] { return ScanFrom(range, start, end); });
+}
+
+// `end` is not included; empty: there is none.
+Result<ScanPage> RocksDatabase::ScanFrom(const ScanRange& range, const std::string& start,
+                                         const std::string& end) {
+  const rocksdb::Slice upper_bound(end);
   rocksdb::ReadOptions options;
   options.fill_cache = false;  // a scan must not throw out what is hot
-  if (end) options.iterate_upper_bound = &upper_bound;
+  if (!end.empty()) options.iterate_upper_bound = &upper_bound;
   const std::unique_ptr<rocksdb::Iterator> iterator(
       db_->NewIterator(options, FamilyOf(range.owed_to)));
   ScanPage page;
@@ -271,7 +286,7 @@ Status RocksDatabase::OpenLeaves(const EngineOptions& options) {
                        "The sums of the leaves are begun anew: " + leaves_problem_,
                        {{"path", options.path}});
   }
-  if (const rocksdb::Status dropped = DropLeaves(options); !dropped.ok()) {
+  if (const rocksdb::Status dropped = DropLeaves(); !dropped.ok()) {
     return Fail(ErrorCode::kIoError, "cannot drop the sums of leaves: " + dropped.ToString());
   }
   return {};
@@ -299,18 +314,38 @@ Status RocksDatabase::LoadLeaves() {
   return loaded;
 }
 
-// The whole family goes: a table file that is damaged would stop RocksDB when it is compacted.
-// First goes the mark that there are sums, so that a crash in between is seen at the next open.
-rocksdb::Status RocksDatabase::DropLeaves(const EngineOptions& options) {
+rocksdb::Status RocksDatabase::DropLeaves() {
   leaf_log_.emplace(leaf_bits_);
   leaf_bits_stored_ = false;
+  return DropLeafFamily();
+}
+
+// The whole family goes: a table file that is damaged would stop RocksDB when it is compacted.
+// First goes the mark that there are sums, so that a crash in between is seen at the next open.
+rocksdb::Status RocksDatabase::DropLeafFamily() {
   rocksdb::WriteOptions synced;
   synced.sync = true;
   rocksdb::Status status = db_->Delete(synced, meta_, kLeafBits);
   if (status.ok()) status = db_->DropColumnFamily(leaves_);
   if (!status.ok()) return status;
   db_->DestroyColumnFamilyHandle(std::exchange(leaves_, nullptr));
-  return db_->CreateColumnFamily(MakeLeafOptions(options), kLeaves, &leaves_);
+  return db_->CreateColumnFamily(MakeLeafOptions(options_), kLeaves, &leaves_);
+}
+
+// A run that ended between losing rows and settling what is left of them left a note.
+// Errors: kIoError.
+Status RocksDatabase::LoadDoubt() {
+  const Result<std::optional<std::string>> note = GetMeta(kDoubt);
+  if (!note && note.error().code == ErrorCode::kIoError) return Fail(note.error());
+  if (note && !*note) return {};
+  const auto spans = note ? DecodeDoubt(**note) : Fail(note.error());
+  if (!spans) {
+    // That run did not end cleanly, so the shards write as fresh actors. A scrub counts the leaves.
+    LogSalvage(LogLevel::kError, "storage_note_damaged", spans.error().message, path_);
+    return {};
+  }
+  for (const DoubtfulSpan& span : *spans) doubt_.Add(span);
+  return {};
 }
 
 bool RocksDatabase::IsEmpty(rocksdb::ColumnFamilyHandle* family) const {
@@ -354,6 +389,8 @@ void RocksDatabase::AddStats(EngineStats& stats) const {
   stats.read_errors += read_errors_.load(std::memory_order_relaxed);
   stats.corruptions += corruptions_.load(std::memory_order_relaxed) + quarantines_;
   stats.quarantines += quarantines_;
+  stats.tables_salvaged += tables_salvaged_.load(std::memory_order_relaxed);
+  stats.blocks_lost += blocks_lost_.load(std::memory_order_relaxed);
 }
 
 }  // namespace gyre

@@ -11,12 +11,17 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "storage/damaged_tables.h"
+#include "storage/doubt.h"
 #include "storage/engine_options.h"
 #include "storage/leaf_log.h"
 #include "storage/log_watch.h"
@@ -58,9 +63,28 @@ class RocksDatabase {
   // As Engine::LoadLeaves. REQUIRES: nothing has been written.
   Result<std::vector<LeafSum>> LeafSums() const;
 
+  // Is there a damaged table file, or something left of one, that Salvage can go on with? Of the
+  // thread that writes.
+  bool salvage_due() const { return damaged_->any() || (doubt_.any() && !doubt_stuck_); }
+  // Makes damaged table files whole, without what is lost. Of the thread that writes; blocking, for
+  // as long as it takes to read such a file.
+  //   - Rows: each damaged block is emptied in its place, so that scans and compactions pass over
+  //     it. What may now show in its place, older versions, loses its own writes; the sums of the
+  //     leaves are made those of the rows. From before the first block is emptied until then reads
+  //     there are refused (Doubt), and a note in `meta` lets the next open go on with it.
+  //   - Leaf sums: written anew from memory.
+  //   - What lies behind the rows of a file (index, filter, ...) and `meta`: nothing is done.
+  // `lost`: what was added to the sums of which leaves. REQUIRES: LeafSums has been read.
+  // Errors: of a write, which must be treated as one.
+  rocksdb::Status Salvage(std::vector<LeafSum>& lost);
+  // Any thread may find damage: `wake` is called, and must be cheap.
+  void SetSalvageWake(std::function<void()> wake) { damaged_->SetWake(std::move(wake)); }
+  // At each turn of the thread that would salvage.
+  void NoteSalvageTurn() { damaged_->NoteTurn(); }
   // The next Open sets the database aside: it has damage that it cannot go on with.
   void MarkDamaged();
-  // Fills rows, bytes, hint_rows, read_errors, corruptions and quarantines.
+  // Fills rows, bytes, hint_rows, read_errors, corruptions, quarantines, tables_salvaged and
+  // blocks_lost.
   void AddStats(EngineStats& stats) const;
   // What was found damaged at Open; empty if nothing.
   const std::string& quarantine_problem() const { return quarantine_problem_; }
@@ -68,14 +92,33 @@ class RocksDatabase {
 
  private:
   explicit RocksDatabase(const EngineOptions& options)
-      : path_(options.path),
+      : options_(options),
+        path_(options.path),
         log_watch_(options.env),
         leaf_bits_(options.leaf_bits),
         leaf_log_(options.leaf_bits) {}
   rocksdb::Status OpenOnce(const EngineOptions& options, const std::string& path);
   Status OpenLeaves(const EngineOptions& options);
   Status LoadLeaves();
-  rocksdb::Status DropLeaves(const EngineOptions& options);
+  rocksdb::Status DropLeaves();
+  rocksdb::Status DropLeafFamily();
+  Status LoadDoubt();
+  std::optional<Result<std::optional<Row>>> GetFrom(rocksdb::ReadTier tier, const RowKey& key,
+                                                    const std::string& stored_key);
+  Result<ScanPage> ScanFrom(const ScanRange& range, const std::string& start,
+                            const std::string& end);
+  // What is to be written where rows are in doubt.
+  struct Settlement {
+    std::vector<WriteRequest> rows;
+    std::map<std::pair<KeyspaceId, std::uint32_t>, std::uint64_t> leaves;  // added to their sums
+  };
+  rocksdb::Status SalvageTable(const std::string& file);
+  rocksdb::Status Assess(Settlement& settlement);
+  rocksdb::Status Settle(const Settlement& settlement, std::vector<LeafSum>& lost);
+  rocksdb::Status RewriteLeaves();
+  void GiveUp(const std::string& file, const std::string& why);
+  void LogSalvage(LogLevel level, std::string_view event, const std::string& message,
+                  const std::string& path) const;
   void AddLeavesToBatch(rocksdb::WriteBatch& batch);
   void SettleLeaves(bool committed);
   bool IsEmpty(rocksdb::ColumnFamilyHandle* family) const;
@@ -85,6 +128,10 @@ class RocksDatabase {
   Result<Row> Decode(std::string_view stored_key, std::string_view value);
   Error ToError(const rocksdb::Status& status);
 
+  static constexpr const char* kLeafBits = "leaf_bits";  // in meta: what the sums are of
+  static constexpr const char* kDoubt = "doubt";         // in meta: what Salvage has in hand
+
+  const EngineOptions options_;
   const std::string path_;
   LogWatch log_watch_;
   std::shared_ptr<rocksdb::Cache> block_cache_;
@@ -100,6 +147,10 @@ class RocksDatabase {
   std::optional<LeafLog> leaf_log_;
   bool leaf_bits_stored_ = false;
   std::string leaves_problem_;  // why the sums were dropped at Open; empty if they were not
+  Doubt doubt_;
+  bool doubt_stuck_ = false;  // until another file is mended, what is in doubt cannot be settled
+  const std::shared_ptr<DamagedTables> damaged_ = std::make_shared<DamagedTables>();
+  std::atomic<std::uint64_t> tables_salvaged_{0}, blocks_lost_{0};
   std::atomic<std::uint64_t> read_errors_{0}, corruptions_{0};
 };
 

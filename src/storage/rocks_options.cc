@@ -36,7 +36,8 @@ std::shared_ptr<rocksdb::TableFactory> MakeTableFactory(
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
-  table.format_version = 5;
+  table.format_version = 5;  // this and the checksum: as table_mask.cc knows them
+  table.checksum = rocksdb::kXXH3;
   return std::shared_ptr<rocksdb::TableFactory>(rocksdb::NewBlockBasedTableFactory(table));
 }
 

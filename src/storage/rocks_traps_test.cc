@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "storage/disk_space.h"
 #include "storage/storage_test_util.h"
@@ -26,15 +25,6 @@ fs::path LargestFile(const fs::path& folder, const std::string& extension) {
     if (largest.empty() || entry.file_size() > fs::file_size(largest)) largest = entry.path();
   }
   return largest;
-}
-
-void FlipByte(const fs::path& file, std::uintmax_t at) {
-  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
-  stream.seekg(static_cast<std::streamoff>(at));
-  const int byte = stream.get();
-  stream.seekp(static_cast<std::streamoff>(at));
-  stream.put(static_cast<char>(byte ^ 0x10));
-  ASSERT_TRUE(stream.good());
 }
 
 // Fills a folder with `rows` rows in batches of ten; what stays behind is what a kill -9 would
@@ -110,27 +100,28 @@ TEST_F(RocksTrapsTest, AFlipInMidLogSetsTheDatabaseAside) {
   }
 }
 
-// Goal: a damaged table file that a compaction meets keeps RocksDB from writing for good. The
-// database is set aside at the next start, so that a restart mends it, as its problem says.
+// Goal: a damaged table file that a compaction meets, and that cannot be mended in place because
+// its index is gone too, keeps RocksDB from writing for good. The database is set aside at the next
+// start, so that a restart mends it, as its problem says.
 TEST_F(RocksTrapsTest, ADamagedTableFileThatStopsWritesIsSetAsideAtTheNextStart) {
+  options_.memtables_bytes = 4 << 20;  // so that much is flushed, and compacted
   FillFolder(folder_.path(), 1000);
   { const auto flushed = Open(); }  // recovery writes the log out as a table file
   const fs::path table = LargestFile(folder_.path() + "/db", ".sst");
-  FlipByte(table, fs::file_size(table) / 2);
-  bool stopped = false;
-  for (int start = 0; start < 20 && !stopped; ++start) {  // each adds a file, until they are merged
+  {
     const auto engine = Open();
-    ASSERT_EQ(engine->Stats().quarantines, 0u);
     TestSession session(*engine);
-    for (int i = 0; i < 200 && !stopped; ++i) {
-      (void)session.Put(MakeKey("more" + std::to_string(i)), MakeRow("r"));
-      stopped = !engine->Stats().writable;
+    // Behind its back: an open would meet the index. From now on it is in memory, the rows are not.
+    FlipByte(table, fs::file_size(table) / 2);
+    for (std::uintmax_t at = 1000; at < 4000; at += 100) FlipByte(table, fs::file_size(table) - at);
+    for (int i = 0; i < 20'000 && engine->Stats().writable; ++i) {
+      (void)session.Put(MakeKey("more" + std::to_string(i)), MakeRow(Noise(10'000, 1)));
     }
-    if (stopped) {
-      EXPECT_THAT(engine->Stats().problem, ::testing::HasSubstr("restarted"));
-    }
+    ASSERT_FALSE(engine->Stats().writable);
+    EXPECT_THAT(engine->Stats().problem, ::testing::HasSubstr("restarted"));
+    EXPECT_EQ(log_.Count("storage_table_damaged"), 1u);
+    EXPECT_EQ(engine->Stats().tables_salvaged, 0u);
   }
-  ASSERT_TRUE(stopped);
   const auto engine = Open();
   EXPECT_EQ(engine->Stats().quarantines, 1u);
   EXPECT_TRUE(engine->Stats().writable);
@@ -156,8 +147,9 @@ TEST_F(RocksTrapsTest, LostHeadFilesSetTheDatabaseAside) {
   }
 }
 
-// Goal: trap 4. A flipped byte of a table file is reported by every read and scan that meets it; no
-// row is wrong or absent, and no scan is short.
+// Goal: trap 4. A flipped byte of a table file is reported by the read or scan that meets it; no
+// row is wrong, and no scan is short. (What follows is in rocks_salvage_test.cc. Here it is kept
+// from happening: a second session is never opened.)
 TEST_F(RocksTrapsTest, AFlippedTableByteIsCorruptionNotAbsence) {
   constexpr int kRows = 2000;
   FillFolder(folder_.path(), kRows);
@@ -165,6 +157,7 @@ TEST_F(RocksTrapsTest, AFlippedTableByteIsCorruptionNotAbsence) {
   const fs::path table = LargestFile(folder_.path() + "/db", ".sst");
   ASSERT_GT(fs::file_size(table), 100'000u);
   FlipByte(table, fs::file_size(table) / 2);
+  options_.session_count = 2;
   const auto engine = Open();
   EXPECT_EQ(engine->Stats().quarantines, 0u);
   TestSession session(*engine);

@@ -56,6 +56,7 @@ class RocksSession final : public EngineSession {
   void Finish(std::unique_ptr<WriteJob> job, std::vector<Completion>& out);
   void Finish(std::unique_ptr<ReadJob> job, std::vector<Completion>& out);
   void Finish(std::unique_ptr<ScanJob> job, std::vector<Completion>& out);
+  void Finish(std::unique_ptr<LossJob> job, std::vector<Completion>& out);
 
   RocksDatabase& database_;
   CommitThread& commit_;
@@ -221,13 +222,18 @@ void RocksSession::Finish(std::unique_ptr<ScanJob> job, std::vector<Completion>&
   out.emplace_back(ScanDone{job->id, std::move(job->page)});
 }
 
+void RocksSession::Finish(std::unique_ptr<LossJob> job, std::vector<Completion>& out) {
+  out.emplace_back(RowsLost{{}, std::move(job->leaves)});
+}
+
 class RocksEngine final : public Engine {
  public:
   RocksEngine(const EngineOptions& options, std::unique_ptr<RocksDatabase> database,
               Ballast ballast)
       : options_(options),
         database_(std::move(database)),
-        commit_(options, *database_, std::move(ballast)),
+        commit_(options, *database_, std::move(ballast),
+                [this](const std::vector<LeafSum>& leaves) { TellOfLoss(leaves); }),
         pool_(*database_, options.read_threads) {}
   ~RocksEngine() override { Close(); }
 
@@ -237,6 +243,8 @@ class RocksEngine final : public Engine {
       const std::lock_guard lock(links_mutex_);
       GYRE_CHECK(links_.size() < options_.session_count);
       links_.push_back(link);
+      // By then the leaves have been read, and everybody hears of what is lost.
+      if (links_.size() == options_.session_count) commit_.AllowSalvage();
     }
     return std::make_unique<RocksSession>(*database_, commit_, pool_, std::move(link),
                                           options_.row_cache_bytes / options_.session_count,
@@ -280,12 +288,21 @@ class RocksEngine final : public Engine {
   }
 
  private:
+  void TellOfLoss(const std::vector<LeafSum>& leaves) {
+    const std::lock_guard lock(links_mutex_);
+    for (const auto& link : links_) {
+      auto job = std::make_unique<LossJob>();
+      job->leaves = leaves;
+      link->Complete(std::move(job));
+    }
+  }
+
   const EngineOptions options_;
+  mutable std::mutex links_mutex_;
+  std::vector<std::shared_ptr<SessionLink>> links_;
   const std::unique_ptr<RocksDatabase> database_;
   CommitThread commit_;
   ReadPool pool_;
-  mutable std::mutex links_mutex_;
-  std::vector<std::shared_ptr<SessionLink>> links_;
   bool closed_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -106,6 +107,16 @@ inline std::string Noise(std::size_t size, std::uint64_t seed) {
   return bytes;
 }
 
+// Turns bits of a byte over.
+inline void FlipByte(const std::filesystem::path& file, std::uintmax_t at) {
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekg(static_cast<std::streamoff>(at));
+  const int byte = stream.get();
+  stream.seekp(static_cast<std::streamoff>(at));
+  stream.put(static_cast<char>(byte ^ 0x10));
+  GYRE_CHECK(stream.good());
+}
+
 // One session, used as a shard's loop uses it: asks, flushes, polls when woken.
 class TestSession {
  public:
@@ -200,6 +211,8 @@ class TestSession {
     bell_->let_go.notify_all();
   }
   EngineSession& raw() { return *session_; }
+  // The next that comes by itself.
+  RowsLost AwaitLoss() { return std::get<RowsLost>(Await(RequestId())); }
   std::uint64_t rings() const {
     const std::lock_guard lock(bell_->mutex);
     return bell_->rings;

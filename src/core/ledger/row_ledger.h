@@ -41,7 +41,7 @@ class RowLedger {
   const BallotBook& ballots() const { return ballots_; }
   BallotBook& ballots() { return ballots_; }
   bool keeps_tree() const { return keeps_tree_; }
-  // What storage held at the start.
+  // What storage held at the start, and what it adds by itself.
   void LoadLeaf(KeyspaceId keyspace, std::uint32_t leaf, std::uint64_t sum) {
     tree_.AddToLeaf(keyspace, leaf, sum);
   }
