@@ -7,6 +7,7 @@ Times are printed; their limits leave room for a machine that others use too."""
 
 import json
 import re
+import statistics
 import threading
 import time
 import unittest
@@ -22,8 +23,10 @@ SERVES_SECONDS_MAX = 5
 BATCH = 500
 VALUE = b"v" * 100
 FILL_SECONDS_MAX = 120
-BASELINE_SECONDS = 4
-ALLOWANCE_SECONDS = 0.05    # on top of the doubled p99
+BASELINE_SECONDS = 5        # before the return, and again after the last hint
+P99_RATIO_MAX = 2
+NOISE_SECONDS = 0.01        # of a busy machine, on top; bench/repair has the figures of a quiet one
+INTERVAL_SECONDS = 1
 FOREGROUND_PER_SECOND = 100  # of each of its threads
 LOOK_EVERY_SECONDS = 0.2    # looking costs the nodes a page each
 SAMPLE = 2_000
@@ -83,10 +86,15 @@ class Foreground(threading.Thread):
 
 
 def p99(threads, since, until):
-    took = sorted(seconds for thread in threads for start, seconds in list(thread.took)
-                  if since <= start <= until)
-    assert len(took) > 100, f"only {len(took)} operations"
-    return took[int(len(took) * 0.99)]
+    """The median over intervals of their p99: one stall of the machine spoils one of them."""
+    count = max(1, int((until - since) / INTERVAL_SECONDS))
+    intervals = [[] for _ in range(count)]
+    for thread in threads:
+        for start, seconds in list(thread.took):
+            if since <= start <= until:
+                intervals[min(count - 1, int((start - since) / INTERVAL_SECONDS))].append(seconds)
+    assert sum(map(len, intervals)) > 50 * count, f"only {list(map(len, intervals))} operations"
+    return statistics.median(sorted(some)[int(len(some) * 0.99)] for some in intervals if some)
 
 
 def hints_for(target, nodes):
@@ -131,13 +139,15 @@ class HandoffTest(unittest.TestCase):
             try:
                 begin = time.monotonic()
                 time.sleep(BASELINE_SECONDS)  # a figure to compare with
-                base = p99(foreground, begin, time.monotonic())
+                before = p99(foreground, begin, time.monotonic())
                 target.start()
                 target.wait_ready()
                 back = time.monotonic()
                 wait_until(lambda: hints_for(target.name, others) == 0, DRAIN_SECONDS_MAX,
                            f"{hints} hints drained", LOOK_EVERY_SECONDS)
                 drained = time.monotonic()
+                time.sleep(BASELINE_SECONDS)
+                after = p99(foreground, drained, time.monotonic())
             finally:
                 for client in foreground:
                     client.stop_asked.set()
@@ -145,9 +155,11 @@ class HandoffTest(unittest.TestCase):
                     client.join(30)
             during = p99(foreground, back, max(drained, back + 1))
             print(f"drained in {drained - back:.1f} s, {hints / (drained - back):.0f} a second; "
-                  f"foreground p99 {1000 * base:.1f} ms before, {1000 * during:.1f} ms meanwhile")
+                  f"foreground p99 {1000 * before:.1f} ms before, {1000 * during:.1f} ms meanwhile, "
+                  f"{1000 * after:.1f} ms after")
             self.assertEqual([c.failed for c in foreground if c.failed], [])
-            self.assertLessEqual(during, 2 * base + ALLOWANCE_SECONDS)
+            # Others on the machine come and go: the worse of the two is what it was at least.
+            self.assertLessEqual(during, P99_RATIO_MAX * max(before, after) + NOISE_SECONDS)
             self.assert_nothing_is_left(cluster, target, writers)
 
     def assert_nothing_is_left(self, cluster, target, writers):

@@ -360,7 +360,7 @@ TEST(ShardHandoffTest, APutWithoutAnyOwnerIsCoordinatedByAFallbackAndNothingIsLo
       scene.SetLink(owner, fallback, true);
     }
   }
-  scene.cluster.DeliverAll();
+  scene.cluster.RunFor(Duration::Millis(100));
   EXPECT_THAT(scene.At(3).rows, IsEmpty());
   EXPECT_THAT(scene.At(4).rows, IsEmpty());
   EXPECT_THAT(ValuesOf(RecordOf(scene.Run(2, GetR(scene.key, 3)))), ElementsAre("here", "there"));

@@ -1,6 +1,7 @@
 // Deadlines of a shard's requests. Setting one is O(1) and nothing is ever cancelled: whoever is
-// told that its time has come looks whether it still cares. Due within one tick (8 ms) after the
-// deadline, in the order set.
+// told that its time has come looks whether it still cares. Due within one tick (1 ms) after the
+// deadline, in the order set. Coarser ticks are those of all nodes of a machine at once, and what
+// background work has saved up until then goes in one lump that clients wait behind.
 #pragma once
 
 #include <algorithm>
@@ -55,8 +56,8 @@ class TimerWheel {
   Instant NextWake() const { return size_ == 0 ? Instant::Max() : Instant{next_ * kTickUs}; }
 
  private:
-  static constexpr std::int64_t kTickUs = 8192;
-  static constexpr std::size_t kBuckets = 512;
+  static constexpr std::int64_t kTickUs = 1024;
+  static constexpr std::size_t kBuckets = 4096;
   struct Timer {
     RequestId id;
     std::int64_t tick;

@@ -181,7 +181,7 @@ void ExchangeSession::OnAnswer(LeafKeysReply& reply, Env& env) {
       }
       ++moving_;
       ++shard().counters.exchange_records_received;
-      bytes_ += CostOf(each.key, each.record);
+      bytes_ += Budget::PriceOfMoved(CostOf(each.key, each.record));
       shard().replica.Merge(each.key, std::move(each.record), reply.stamp, /*repair=*/true,
                             Ticket::Local(id()), env);
     }
@@ -196,7 +196,7 @@ void ExchangeSession::OnAnswer(LeafKeysReply& reply, Env& env) {
 void ExchangeSession::PushRow(const ScannedRow& row, Env& env) {
   ++moving_;
   ++shard().counters.exchange_records_sent;
-  bytes_ += CostOf(row.key, row.row.record);
+  bytes_ += Budget::PriceOfMoved(CostOf(row.key, row.row.record));
   env.out.emplace_back(SendEffect{peer_, std::nullopt,
                                   ReplicaPut{id(), view().ring.epoch(), row.key, row.row.record,
                                              /*repair=*/true, stamp_}});

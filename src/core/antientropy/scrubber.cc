@@ -81,7 +81,7 @@ void Scrubber::OnScanDone(Result<ScanPage> page, Env& env) {
   std::uint64_t bytes = 0;
   for (const ScannedRow& row : page->rows) {
     TakeRow(row, env);
-    bytes += row.key.key.size() + row.row.record.size();
+    bytes += Budget::PriceOfRead(row.key.key.size() + row.row.record.size());
   }
   if (!page->done) {
     after_ = std::move(page->rows.back().key);

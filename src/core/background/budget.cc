@@ -1,56 +1,81 @@
 #include "core/background/budget.h"
 
-#include <bit>
-
 namespace gyre {
 namespace {
 
 constexpr Duration kWindow = Duration::Millis(200);
-constexpr std::uint32_t kSamplesMin = 20;
+// Where few requests come a window waits for more of them, but no longer.
+constexpr Duration kWindowMax = Duration::Millis(1'000);
 // What a piece of work costs beside its bytes: messages, reads, a write.
 constexpr std::uint64_t kWorkBytes = 256;
-// Requests this fast are never slow, whatever they take in quiet times.
-constexpr std::int64_t kNeverSlowUs = 1'000;
+// A little may be spent ahead, so that short work does not go by single steps. More than a tick of
+// the timers, else each of them would waste what is left of it.
+constexpr Duration kAhead = Duration::Millis(5);
+
+// Of a hundred requests one is slow in quiet times; three in one window are no chance.
+constexpr LatencyWatch::Options kClients = {
+    .slow_share = 1, .late_share = 2, .never_slow_us = 500, .samples_min = 20};
+// Deliveries go in groups, which wait for one fsync: it is the usual one that counts.
+constexpr LatencyWatch::Options kDeliveries = {
+    .slow_share = 25, .late_share = 50, .never_slow_us = 2'000, .samples_min = 20};
 
 }  // namespace
 
+Budget::Budget(const CoreConfig& config)
+    : config_(config),
+      rate_(config.background_bytes_per_second_min),
+      clients_(kClients),
+      deliveries_(kDeliveries) {}
+
 Instant Budget::Spend(std::uint64_t bytes, Instant now) {
   // Requests that are not asked say nothing of how long they would take.
-  if (now >= window_end_) EndWindow(now);
+  EndWindowIfDue(now);
   spent_ += bytes;
+  window_spent_ += bytes + kWorkBytes;
   const std::int64_t price = static_cast<std::int64_t>((bytes + kWorkBytes) * 1'000'000 /
                                                        std::max<std::uint64_t>(rate_, 1));
   free_at_ = std::max(free_at_, now) + Duration{price};
-  // A little may be spent ahead, so that short work does not go by single steps.
-  constexpr Duration kAhead = Duration::Millis(20);
   return std::max(now, Instant{free_at_.us - kAhead.us});
 }
 
 void Budget::NoteForeground(Duration latency, Instant now) {
-  if (now >= window_end_) EndWindow(now);
-  const auto us = static_cast<std::uint64_t>(std::max<std::int64_t>(latency.us, 1));
-  ++latencies_[std::min<std::size_t>(std::bit_width(us), kBuckets - 1)];
-  ++samples_;
+  EndWindowIfDue(now);
+  clients_.Note(latency);
+}
+
+void Budget::NoteDelivery(Duration latency, Instant now) {
+  EndWindowIfDue(now);
+  deliveries_.Note(latency);
+}
+
+void Budget::EndWindowIfDue(Instant now) {
+  if (window_begin_.us == INT64_MIN) window_begin_ = now;
+  if (now < window_begin_ + kWindow) return;
+  if (clients_.samples() > 0 && !clients_.enough() && now < window_begin_ + kWindowMax) return;
+  EndWindow(now);
 }
 
 void Budget::EndWindow(Instant now) {
-  window_end_ = now + kWindow;
-  const std::uint64_t most = config_.background_bytes_per_second_max;
-  if (samples_ < kSamplesMin) {
-    rate_ = std::min(most, rate_ + rate_ / 10 + 1);
-  } else {
-    // The upper end of the bucket that the slow tenth begins in.
-    std::uint32_t above = samples_ / 10;
-    std::size_t bucket = kBuckets - 1;
-    while (bucket > 0 && above >= latencies_[bucket]) above -= latencies_[bucket--];
-    const std::int64_t slow_us = std::int64_t{1} << bucket;
-    const bool slow = quiet_us_ > 0 && slow_us > 2 * quiet_us_ && slow_us > kNeverSlowUs;
-    rate_ = slow ? std::max(config_.background_bytes_per_second_min, rate_ / 2)
-                 : std::min(most, rate_ + rate_ / 10 + 1);
-    quiet_us_ = quiet_us_ == 0 ? slow_us : std::min(slow_us, quiet_us_ + quiet_us_ / 256 + 1);
+  const std::uint64_t least = config_.background_bytes_per_second_min;
+  const auto elapsed_ms = static_cast<std::uint64_t>((now.us - window_begin_.us) / 1'000);
+  // What a rate would have allowed.
+  const auto allowed = [&](std::uint64_t rate) {
+    return rate * std::min<std::uint64_t>(elapsed_ms, 10'000) / 1'000;
+  };
+  const bool quiet = window_spent_ <= allowed(least) / 8;
+  const bool alone = !clients_.enough();
+  const bool clients_wait = clients_.EndWindow(quiet);
+  const bool peers_wait = deliveries_.EndWindow(/*quiet=*/rate_ <= least);
+  if (quiet) {
+    rate_ = least;
+  } else if (clients_wait || peers_wait) {
+    rate_ = std::max(least, rate_ / 2);
+  } else if (window_spent_ >= allowed(rate_) / 2) {
+    const std::uint64_t step = alone ? rate_ / 4 : least / 8;
+    rate_ = std::min(config_.background_bytes_per_second_max, rate_ + step + 1);
   }
-  latencies_.fill(0);
-  samples_ = 0;
+  window_begin_ = now;
+  window_spent_ = 0;
 }
 
 }  // namespace gyre

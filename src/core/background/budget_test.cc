@@ -17,21 +17,27 @@ CoreConfig Config(std::uint64_t min, std::uint64_t max) {
 // A budget and the time that passes.
 class BudgetTest : public ::testing::Test {
  protected:
-  // A window of requests, `slow` of the hundred of them taking `slow_ms` and the others 2 ms.
-  void Window(int slow, std::int64_t slow_ms) {
+  // A window of requests, `slow` of the hundred of them taking `slow_ms` and the others 2 ms, and
+  // of as much work as there is budget for, or none.
+  void Window(int slow, std::int64_t slow_ms, bool work = true) {
     for (int i = 0; i < 100; ++i) {
       budget_.NoteForeground(Duration::Millis(i < slow ? slow_ms : 2), now_);
     }
+    Work(work);
+  }
+  void Work(bool work = true) {
+    if (work) budget_.Spend(budget_.bytes_per_second() / 5, now_);
     now_ = now_ + kWindow;
+    budget_.NoteForeground(Duration::Millis(2), now_);  // ends it
   }
   void QuietWindows(int count) {
-    for (int i = 0; i < count; ++i) Window(0, 0);
+    for (int i = 0; i < count; ++i) Window(0, 0, /*work=*/false);
   }
-  // What the windows that are over have made of the rate.
-  std::uint64_t Rate() {
-    budget_.Spend(0, now_);
-    return budget_.bytes_per_second();
+  void GrowToMax() {
+    for (int i = 0; i < 200; ++i) Window(0, 0);
+    ASSERT_EQ(Rate(), 1'000'000u);
   }
+  std::uint64_t Rate() const { return budget_.bytes_per_second(); }
 
   const CoreConfig config_ = Config(100'000, 1'000'000);
   Budget budget_{config_};
@@ -55,97 +61,109 @@ TEST_F(BudgetTest, SpreadsWorkAtItsRate) {
 
 // Goal: a little work does not wait, and what was not spent in quiet times is not saved up.
 TEST_F(BudgetTest, ALittleGoesAtOnceAndNothingIsSavedUp) {
-  EXPECT_EQ(budget_.Spend(1'000, now_), now_);
-  EXPECT_EQ(budget_.Spend(1'000, now_), now_);
-  EXPECT_GT(budget_.Spend(100'000, now_), now_ + Duration::Millis(70));
+  EXPECT_EQ(budget_.Spend(100, now_), now_);
+  EXPECT_GT(budget_.Spend(10'000, now_), now_ + Duration::Millis(70));
   now_ = now_ + Duration::Seconds(100);
-  EXPECT_EQ(budget_.Spend(1'000, now_), now_);
-  EXPECT_GT(budget_.Spend(200'000, now_), now_ + Duration::Millis(150));
+  EXPECT_EQ(budget_.Spend(100, now_), now_);
+  EXPECT_GT(budget_.Spend(20'000, now_), now_ + Duration::Millis(150));
 }
 
-// Goal: work that costs no bytes is not free: else a walk over nothing would fill a core.
+// Goal: work that costs no bytes is not free: else a walk over nothing would fill a core. And a
+// small record costs more to move than its bytes.
 TEST_F(BudgetTest, AStepWithoutBytesIsPaidForToo) {
   Instant free = now_;
   for (int i = 0; i < 1'000; ++i) free = budget_.Spend(0, now_);
   EXPECT_GT(free, now_ + Duration::Millis(100));
+  EXPECT_GE(Budget::PriceOfMoved(1), 512u);
+  EXPECT_EQ(Budget::PriceOfMoved(5'000), 5'000u);
 }
 
-// Goal: background work gives way to clients: half as fast when their slow tenth gets slower, and a
-// tenth faster with each window in which it is not. Paper 6.5.
+// Goal: nobody knows what work will do to clients until it is tried: it begins slowly, and does so
+// again after a pause.
+TEST_F(BudgetTest, BeginsAtTheLeastRate) {
+  EXPECT_EQ(Rate(), 100'000u);
+  QuietWindows(20);
+  EXPECT_EQ(Rate(), 100'000u);
+  GrowToMax();
+  QuietWindows(2);
+  EXPECT_EQ(Rate(), 100'000u);
+}
+
+// Goal: what is not used is not raised either.
+TEST_F(BudgetTest, GrowsOnlyWhileItIsUsed) {
+  for (int i = 0; i < 100; ++i) {
+    budget_.Spend(8'000, now_);
+    Window(0, 0, /*work=*/false);
+  }
+  EXPECT_LE(Rate(), 250'000u);
+}
+
+// Goal: background work gives way to clients: half as fast when their slow hundredth gets slower,
+// and a little faster with each window in which it is not. Paper 6.5.
 TEST_F(BudgetTest, HalvesWhileClientsAreSlowAndRecovers) {
   QuietWindows(5);
-  ASSERT_EQ(Rate(), 1'000'000u);
-  Window(20, 50);
+  GrowToMax();
+  Window(4, 50);
   EXPECT_EQ(Rate(), 500'000u);
-  Window(20, 50);
+  Window(4, 50);
   EXPECT_EQ(Rate(), 250'000u);
   Window(0, 0);
-  EXPECT_EQ(Rate(), 275'001u);
-  QuietWindows(30);
-  EXPECT_EQ(Rate(), 1'000'000u);
+  EXPECT_EQ(Rate(), 262'501u);
+  GrowToMax();
 }
 
-// Goal: it is the slow tenth that counts, not the slowest of all.
-TEST_F(BudgetTest, AFewSlowRequestsAreNoReason) {
+// Goal: one slow request is nobody's fault.
+TEST_F(BudgetTest, OneSlowRequestIsNoReason) {
   QuietWindows(5);
-  Window(5, 500);
+  GrowToMax();
+  Window(1, 500);
   EXPECT_EQ(Rate(), 1'000'000u);
-  Window(15, 500);
-  EXPECT_EQ(Rate(), 500'000u);
 }
 
 // Goal: never less than the minimum, or repair would never end; never more than the maximum.
 TEST_F(BudgetTest, StaysBetweenMinimumAndMaximum) {
   QuietWindows(5);
+  GrowToMax();
   for (int i = 0; i < 20; ++i) {
     Window(100, 100);
     EXPECT_GE(Rate(), 100'000u);
   }
   EXPECT_EQ(Rate(), 100'000u);
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 300; ++i) {
     Window(0, 0);
     EXPECT_LE(Rate(), 1'000'000u);
   }
   EXPECT_EQ(Rate(), 1'000'000u);
 }
 
-// Goal: requests that are fast anyway are never slow, whatever they take in quiet times.
-TEST_F(BudgetTest, FastIsNeverSlow) {
-  const auto window = [&](std::int64_t us) {
-    for (int i = 0; i < 100; ++i) budget_.NoteForeground(Duration::Micros(us), now_);
-    now_ = now_ + kWindow;
-  };
-  for (int i = 0; i < 5; ++i) window(20);
-  window(500);
-  EXPECT_EQ(Rate(), 1'000'000u);
-  window(3'000);
-  EXPECT_EQ(Rate(), 500'000u);
-}
-
-// Goal: few requests say nothing of how long they take: background work may use a node that is
-// idle.
-TEST_F(BudgetTest, FewRequestsSayNothing) {
+// Goal: where clients are few, a window waits for them a while, but work does not wait for ever.
+TEST_F(BudgetTest, FewClientsAreHeardInLongerWindows) {
   QuietWindows(5);
-  for (int i = 0; i < 10; ++i) budget_.NoteForeground(Duration::Seconds(1), now_);
+  GrowToMax();
+  QuietWindows(0);
+  for (int i = 0; i < 25; ++i) {  // 25 a second
+    budget_.NoteForeground(Duration::Millis(60), now_);
+    budget_.Spend(40'000, now_);
+    now_ = now_ + Duration::Millis(40);
+  }
   now_ = now_ + kWindow;
-  EXPECT_EQ(Rate(), 1'000'000u);
+  budget_.Spend(0, now_);
+  EXPECT_EQ(Rate(), 500'000u);
 }
 
-// Goal: what "slow" is measured against is learned: at once when requests get faster, over minutes
-// when they have become slower for good (larger values, a slower disk), so that repair goes on.
-TEST_F(BudgetTest, LearnsWhatIsQuiet) {
-  const auto window = [&](std::int64_t ms) { Window(100, ms); };
-  // The first window may be a bad one.
-  window(100);
+// Goal: an idle node gets on quickly; one that sends to a busy node gives way to its clients.
+TEST_F(BudgetTest, WithoutClientsTheReceiverIsListenedTo) {
+  const auto window = [&](std::int64_t ms) {
+    for (int i = 0; i < 100; ++i) budget_.NoteDelivery(Duration::Millis(ms), now_);
+    budget_.Spend(Rate() / 5, now_);
+    now_ = now_ + kWindow;
+    budget_.Spend(0, now_);
+  };
+  window(3);
+  for (int i = 0; i < 15; ++i) window(3);
   EXPECT_EQ(Rate(), 1'000'000u);
-  window(5);
-  window(100);
+  window(9);
   EXPECT_EQ(Rate(), 500'000u);
-  // Slow from now on: first it gives way, then it is the way things are.
-  for (int i = 0; i < 20; ++i) window(100);
-  EXPECT_EQ(Rate(), 100'000u);
-  for (int i = 0; i < 5'000; ++i) window(100);
-  EXPECT_EQ(Rate(), 1'000'000u);
 }
 
 }  // namespace

@@ -9,7 +9,8 @@ void HintDelivery::Start(Env& env) {
   if (keyspace == nullptr) {
     return End(Fail(ErrorCode::kInvalidArgument, "the hint's keyspace is gone"), env);
   }
-  deadline_ = env.now.instant + shard().config.request_timeout;
+  sent_at_ = env.now.instant;
+  deadline_ = sent_at_ + shard().config.request_timeout;
   SetTimer(deadline_);
   const Ring& ring = view().ring;
   const Ring::Owners owners = ring.OwnersOf(ring.PartitionOf(hint_.token), keyspace->replicas);
@@ -49,11 +50,21 @@ void HintDelivery::OnTaken(NodeId by, const Status& status, Env& env) {
   waiting_.Remove(by);
   taken_by_.push_back(by);
   if (!waiting_.empty()) return;
-  const Duration lag = shard().config.sync_lag;
-  if (lag.us == 0) return Drop(env);
+  if (by != shard().self) shard().budget.NoteDelivery(env.now.instant - sent_at_, env.now.instant);
+  Answered(env);
   // Half as much again, for clocks that run at different rates.
-  drop_at_ = env.now.instant + lag + Duration{lag.us / 2};
+  const Duration lag = shard().config.sync_lag;
+  drop_at_ = DropTogether(env.now.instant + lag + Duration{lag.us / 2});
   SetTimer(drop_at_);
+}
+
+// Those that were taken within so long are dropped together, by one fsync: each for itself would
+// have as many of them as the writes of the clients, and make them wait.
+Instant HintDelivery::DropTogether(Instant at) const {
+  constexpr std::int64_t kStepUs = 64 * 1024;
+  // Not all nodes at once.
+  const auto phase = static_cast<std::int64_t>(shard().self.value * 40'503u % kStepUs);
+  return Instant{((at.us + phase) / kStepUs + 1) * kStepUs - phase};
 }
 
 void HintDelivery::Drop(Env& env) {
@@ -75,7 +86,12 @@ void HintDelivery::OnTimer(Env& env) {
   End(Fail(ErrorCode::kUnavailable, "the target did not answer in time"), env);
 }
 
+void HintDelivery::Answered(Env& env) {
+  if (!std::exchange(answered_, true)) env.local.push_back({session_, LocalApplied{}});
+}
+
 void HintDelivery::End(Status status, Env& env) {
+  Answered(env);
   env.local.push_back({session_, LocalDurable{std::move(status)}});
   Finish();
 }

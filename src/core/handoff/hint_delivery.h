@@ -1,7 +1,7 @@
 // Hands one hint over: to its target, or, if that does not own the key any more, to all who do. It
 // is dropped here once they have it durably, and only if it is still the one that was sent.
 //
-//   sent -taken by all-> [lingering sync_lag->] dropping -durable-> done
+//   sent -taken by all-> lingering -sync_lag, and until others go too-> dropping -durable-> done
 //   any failure, link down, silence before dropping -> done, kept
 #pragma once
 
@@ -12,7 +12,8 @@ namespace gyre {
 
 class HintDelivery : public Machine {
  public:
-  // `session` is told of the end by a LocalDurable.
+  // `session` is told by a LocalApplied that nobody is waited for any more, and then of the end by
+  // a LocalDurable.
   HintDelivery(ShardState& shard, RequestId session, RowKey hint, Bytes record,
                std::uint64_t stamp)
       : Machine(shard),
@@ -29,7 +30,9 @@ class HintDelivery : public Machine {
 
  private:
   void OnTaken(NodeId by, const Status& status, Env& env);
+  Instant DropTogether(Instant at) const;
   void Drop(Env& env);
+  void Answered(Env& env);
   void End(Status status, Env& env);
 
   const RequestId session_;
@@ -38,9 +41,11 @@ class HintDelivery : public Machine {
   const std::uint64_t stamp_;
   NodeList waiting_;
   NodeList taken_by_;
+  bool answered_ = false;
   bool dropping_ = false;
+  Instant sent_at_;
   Instant deadline_;                  // of the answers
-  Instant drop_at_ = Instant::Max();  // while lingering
+  Instant drop_at_ = Instant::Max();  // while it lingers
 };
 
 }  // namespace gyre

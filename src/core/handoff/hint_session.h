@@ -1,11 +1,15 @@
 // One run over all that is owed to one target. Begun by HintReplayer.
 //
-//   next place -page of hints-> delivering -all ended-> next page, next place
-//   the target cannot take any, or nothing left -> done, HintReplayer is told
+//   next place -page of hints-> delivering -all answered-> next page, next place
+//   the target cannot take any, or nothing left, and all deliveries ended -> done, HintReplayer is
+//   told
+// The hints of a page set out one by one, as the budget pays for each: a page at once would be a
+// wall that the clients of the target wait behind.
 // A hint that is damaged, or whose row the target cannot read, holds up no other.
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "core/handoff/hint_replayer.h"
 #include "core/ledger/hint_ledger.h"
@@ -22,13 +26,16 @@ class HintSession : public Machine {
 
   void Start(Env& env) override { NextPlace(env); }
   void OnScanDone(Result<ScanPage> page, Env& env) override;
-  void OnLocal(LocalOutcome& outcome, Env& env) override;  // one per delivery
+  void OnLocal(LocalOutcome& outcome, Env& env) override;  // two of each delivery
   void OnTimer(Env& env) override;
 
  private:
   void NextPlace(Env& env);
   void ReadPage(Env& env);
+  void Deliver(Env& env);
   void GoOn(Env& env);
+  void AwaitBudget();
+  void EndIfLast(Env& env);
   void End(bool ok, Env& env);
 
   HintReplayer& replayer_;
@@ -40,10 +47,16 @@ class HintSession : public Machine {
   std::optional<RowKey> after_;
   std::uint64_t stamp_ = 0;  // of the page
   bool step_done_ = false;
-  std::size_t delivering_ = 0;
-  bool unreachable_ = false;  // no use to go on
+  bool reading_ = false;
+  std::vector<ScannedRow> page_;
+  std::size_t sent_ = 0;        // of the page
+  std::size_t delivering_ = 0;  // not answered yet
+  std::size_t open_ = 0;        // not ended yet
+  bool unreachable_ = false;    // no use to go on
   bool failed_ = false;
-  Instant resume_at_ = Instant::Max();  // while waiting for the budget
+  bool all_sent_ = false;
+  Instant resume_at_{INT64_MIN};  // the budget allows more
+  Instant timer_at_{INT64_MIN};   // set last
 };
 
 }  // namespace gyre
