@@ -59,7 +59,7 @@ void SimNode::Start() {
   world_.plant->OnConfig(config);
   for (std::uint16_t i = 0; i < shard_count_; ++i) {
     ShardOptions options{
-        id_,          ShardId(i), shard_count_, actors[i].actor, actors[i].next_epoch,
+        id_,          ShardId(i), shard_count_, actors[i].actor,  actors[i].next_epoch,
         prng_.Next(), config,     LeavesOf(i),  actors[i].resumes};
     world_.plant->OnStart(options);
     world_.trace->Event(world_.events->now(), kStart, id_.value, options.actor.value);
@@ -294,8 +294,8 @@ void SimNode::AtHand::WriteAtHand(const RowKey& key, const std::optional<Row>& a
   const ActorId actor = node.shards_[shard_]->dots().actor();
   const bool sets_aside = node.shards_[shard_]->counters().partitions_set_aside > 0;
   world.judge->OnWriteAsked(
-      {node.index_, node.LocalNow().wall, actor, actor, &node.storage_, node.wall_max_,
-       sets_aside}, key, row);
+      {node.index_, node.LocalNow().wall, actor, actor, &node.storage_, node.wall_max_, sets_aside},
+      key, row);
   node.storage_.WriteAtHand(key, row, leaf_delta);
 }
 
@@ -317,7 +317,8 @@ void SimNode::Perform(std::size_t index, Effects& effects, const Witness& witnes
             });
           });
     } else if (auto* write = std::get_if<WriteEffect>(&effect)) {
-      if (write->row && !IsNote(write->key)) world_.plant->OnWrite(storage_.Latest(write->key), *write->row);
+      if (write->row && !IsNote(write->key))
+        world_.plant->OnWrite(storage_.Latest(write->key), *write->row);
       world_.trace->Event(now, kWrite, write->id.value,
                           write->row ? write->row->record.view() : std::string_view());
       world_.judge->OnWriteAsked(witness, write->key, write->row);

@@ -69,6 +69,7 @@ CoreConfig DrawConfig(Prng& prng) {
   config.exchange_rows_max = static_cast<std::size_t>(DrawScaled(prng, 2, 256));
   config.exchange_bytes_max = static_cast<std::size_t>(DrawScaled(prng, 1'024, 1 << 20));
   config.scrub_cycle = Duration::Micros(DrawScaled(prng, 1'000'000, 10'000'000));
+  config.digest_over = prng.Chance(300'000) ? 0 : static_cast<std::uint64_t>(prng.Between(1, 300));
   config.purge_after = Duration::Micros(prng.Chance(300'000) ? 0 : prng.Between(0, 1'000'000));
   config.purge_pause = Duration::Micros(DrawScaled(prng, 20'000, 500'000));
   config.purge_rows_max = static_cast<std::size_t>(DrawScaled(prng, 1, 64));

@@ -38,6 +38,9 @@ struct CoreConfig {
   Duration request_timeout = Duration::Millis(2'000);  // sim: 50 ms..2 s
   // How long a get that has answered waits for stragglers before it repairs what it knows.
   Duration straggler_timeout = Duration::Millis(500);  // sim: 10..500 ms
+  // A get that has a copy of its own asks the other owners for digests of records larger than this,
+  // and for the record only of those that differ. 0: for the records.
+  std::uint64_t digest_over = 4 * 1024;  // sim: 0..4 KiB
   // For so long after a start a peer that has not been heard of yet is not taken to be down: nobody
   // stands in for it, as it may hold what this node has missed.
   Duration start_grace = Duration::Millis(2'000);  // sim: 50 ms..2 s
@@ -71,13 +74,13 @@ struct CoreConfig {
   std::size_t exchange_bytes_max = 1024 * 1024;  // sim: 1 KiB..1 MiB
   // In how long every row is read once, its checksums checked and the tree's leaves counted again.
   Duration scrub_cycle = Duration::Seconds(24 * 3600);  // sim: 1..10 s
-  // docs/adr/0006-safe-deletes.md. How old a tombstone, or a value that has expired, must be before it
-  // is purged; how long after a ballot the next may be begun in the same partition; and how many
+  // docs/adr/0006-safe-deletes.md. How old a tombstone, or a value that has expired, must be before
+  // it is purged; how long after a ballot the next may be begun in the same partition; and how many
   // rows one takes.
-  Duration purge_after = Duration::Seconds(60);         // sim: 0..1 s
-  Duration purge_pause = Duration::Seconds(5);          // sim: 20..500 ms
-  std::size_t purge_rows_max = 1'024;                   // sim: 1..64; at most kPurgeRowsMax
-  std::size_t purge_candidates_max = 100'000;           // those beyond are found by a scrub
+  Duration purge_after = Duration::Seconds(60);  // sim: 0..1 s
+  Duration purge_pause = Duration::Seconds(5);   // sim: 20..500 ms
+  std::size_t purge_rows_max = 1'024;            // sim: 1..64; at most kPurgeRowsMax
+  std::size_t purge_candidates_max = 100'000;    // those beyond are found by a scrub
   // After a failed storage write this shard neither coordinates puts nor takes replicas for so
   // long, then tries again.
   Duration storage_retry_after = Duration::Millis(1'000);  // sim: 10 ms..1 s

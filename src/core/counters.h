@@ -8,8 +8,9 @@ namespace gyre {
 struct ShardCounters {
   std::uint64_t gets = 0, puts = 0, scans = 0, forwards = 0;            // client requests
   std::uint64_t replica_gets = 0, replica_puts = 0, replica_scans = 0;  // from peers
-  std::uint64_t read_repairs = 0;             // records sent to stale owners
-  std::uint64_t reads_blocked_on_repair = 0;  // gets that waited for a write-back
+  std::uint64_t read_repairs = 0;                        // records sent to stale owners
+  std::uint64_t reads_blocked_on_repair = 0;             // gets that waited for a write-back
+  std::uint64_t digests_equal = 0, digests_unequal = 0;  // of large records, in gets
   std::uint64_t unavailable = 0, outcome_unknown = 0, overloaded = 0;
   std::uint64_t siblings_created = 0;  // puts that left more than one live sibling
   std::uint64_t clock_entries_truncated = 0;
@@ -25,10 +26,10 @@ struct ShardCounters {
   std::uint64_t leaves_exchanged = 0;         // of them: leaves that differed
   std::uint64_t exchange_records_sent = 0, exchange_records_received = 0;
   std::uint64_t rows_scrubbed = 0;
-  std::uint64_t leaves_corrected = 0;  // whose sum was not that of their rows
-  std::uint64_t damaged_pages = 0;     // found by the scrubber: some row could not be read
-  std::uint64_t copies_renewed = 0;    // refused because of a purge, and sent once more
-  std::uint64_t reads_begun_anew = 0;  // their copies were read before a purge
+  std::uint64_t leaves_corrected = 0;      // whose sum was not that of their rows
+  std::uint64_t damaged_pages = 0;         // found by the scrubber: some row could not be read
+  std::uint64_t copies_renewed = 0;        // refused because of a purge, and sent once more
+  std::uint64_t reads_begun_anew = 0;      // their copies were read before a purge
   std::uint64_t partitions_set_aside = 0;  // the disk had gone back to before a purge
   std::uint64_t ballots = 0, ballots_failed = 0;  // begun here
   std::uint64_t rows_dropped = 0;                 // purged, or set aside
@@ -43,6 +44,8 @@ struct ShardCounters {
     replica_scans += o.replica_scans;
     read_repairs += o.read_repairs;
     reads_blocked_on_repair += o.reads_blocked_on_repair;
+    digests_equal += o.digests_equal;
+    digests_unequal += o.digests_unequal;
     unavailable += o.unavailable;
     outcome_unknown += o.outcome_unknown;
     overloaded += o.overloaded;

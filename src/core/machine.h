@@ -24,7 +24,7 @@ class Machine {
   virtual void OnReply(NodeId /*from*/, Message& /*reply*/, Env& /*env*/) {}
   virtual void OnLocal(LocalOutcome& /*outcome*/, Env& /*env*/) {}
   virtual void OnScanDone(Result<ScanPage> /*page*/, Env& /*env*/) {}
-  // A link came up.
+  // A peer came up: its link is there and it has been met. Of this node itself: it serves now.
   virtual void OnPeerUp(NodeId /*peer*/, Env& /*env*/) {}
   // The link went down: what was asked of this peer is not answered any more.
   virtual void OnPeerDown(NodeId /*peer*/, Env& /*env*/) {}

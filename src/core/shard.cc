@@ -124,6 +124,7 @@ Shard::RepairState Shard::repair_state() const {
   return {repair.pairs(), repair.pairs_unequal(), repair.pairs_dirty()};
 }
 
+bool Shard::serving() const { return impl_->state.serving; }
 std::size_t Shard::purge_candidates() const { return impl_->purger->candidates(); }
 Instant Shard::NextWake() const { return impl_->state.timers.NextWake(); }
 void Shard::OnView(ClusterViewPtr view) { impl_->state.view = std::move(view); }

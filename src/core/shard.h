@@ -85,6 +85,8 @@ class Shard {
     std::size_t waiting = 0;  // of them: to be compared at once
   };
   RepairState repair_state() const;
+  // Requests are taken, and not kept until another member has been met.
+  bool serving() const;
   // Dead rows that this shard is to have purged, as far as it has heard of them.
   std::size_t purge_candidates() const;
   // Of clients and peers.

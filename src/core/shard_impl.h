@@ -106,7 +106,8 @@ struct Shard::Impl {
     do {
       for (const auto& [peer, is_up] : std::exchange(state.peers_changed, {})) {
         for (const RequestId id : machines.Ids()) {
-          With(id, env, [&](Machine& m) { is_up ? m.OnPeerUp(peer, env) : m.OnPeerDown(peer, env); });
+          With(id, env,
+               [&](Machine& m) { is_up ? m.OnPeerUp(peer, env) : m.OnPeerDown(peer, env); });
         }
       }
       draining.swap(local);

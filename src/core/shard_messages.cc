@@ -29,8 +29,9 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
       if (const auto error = Refused(get, impl.state)) {
         reply(ReplicaGetReply{get.id, *error, {}});
       } else {
-        GetCopy(get.key, get.owed, get.floor, Ticket::Peer(from, from_shard, get.id), impl.state,
-                env);
+        Ticket ticket = Ticket::Peer(from, from_shard, get.id);
+        ticket.digest_over = get.digest_over;
+        GetCopy(get.key, get.owed, get.floor, ticket, impl.state, env);
       }
       break;
     }

@@ -48,7 +48,7 @@ class ShardPurgeTest : public ::testing::Test {
     ASSERT_TRUE(cluster.Run(0, Delete(key)).has_value());
   }
   int nodes() const { return cluster.size(); }
-  std::uint64_t Sum(std::uint64_t ShardCounters::* counter) {
+  std::uint64_t Sum(std::uint64_t ShardCounters::*counter) {
     std::uint64_t sum = 0;
     for (int i = 0; i < nodes(); ++i) sum += cluster.node(i).shard().counters().*counter;
     return sum;
@@ -269,8 +269,12 @@ TEST_F(ShardPurgeOfFourTest, ARefusedHintIsSentOnceMore) {
   // It has told the others, who follow it: so what they send is not too old.
   EXPECT_EQ(cluster.node(owners[0]).shard().ledger().ballots().Durable(partition).promised, 7u);
   // A copy of before.
-  ReplicaPut old{RequestId(1), cluster.ring().epoch(), key.OwedTo(NodeId(
-      static_cast<std::uint32_t>(owners[2]) + 1)), Bytes(), false, 6};
+  ReplicaPut old{RequestId(1),
+                 cluster.ring().epoch(),
+                 key.OwedTo(NodeId(static_cast<std::uint32_t>(owners[2]) + 1)),
+                 Bytes(),
+                 false,
+                 6};
   Record record;
   record.clock.Add({ActorId(1), 1, 1}, WallTime{1});
   old.record = record.Encode();

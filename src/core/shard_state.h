@@ -43,8 +43,8 @@ struct ShardState {
   // Told to all machines when the event ends: who came up (true) or went down. This node itself
   // once, when it begins to serve.
   std::vector<std::pair<NodeId, bool>> peers_changed;
-  Instant start_over{INT64_MIN};           // by then every peer should have been met
-  bool starting = false;                   // start_over is still to come
+  Instant start_over{INT64_MIN};  // by then every peer should have been met
+  bool starting = false;          // start_over is still to come
   TimerWheel timers;
   std::vector<std::pair<RequestId, Instant>> timers_wanted;  // set when the event ends
   std::vector<MachinePtr> spawned;                           // started when the event ends

@@ -116,6 +116,37 @@ TEST(ShardTest, WhatComesBeforeThePeersWaitsForThem) {
   EXPECT_EQ(CodeOf(cluster.Run(0, Get(key))), ErrorCode::kUnavailable);
 }
 
+// Goal: of a large value one copy travels at the most, unless the copies differ.
+TEST(ShardTest, LargeCopiesAreComparedByTheirDigests) {
+  TestCluster cluster(3);
+  const RowKey key = cluster.Key("k");
+  const std::string first(20'000, 'a'), second(20'000, 'b');
+  ASSERT_TRUE(cluster.Run(0, Put(key, first)).has_value());
+  std::size_t in_full = 0;
+  cluster.on_flight = [&](const TestCluster::Flight& flight) {
+    const auto* reply = std::get_if<ReplicaGetReply>(&flight.message);
+    in_full += reply != nullptr && !reply->record.empty();
+  };
+  EXPECT_THAT(ValuesOf(GetRecord(cluster.Run(0, Get(key)))), ElementsAre(first));
+  EXPECT_EQ(in_full, 0u);
+  EXPECT_EQ(cluster.node(0).shard().counters().digests_equal, 2u);
+
+  // One that differs is fetched, and repaired.
+  cluster.cuts = {{0, 2}};
+  ASSERT_TRUE(
+      cluster.Run(0, Put(key, second, GetRecord(cluster.Run(0, Get(key))).clock)).has_value());
+  cluster.cuts.clear();
+  in_full = 0;
+  EXPECT_THAT(ValuesOf(GetRecord(cluster.Run(1, Get(key)))), ElementsAre(second));
+  EXPECT_EQ(in_full, 1u);
+  EXPECT_EQ(cluster.node(1).shard().counters().digests_unequal, 1u);
+  EXPECT_EQ(cluster.node(2).rows.at(key).record, cluster.node(0).rows.at(key).record);
+
+  // A coordinator that cannot read its own copy gets one of the others'.
+  cluster.node(0).read_error = Error{ErrorCode::kCorruption, "rot"};
+  EXPECT_THAT(ValuesOf(GetRecord(cluster.Run(0, Get(key)))), ElementsAre(second));
+}
+
 // Goal: a read that finds owners stale repairs them. Paper 5 (read repair).
 TEST(ShardTest, ReadRepairsStaleOwners) {
   TestCluster cluster(3);

@@ -46,7 +46,9 @@ class Recorder final : public PeerLinksOwner {
     froms.push_back(from);
     frames.push_back(std::move(envelope));
   }
-  void OnPeerUp(NodeId peer, std::uint16_t /*shard_count*/) override { changes.push_back("+" + std::to_string(peer.value)); }
+  void OnPeerUp(NodeId peer, std::uint16_t /*shard_count*/) override {
+    changes.push_back("+" + std::to_string(peer.value));
+  }
   void OnPeerDown(NodeId peer, std::string_view reason) override {
     changes.push_back("-" + std::to_string(peer.value));
     reasons.emplace_back(reason);

@@ -159,7 +159,7 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Shard
     options.config = &config_;
     options.view = view;
     options.shard = {
-        self_,        ShardId(i), config_.shards,         actors[i].actor, actors[i].next_epoch,
+        self_,        ShardId(i), config_.shards,          actors[i].actor,  actors[i].next_epoch,
         RandomSeed(), core,       std::move(leaves_of[i]), actors[i].resumes};
     options.engine = engine_.get();
     options.board = &board_;

@@ -109,8 +109,9 @@ struct NodeStats {
   double hints_replayed_per_second = 0;  // over the last ten seconds
   BackgroundStats background;
   RepairStats repair;
-  std::uint64_t purge_waiting = 0;  // deleted and expired rows that are to be purged from here
-  std::uint64_t leaf_bytes = 0;  // memory of the sums that rows are compared by
+  std::uint64_t shards_starting = 0;  // that take no requests yet: they have met no other node
+  std::uint64_t purge_waiting = 0;    // deleted and expired rows that are to be purged from here
+  std::uint64_t leaf_bytes = 0;       // memory of the sums that rows are compared by
   std::array<LatencyHistogram, kOperationCount> latency;
   EngineStats engine;
   std::vector<PeerStats> peers;

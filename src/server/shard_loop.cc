@@ -47,11 +47,15 @@ ShardLoop::~ShardLoop() = default;
 
 void ShardLoop::Run() {
   NameThisThread("gyre-shard-" + std::to_string(index_.value));
-  PublishStats();
-  shard_.OnStart(now(), effects_);
-  Carry();
+  Begin();
   reactor_->Run();
   session_->Flush();
+}
+
+void ShardLoop::Begin() {
+  shard_.OnStart(now(), effects_);
+  Carry();
+  PublishStats();
 }
 
 // ---- requests ----------------------------------------------------------------------------------
@@ -315,6 +319,7 @@ void ShardLoop::AddDebts(NodeStats& stats) {
   stats.background = {shard_.budget().bytes_per_second(), shard_.budget().bytes_spent()};
   stats.leaf_bytes = shard_.ledger().tree().bytes();
   stats.purge_waiting = shard_.purge_candidates();
+  stats.shards_starting = shard_.serving() ? 0 : 1;
   const Shard::RepairState repair = shard_.repair_state();
   stats.repair = {repair.pairs, repair.unequal, repair.waiting};
 }

@@ -51,6 +51,8 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
 
   // Blocks until Stop(); then hands storage what it was asked for.
   void Run();
+  // The start of the shard: what Run does first.
+  void Begin();
   // From any thread.
   void Stop() { reactor_->Stop(); }
 

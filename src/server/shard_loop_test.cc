@@ -102,7 +102,10 @@ class ShardLoopTest : public ::testing::Test {
       loops_.push_back(ShardLoop::Create(std::move(options), std::move(links)).value());
       siblings.push_back(loops_.back().get());
     }
-    for (auto& loop : loops_) loop->SetSiblings(siblings);
+    for (auto& loop : loops_) {
+      loop->SetSiblings(siblings);
+      loop->Begin();
+    }
   }
   ShardLoop& loop(std::size_t i = 0) { return *loops_[i]; }
   // Runs `task` in a turn of its own.

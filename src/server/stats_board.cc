@@ -19,6 +19,7 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.background.bytes_spent, shard.background.bytes_spent);
   add(total.leaf_bytes, shard.leaf_bytes);
   add(total.purge_waiting, shard.purge_waiting);
+  add(total.shards_starting, shard.shards_starting);
   add(total.repair.pairs, shard.repair.pairs);
   add(total.repair.unequal, shard.repair.unequal);
   add(total.repair.waiting, shard.repair.waiting);

@@ -44,6 +44,7 @@ TEST(StatsBoardTest, NumbersAreAddedUp) {
   shard.background = {1'000, 10};
   shard.leaf_bytes = 32'768;
   shard.purge_waiting = 3;
+  shard.shards_starting = 1;
   shard.peers.push_back({NodeId(7), "n7", "h:7", /*up=*/true});
   board.Publish(ShardId(0), shard);
   shard.peers[0].up = false;
@@ -55,6 +56,7 @@ TEST(StatsBoardTest, NumbersAreAddedUp) {
   EXPECT_EQ(total.background.bytes_spent, 20u);
   EXPECT_EQ(total.leaf_bytes, 65'536u);
   EXPECT_EQ(total.purge_waiting, 6u);
+  EXPECT_EQ(total.shards_starting, 2u);
   ASSERT_THAT(total.peers, SizeIs(1));
   EXPECT_FALSE(total.peers[0].up);
   EXPECT_EQ(total.shard_count, 2);

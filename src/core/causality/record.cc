@@ -112,6 +112,8 @@ Status Record::CheckLimits() const {
 
 // Metadata of a usual size is written down first and measured then, instead of the other way round,
 // which takes one walk less.
+std::uint64_t RecordDigest(std::string_view encoded) { return Xxh3_64(MetadataOf(encoded)); }
+
 RecordEncoder::RecordEncoder(const Record& record) : record_(record) {
   drafted_ = record.clock.size() * kEntryBytesMost + record.siblings.size() * kSiblingBytesMost +
                  2 * kVarintBytesMax <=

@@ -88,6 +88,8 @@ struct Record {
 // The part of an encoded record that says all but the values, and those by their checksums: from
 // its guard to the end of the metadata. All of it if it is no record.
 std::string_view MetadataOf(std::string_view encoded);
+// Tells two encoded records apart without their values: a hash of the metadata.
+std::uint64_t RecordDigest(std::string_view encoded);
 
 // Writes a record's bytes where its caller wants them. Small metadata is drafted when this is made.
 // REQUIRES: CheckLimits() of the record is ok; it stays as it is.

@@ -17,7 +17,7 @@ void ExplainCoordinator::Start(Env& env) {
   SetTimer(deadline_);
   waiting_ = plan_.owners;
   for (const NodeId node : plan_.owners) outcome_.copies.push_back({node, std::nullopt, {}});
-  AskForCopies(plan_, request_.key, /*floor=*/0, id(), shard(), env);
+  AskForCopies(plan_, request_.key, /*floor=*/0, /*digest_over=*/0, id(), shard(), env);
   for (const NodeId node : plan_.owners) {
     if (shard().Reachable(node)) continue;
     Take(node, Fail(ErrorCode::kUnavailable, "not reachable from here"), env);

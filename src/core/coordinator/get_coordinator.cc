@@ -19,7 +19,13 @@ void GetCoordinator::Start(Env& env) {
   NoteStart(env.now.instant);
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
   SetTimer(deadline_);
-  AskForCopies(plan_, request_.key, floor_, id(), shard(), env);
+  Ask(env);
+}
+
+void GetCoordinator::Ask(Env& env) {
+  // Digests are compared with the own copy.
+  const std::uint64_t digest_over = plan_.self_is_owner ? shard().config.digest_over : 0;
+  AskForCopies(plan_, request_.key, floor_, digest_over, id(), shard(), env);
 }
 
 void GetCoordinator::AskAnew(Env& env) {
@@ -31,15 +37,21 @@ void GetCoordinator::AskAnew(Env& env) {
     return Finish();
   }
   plan_ = *plan;
+  digests_.clear();
   reads_ = ReadSet(plan_.reachable, plan_.standins, plan_.read_needed);
   floor_ = shard().ledger.ballots().Pending(plan_.partition).promised;
-  AskForCopies(plan_, request_.key, floor_, id(), shard(), env);
+  Ask(env);
 }
 
 void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
     if (!get->error && get->stamp < floor_) return;
-    TakeCopy(reads_, from, *get);
+    if (get->digest) {
+      digests_.push_back({from, *get->digest, get->stamp});
+    } else {
+      TakeCopy(reads_, from, *get);
+    }
+    SettleDigests(env);
     OnProgress(env);
   } else if (auto* put = std::get_if<ReplicaPutReply>(&reply)) {
     OnWrittenBack(from, !put->error, env);
@@ -50,10 +62,32 @@ void GetCoordinator::OnLocal(LocalOutcome& outcome, Env& env) {
   if (auto* get = std::get_if<LocalGetDone>(&outcome.what)) {
     if (get->record && get->stamp < floor_) return;
     TakeCopy(reads_, shard().self, *get);
+    SettleDigests(env);
     OnProgress(env);
   } else if (auto* durable = std::get_if<LocalDurable>(&outcome.what)) {
     OnWrittenBack(shard().self, durable->status.has_value(), env);
   }
+}
+
+// A digest of a record that is here stands for it. Who has another one is asked for it, once it is
+// known that it is not the own.
+void GetCoordinator::SettleDigests(Env& env) {
+  if (digests_.empty()) return;
+  const bool own_known = reads_.HasAnswered(shard().self);
+  boost::container::small_vector<Digest, 4> open;
+  for (const Digest& digest : digests_) {
+    if (const Bytes* same = reads_.FindRecord(digest.digest)) {
+      ++shard().counters.digests_equal;
+      reads_.AddReply(digest.node, Bytes(*same), digest.stamp);
+    } else if (own_known) {
+      ++shard().counters.digests_unequal;
+      env.out.emplace_back(SendEffect{digest.node, std::nullopt,
+                                      ReplicaGet{id(), plan_.epoch, request_.key, false, floor_}});
+    } else {
+      open.push_back(digest);
+    }
+  }
+  digests_ = std::move(open);
 }
 
 void GetCoordinator::OnPeerDown(NodeId peer, Env& env) {

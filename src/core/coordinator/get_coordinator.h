@@ -11,9 +11,14 @@
 // its quorum yet; a client must not see it now and miss it in its next read. It runs only when
 // replies differ and 2R > N, where the promise can be kept.
 //
+// Large records come as digests from the other owners, and in full only where they differ from the
+// coordinator's own.
+//
 // Copies read before a purge that this node knows of are not answered with: the read begins anew
 // (docs/adr/0006-safe-deletes.md).
 #pragma once
+
+#include <boost/container/small_vector.hpp>
 
 #include "core/coordinator/read_set.h"
 #include "core/coordinator/replica_plan.h"
@@ -38,17 +43,27 @@ class GetCoordinator : public RequestMachine {
   enum class State { kIdle, kWaitingForQuorum, kWaitingForWriteBack, kWaitingForStragglers, kDone };
 
   void OnProgress(Env& env);
+  void Ask(Env& env);
   void AskAnew(Env& env);
+  void SettleDigests(Env& env);
   void BeginWriteBack(Env& env);
   void OnWrittenBack(NodeId node, bool ok, Env& env);
   void AnswerNow(Env& env);
   void RepairAndFinish(Env& env);
+
+  // Of a copy too large to be sent without need.
+  struct Digest {
+    NodeId node;
+    std::uint64_t digest = 0;
+    std::uint64_t stamp = 0;
+  };
 
   GetRequest request_;
   ReplicaPlan plan_;
   ReadSet reads_;
   std::uint64_t floor_ = 0;  // copies with a lower stamp answer an earlier question
   int rounds_ = 1;
+  boost::container::small_vector<Digest, 4> digests_;  // of records that are not here yet
   State state_ = State::kIdle;
   Instant deadline_;
   Instant straggler_deadline_;

@@ -35,7 +35,7 @@ void PutCoordinator::BeginReading(Env& env) {
   state_ = State::kReading;
   ++rounds_;
   reads_ = std::make_unique<ReadSet>(plan_.reachable, plan_.standins, plan_.read_needed);
-  AskForCopies(plan_, request_.key.OwedTo({}), floor_, id(), shard(), env);
+  AskForCopies(plan_, request_.key.OwedTo({}), floor_, /*digest_over=*/0, id(), shard(), env);
 }
 
 void PutCoordinator::OnReply(NodeId from, Message& reply, Env& env) {

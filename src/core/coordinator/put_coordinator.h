@@ -77,8 +77,8 @@ class PutCoordinator : public RequestMachine {
   std::unique_ptr<ReadSet> reads_;  // of a request that reads first
   std::uint64_t floor_ = 0;         // copies with a lower stamp answer an earlier question
   int rounds_ = 0;
-  Bytes record_;                    // what every copy gets
-  std::uint64_t stamp_ = 0;         // of record_
+  Bytes record_;             // what every copy gets
+  std::uint64_t stamp_ = 0;  // of record_
   std::optional<Tally> acks_;
   boost::container::small_vector<Copy, 4> copies_;
   PutOutcome outcome_;

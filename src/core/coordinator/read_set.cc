@@ -59,6 +59,21 @@ void ReadSet::AddFailure(NodeId node, bool corrupt) {
   tally_.AddFailed();
 }
 
+bool ReadSet::HasAnswered(NodeId node) const {
+  for (const Copy& copy : copies_) {
+    if (copy.node == node) return copy.state != State::kWaiting;
+  }
+  return false;
+}
+
+const Bytes* ReadSet::FindRecord(std::uint64_t digest) const {
+  for (const Copy& copy : copies_) {
+    if (copy.state != State::kReplied || copy.record.empty()) continue;
+    if (RecordDigest(copy.record.view()) == digest) return &copy.record;
+  }
+  return nullptr;
+}
+
 Bytes ReadSet::JoinedBytes() const {
   if (joined_.empty()) return {};
   if (agree_) {

@@ -39,6 +39,10 @@ class ReadSet {
   Standing standing() const { return tally_.standing(); }
   bool all_answered() const { return tally_.all_answered(); }
   const Copies& copies() const { return copies_; }
+  // Has this node replied, or failed?
+  bool HasAnswered(NodeId node) const;
+  // The record with this digest, if any that replied has it; else null.
+  const Bytes* FindRecord(std::uint64_t digest) const;
   // Did all owners that replied give the same bytes, and the fallbacks nothing else?
   bool agree() const { return agree_; }
   bool any_corrupt() const { return any_corrupt_; }

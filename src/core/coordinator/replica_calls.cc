@@ -6,15 +6,16 @@
 
 namespace gyre {
 
-void AskForCopies(const ReplicaPlan& plan, const RowKey& key, std::uint64_t floor, RequestId id,
-                  ShardState& shard, Env& env) {
+void AskForCopies(const ReplicaPlan& plan, const RowKey& key, std::uint64_t floor,
+                  std::uint64_t digest_over, RequestId id, ShardState& shard, Env& env) {
   for (const NodeList* nodes : {&plan.reachable, &plan.standins}) {
     const bool owed = nodes == &plan.standins;
     NodeList others = *nodes;
     others.Remove(shard.self);
     if (!others.empty()) {
       env.out.emplace_back(
-          SendEffect{others, std::nullopt, ReplicaGet{id, plan.epoch, key, owed, floor}});
+          SendEffect{others, std::nullopt,
+                     ReplicaGet{id, plan.epoch, key, owed, floor, owed ? 0 : digest_over}});
     }
     if (others.size() == nodes->size()) continue;
     GetCopy(key, owed, floor, Ticket::Local(id), shard, env);
@@ -43,8 +44,8 @@ void SendRepairs(const NodeList& stale, const RowKey& key, RingEpoch epoch, cons
   NodeList others = stale;
   others.Remove(shard.self);
   if (!others.empty()) {
-    env.out.emplace_back(
-        SendEffect{others, std::nullopt, ReplicaPut{id, epoch, key, record, /*repair=*/true, stamp}});
+    env.out.emplace_back(SendEffect{others, std::nullopt,
+                                    ReplicaPut{id, epoch, key, record, /*repair=*/true, stamp}});
   }
   if (others.size() < stale.size()) {
     const Ticket ticket = id.value == 0 ? Ticket::Nobody() : Ticket::Local(id);

@@ -19,10 +19,14 @@ void Greeter::Begin(bool resumes, Env& env) {
 
 void Greeter::ReadNotes(std::optional<RowKey> after, Env& env) {
   const TokenSpan all = SpanOf(0, 0);
-  env.out.emplace_back(ScanEffect{
-      id(),
-      {{}, kNotesKeyspace, all.first, all.last, std::move(after), shard().config.scan_rows_max,
-       shard().config.scan_bytes_max}});
+  env.out.emplace_back(ScanEffect{id(),
+                                  {{},
+                                   kNotesKeyspace,
+                                   all.first,
+                                   all.last,
+                                   std::move(after),
+                                   shard().config.scan_rows_max,
+                                   shard().config.scan_bytes_max}});
 }
 
 void Greeter::OnScanDone(Result<ScanPage> page, Env& env) {

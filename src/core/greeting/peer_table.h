@@ -39,7 +39,8 @@ class PeerTable {
     Peer& peer = peers_[node];
     peer = {shard_count, {}};
     const std::uint16_t step = std::gcd(shard_count, self_count);
-    for (std::uint16_t s = self.value % step; s < shard_count; s = static_cast<std::uint16_t>(s + step)) {
+    for (std::uint16_t s = self.value % step; s < shard_count;
+         s = static_cast<std::uint16_t>(s + step)) {
       peer.contacts.try_emplace(ShardId(s));
     }
   }

@@ -28,10 +28,10 @@ void SetAside::Read(Env& env) {
   if (ranges_.empty()) return End({}, env);
   const Range& range = ranges_.back();
   const TokenSpan span = range.steps.Span();
-  env.out.emplace_back(ScanEffect{id(),
-                                  {range.owed_to, range.keyspace, span.first, span.last,
-                                   std::nullopt, shard().config.exchange_rows_max,
-                                   shard().config.exchange_bytes_max}});
+  env.out.emplace_back(
+      ScanEffect{id(),
+                 {range.owed_to, range.keyspace, span.first, span.last, std::nullopt,
+                  shard().config.exchange_rows_max, shard().config.exchange_bytes_max}});
 }
 
 void SetAside::OnScanDone(Result<ScanPage> page, Env& env) {

@@ -1,6 +1,6 @@
-// Forgets all that this node holds of one partition, rows and hints: its disk has gone back to before
-// a purge, and what it held then must not come back. The other owners have what is valid today; the
-// tree exchange brings it.
+// Forgets all that this node holds of one partition, rows and hints: its disk has gone back to
+// before a purge, and what it held then must not come back. The other owners have what is valid
+// today; the tree exchange brings it.
 #pragma once
 
 #include <optional>

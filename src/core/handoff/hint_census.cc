@@ -56,8 +56,7 @@ void HintCensus::OnScanDone(Result<ScanPage> page, Env& env) {
 void HintCensus::OnDamage(Env& env) {
   Range& range = ranges_.back();
   if (range.steps) {
-    shard().ledger.NoteUncounted(
-        shard().ledger.tree().PartitionOfLeaf(range.steps->first()));
+    shard().ledger.NoteUncounted(shard().ledger.tree().PartitionOfLeaf(range.steps->first()));
     range.steps->PassDamage();
     if (!range.steps->done()) return Read(std::nullopt, env);
     return NextRange(env);

@@ -23,8 +23,9 @@ void HintDelivery::Start(Env& env) {
   NodeList others = waiting_;
   others.Remove(shard().self);
   if (!others.empty()) {
-    env.out.emplace_back(SendEffect{
-        others, std::nullopt, ReplicaPut{id(), ring.epoch(), own, record_, /*repair=*/false, stamp_}});
+    env.out.emplace_back(
+        SendEffect{others, std::nullopt,
+                   ReplicaPut{id(), ring.epoch(), own, record_, /*repair=*/false, stamp_}});
   }
   if (others.size() < waiting_.size()) {
     shard().replica.Merge(own, record_, stamp_, /*repair=*/false, Ticket::Local(id()), env);

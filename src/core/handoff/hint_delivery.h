@@ -14,8 +14,7 @@ class HintDelivery : public Machine {
  public:
   // `session` is told by a LocalApplied that nobody is waited for any more, and then of the end by
   // a LocalDurable.
-  HintDelivery(ShardState& shard, RequestId session, RowKey hint, Bytes record,
-               std::uint64_t stamp)
+  HintDelivery(ShardState& shard, RequestId session, RowKey hint, Bytes record, std::uint64_t stamp)
       : Machine(shard),
         session_(session),
         hint_(std::move(hint)),

@@ -6,7 +6,8 @@
 
 namespace gyre {
 
-// Answers `ticket` as Replica::Get would, stamp and all. Mostly at once: there is no hint, which needs no look.
+// Answers `ticket` as Replica::Get would, stamp and all. Mostly at once: there is no hint, which
+// needs no look.
 void GetOwed(const RowKey& key, const Ticket& ticket, ShardState& shard, Env& env);
 
 }  // namespace gyre

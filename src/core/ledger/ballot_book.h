@@ -1,5 +1,5 @@
-// What this shard has promised in ballots on tombstones, and what has been purged, by partition: the
-// two numbers of docs/adr/0006-safe-deletes.md. Both only rise. They are kept on disk as notes:
+// What this shard has promised in ballots on tombstones, and what has been purged, by partition:
+// the two numbers of docs/adr/0006-safe-deletes.md. Both only rise. They are kept on disk as notes:
 // rows of a keyspace of their own, one per partition, which no client, tree or scan of data meets.
 // Pure; kept up by Replica.
 #pragma once

@@ -66,8 +66,7 @@ class RowLedger {
   // For one who has to know whether any of a few rows is changed: said until `watch` is gone.
   class KeyWatch {
    public:
-    KeyWatch(RowLedger& ledger, std::set<RowKey> keys)
-        : ledger_(ledger), keys_(std::move(keys)) {
+    KeyWatch(RowLedger& ledger, std::set<RowKey> keys) : ledger_(ledger), keys_(std::move(keys)) {
       ledger_.key_watches_.push_back(this);
     }
     ~KeyWatch() { std::erase(ledger_.key_watches_, this); }

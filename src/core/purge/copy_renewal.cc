@@ -23,10 +23,9 @@ void CopyRenewal::OnLocal(LocalOutcome& outcome, Env& env) {
   auto* read = std::get_if<LocalGetDone>(&outcome.what);
   if (read == nullptr) return;
   if (read->record && !read->record->empty()) {
-    env.out.emplace_back(SendEffect{
-        to_, std::nullopt,
-        ReplicaPut{put_, view().ring.epoch(), where_, std::move(*read->record), false,
-                   read->stamp}});
+    env.out.emplace_back(SendEffect{to_, std::nullopt,
+                                    ReplicaPut{put_, view().ring.epoch(), where_,
+                                               std::move(*read->record), false, read->stamp}});
   }
   Finish();
 }

@@ -38,7 +38,7 @@ class PurgeBallot : public Machine {
 
   Purger& purger_;
   const std::vector<RowKey> keys_;
-  std::size_t next_ = 0;        // of keys_, to be read
+  std::size_t next_ = 0;         // of keys_, to be read
   std::vector<RowKey> settled_;  // no candidates any more: purged, or not dead
   std::uint64_t bytes_ = 0;
   Ballot ballot_;

@@ -90,8 +90,7 @@ void Purger::OnBallotEnd(PartitionId partition, const std::vector<RowKey>& settl
   place.rows_max = std::min(place.rows_max, limit);
   place.rows_max = failed ? std::max<std::size_t>(place.rows_max / 2, 1) : place.rows_max * 2;
   place.failures = failed ? std::min(place.failures + 1, kDoublingsMax) : 0;
-  place.not_before =
-      env.now.instant + Duration{shard().config.purge_pause.us << place.failures};
+  place.not_before = env.now.instant + Duration{shard().config.purge_pause.us << place.failures};
   if (place.candidates.empty()) places_.erase(it);
   if (!places_.empty()) LookAt(shard().budget.Spend(bytes, env.now.instant));
 }

@@ -2,9 +2,9 @@
 // expired. One per shard, for good. docs/adr/0006-safe-deletes.md.
 //
 //   Purger (when, which)   PurgeBallot (one ballot)   BallotVote (a member's part in it)
-// The first owner of a key sees to it: it hears of dead rows as they are written (RowLedger), and of
-// those that it missed from the scrubber. A ballot is begun when every member is there and nothing
-// is known to stand in its way; what does not work out is tried again.
+// The first owner of a key sees to it: it hears of dead rows as they are written (RowLedger), and
+// of those that it missed from the scrubber. A ballot is begun when every member is there and
+// nothing is known to stand in its way; what does not work out is tried again.
 #pragma once
 
 #include <map>

@@ -89,7 +89,14 @@ void Replica::AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env) {
     env.local.push_back({ticket.request, LocalGetDone{std::move(record), ticket.stamp}});
   } else if (ticket.kind == Ticket::Kind::kPeer) {
     ReplicaGetReply reply{ticket.request, std::nullopt, {}};
-    if (record) {
+    // A digest says nothing of the values themselves: those are checked here.
+    const bool digested = record && ticket.digest_over > 0 && record->size() > ticket.digest_over;
+    if (digested && !Record::Decode(*record)) {
+      reply.error = ErrorCode::kCorruption;
+    } else if (digested) {
+      reply.digest = RecordDigest(record->view());
+      reply.stamp = ticket.stamp;
+    } else if (record) {
       reply.record = std::move(*record);
       reply.stamp = ticket.stamp;
     } else {

@@ -37,10 +37,11 @@ namespace gyre {
 struct Ticket {
   enum class Kind : std::uint8_t { kNobody, kLocal, kPeer };
   Kind kind = Kind::kNobody;
-  RequestId request;   // of the coordinator here, or of the peer
-  NodeId peer;         // kPeer
-  ShardId peer_shard;  // kPeer
-  std::uint64_t stamp = 0;  // of a get: when its reading began
+  RequestId request;              // of the coordinator here, or of the peer
+  NodeId peer;                    // kPeer
+  ShardId peer_shard;             // kPeer
+  std::uint64_t stamp = 0;        // of a get: when its reading began
+  std::uint64_t digest_over = 0;  // of a get: as in ReplicaGet
 
   static Ticket Nobody() { return {}; }
   static Ticket Local(RequestId request) { return {Kind::kLocal, request, {}, {}}; }
@@ -55,8 +56,8 @@ struct LocalGetDone {
   std::uint64_t stamp = 0;
 };
 struct LocalApplied {
-  Bytes record;        // what now goes to the other owners; empty if unchanged
-  PutOutcome outcome;  // what the client is told once it is durable at enough of them
+  Bytes record;             // what now goes to the other owners; empty if unchanged
+  PutOutcome outcome;       // what the client is told once it is durable at enough of them
   std::uint64_t stamp = 0;  // of `record`
 };
 // The change is durable, or failed; for a mutation it follows LocalApplied. A failure before

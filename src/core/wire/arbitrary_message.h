@@ -76,17 +76,25 @@ inline Message AnyMessage(int index) {
   const RingEpoch epoch(Any64());
   switch (index) {
     case 0:
-      return ReplicaGet{id, epoch, AnyRowKey(), AnyBool(), Any64()};
+      return ReplicaGet{id, epoch, AnyRowKey(), AnyBool(), Any64(), Any64()};
     case 1: {
       ReplicaGetReply reply{id, MaybeErrorCode(), {}};
-      if (!reply.error && AnyBool()) reply.record = AnyRecord().Encode();
-      if (!reply.error) reply.stamp = Any64();
+      if (reply.error) return reply;
+      reply.stamp = Any64();
+      if (AnyBool()) {
+        reply.digest = Any64();
+      } else if (AnyBool()) {
+        reply.record = AnyRecord().Encode();
+      }
       return reply;
     }
     case 2:
-      return ReplicaPut{id, epoch,
+      return ReplicaPut{id,
+                        epoch,
                         AnyRowKey().OwedTo(NodeId(*rc::gen::inRange(0u, kNodeIdMax + 1))),
-                        AnyWildRecord().Encode(), AnyBool(), Any64()};
+                        AnyWildRecord().Encode(),
+                        AnyBool(),
+                        Any64()};
     case 3: {
       ReplicaPutReply reply{id, MaybeErrorCode()};
       if (reply.error == ErrorCode::kStaleCopy) reply.promised = Any64();
@@ -184,8 +192,7 @@ inline Message AnyMessage(int index) {
     case 16: {
       Greeting greeting{id, Any64() | 1, Any64(), AnyBool(), AnyBool(), {}};
       for (int count = *rc::gen::inRange(0, 4); count > 0; --count) {
-        greeting.numbers.push_back(
-            {PartitionId(*rc::gen::inRange(0u, 65'536u)), Any64(), Any64()});
+        greeting.numbers.push_back({PartitionId(*rc::gen::inRange(0u, 65'536u)), Any64(), Any64()});
       }
       return greeting;
     }
@@ -208,7 +215,8 @@ inline constexpr int kMessageTypes = static_cast<int>(std::variant_size_v<Messag
 
 inline Envelope AnyEnvelope(int index) {
   Envelope envelope{ShardId(*rc::gen::arbitrary<std::uint16_t>()), std::nullopt, AnyMessage(index)};
-  if (NamesItsShard(envelope.message)) envelope.to_shard = ShardId(*rc::gen::inRange<std::uint16_t>(0, 0xFFFF));
+  if (NamesItsShard(envelope.message))
+    envelope.to_shard = ShardId(*rc::gen::inRange<std::uint16_t>(0, 0xFFFF));
   return envelope;
 }
 

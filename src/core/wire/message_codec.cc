@@ -275,12 +275,14 @@ void Encode(Out& out, const ReplicaGet& get) {
   Encode(out, get.key);
   out.U8(get.owed ? 1 : 0);
   out.Varint(get.floor);
+  out.Varint(get.digest_over);
 }
 void Decode(BodyReader& in, ReplicaGet& get) {
   get.epoch = RingEpoch(in.Varint());
   Decode(in, get.key);
   get.owed = in.Flag();
   get.floor = in.Varint();
+  get.digest_over = in.Varint();
 }
 
 template <typename Out>
@@ -288,13 +290,19 @@ void Encode(Out& out, const ReplicaGetReply& reply) {
   Encode(out, reply.error);
   if (reply.error.has_value()) return;
   out.Varint(reply.stamp);
+  out.U8(reply.digest.has_value() ? 1 : 0);
+  if (reply.digest) return out.U64(*reply.digest);
   out.Sized(reply.record.view());
 }
 void Decode(BodyReader& in, ReplicaGetReply& reply) {
   Decode(in, reply.error);
   if (reply.error.has_value()) return;
   reply.stamp = in.Varint();
-  reply.record = in.SizedSlice(kRecordBytesMax);
+  if (in.Flag()) {
+    reply.digest = in.U64();
+  } else {
+    reply.record = in.SizedSlice(kRecordBytesMax);
+  }
 }
 
 template <typename Out>

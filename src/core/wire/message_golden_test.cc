@@ -63,11 +63,14 @@ TEST(MessageGoldenTest, FrameHeader) {
 }
 
 TEST(MessageGoldenTest, ReplicaGet) {
-  ExpectFrame(ReplicaGet{kId, kEpoch, kKey}, Start("01", false) + "07" + Key() + "00 00");
-  // As a stand-in; of at least this stamp.
-  ExpectFrame(ReplicaGet{kId, kEpoch, kKey, true, 300},
-              Start("01", false) + "07" + Key() + "01 ac02");
-  ExpectFrame(ReplicaGetReply{kId, {}, Bytes("rec"), 300}, Start("02", true) + "00 ac02 03 726563");
+  ExpectFrame(ReplicaGet{kId, kEpoch, kKey}, Start("01", false) + "07" + Key() + "00 00 00");
+  // As a stand-in; of at least this stamp; as a digest from this size on.
+  ExpectFrame(ReplicaGet{kId, kEpoch, kKey, true, 300, 300},
+              Start("01", false) + "07" + Key() + "01 ac02 ac02");
+  ExpectFrame(ReplicaGetReply{kId, {}, Bytes("rec"), 300},
+              Start("02", true) + "00 ac02 00 03 726563");
+  ExpectFrame(ReplicaGetReply{kId, {}, {}, 300, 0x0102030405060708},
+              Start("02", true) + "00 ac02 01 0807060504030201");
   ExpectFrame(ReplicaGetReply{kId, ErrorCode::kCorruption, {}}, Start("02", true) + "07");
 }
 

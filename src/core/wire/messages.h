@@ -49,12 +49,15 @@ struct ReplicaGet {
   bool owed = false;
   // The copy must bear at least this stamp: who is asked raises its `promised` first.
   std::uint64_t floor = 0;
+  // A record of more bytes comes as its digest only; 0: none does.
+  std::uint64_t digest_over = 0;
 };
 struct ReplicaGetReply {
   RequestId id;
   std::optional<ErrorCode> error;
-  Bytes record;  // encoded; empty: this owner has none
+  Bytes record;  // encoded; empty: this owner has none, or gives the digest
   std::uint64_t stamp = 0;
+  std::optional<std::uint64_t> digest;  // RecordDigest
 };
 
 // Gives one owner a record to merge into its own; or a fallback one to keep for an owner
@@ -208,11 +211,10 @@ struct Greeting {
   std::vector<Numbers> numbers;
 };
 
-using Message =
-    std::variant<ReplicaGet, ReplicaGetReply, ReplicaPut, ReplicaPutReply, ForwardGet,
-                 ForwardGetReply, ForwardPut, ForwardPutReply, ReplicaScan, ReplicaScanReply,
-                 TreeCompare, TreeCompareReply, LeafKeys, LeafKeysReply, Ballot, BallotReply,
-                 Greeting>;
+using Message = std::variant<ReplicaGet, ReplicaGetReply, ReplicaPut, ReplicaPutReply, ForwardGet,
+                             ForwardGetReply, ForwardPut, ForwardPutReply, ReplicaScan,
+                             ReplicaScanReply, TreeCompare, TreeCompareReply, LeafKeys,
+                             LeafKeysReply, Ballot, BallotReply, Greeting>;
 
 constexpr MessageType TypeOf(const Message& message) {
   return static_cast<MessageType>(message.index() + 1);

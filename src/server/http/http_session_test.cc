@@ -585,6 +585,13 @@ TEST_F(HttpSessionTest, PasswordIsAskedForWhereThereIsOne) {
   EXPECT_EQ(Get("k", "Authorization: bearer pa:ss\r\n").status, 404);
 }
 
+// Goal: who has just started is alive, and not ready.
+TEST_F(HttpSessionTest, NotReadyUntilAllShardsServe) {
+  backend_.stats.shards_starting = 1;
+  EXPECT_EQ(Ask("GET", "/readyz").status, 503);
+  EXPECT_EQ(Ask("GET", "/livez").status, 200);
+}
+
 // Goal: ready means that writes are taken; alive does not.
 TEST_F(HttpSessionTest, NotReadyWhileTheStorageTakesNoWrites) {
   EXPECT_EQ(Ask("GET", "/readyz").status, 200);
