@@ -79,13 +79,20 @@ void Shard::OnScanDone(RequestId id, Result<ScanPage> page, Now now, Effects& ou
 }
 
 // The tree follows, so that it differs from the other owners': the exchange finds the rows that are
-// missing, or older than theirs.
+// missing. Notes have no other owner, but what they say is in memory: they are read, and written
+// where they are not there.
 void Shard::OnRowsLost(const std::vector<LeafSum>& leaves, Now now, Effects& out) {
-  if (!impl_->ledger.keeps_tree()) return;
   Env env{now, out, impl_->local};
+  std::vector<std::pair<PartitionId, BallotNumbers>> notes;
+  impl_->ledger.ballots().ForEachDurable([&](PartitionId partition, const BallotNumbers& numbers) {
+    notes.emplace_back(partition, numbers);
+  });
+  for (const auto& [partition, numbers] : notes) {
+    impl_->replica.Raise(partition, numbers, Ticket::Nobody(), env);
+  }
   for (const LeafSum& leaf : leaves) {
     const PartitionId partition = impl_->ledger.tree().PartitionOfLeaf(leaf.leaf);
-    if (!impl_->state.Serves(partition)) continue;
+    if (!impl_->ledger.keeps_tree() || !impl_->state.Serves(partition)) continue;
     impl_->ledger.LoadLeaf(leaf.keyspace, leaf.leaf, leaf.sum);
     impl_->repair->MarkDirty(partition, env);
   }

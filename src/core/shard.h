@@ -58,7 +58,8 @@ class Shard {
   void OnWriteDone(RequestId id, Status status, Now now, Effects& out);
   void OnScanDone(RequestId id, Result<ScanPage> page, Now now, Effects& out);
   // Storage lost rows to a damaged disk, and added each `sum` to the sum that it keeps of the leaf.
-  // They are fetched from the other owners. Of all shards of the node; those of others are ignored.
+  // They are fetched from the other owners, and what was promised in ballots is written again where
+  // it was lost. Of all shards of the node; those of others are ignored.
   void OnRowsLost(const std::vector<LeafSum>& leaves, Now now, Effects& out);
   // The link to a peer came up, or went down or filled up: it is not planned with until it is back.
   // `shard_count`: of the peer, 1 or more.

@@ -173,6 +173,25 @@ TEST_F(ShardPurgeTest, WhatWasPromisedIsKeptOnDisk) {
   EXPECT_EQ(cluster.node(1).shard().ledger().ballots().Durable(partition), before);
 }
 
+// Goal: a note that storage lost to a damaged disk is written again from memory, so that a restart
+// later does not forget a promise.
+TEST_F(ShardPurgeTest, ANoteThatStorageLostIsWrittenAgain) {
+  const RowKey key = cluster.Key("k");
+  PutAndDelete(key);
+  cluster.RunFor(kLong);
+  ASSERT_TRUE(Gone(key));
+  const PartitionId partition = cluster.ring().PartitionOf(key.token);
+  const BallotNumbers before = cluster.node(1).shard().ledger().ballots().Durable(partition);
+  EXPECT_GT(before.purged, 0u);
+  const std::map<RowKey, Row> rows = cluster.node(1).rows;
+  cluster.LoseNote(1, partition);
+  cluster.RunFor(Duration::Millis(10));
+  EXPECT_EQ(cluster.node(1).rows, rows);
+  cluster.Isolate(1);  // so that nobody tells it
+  cluster.Restart(1);
+  EXPECT_EQ(cluster.node(1).shard().ledger().ballots().Durable(partition), before);
+}
+
 // Goal: a disk that is restored from before a purge forgets what it held then, goes on as another
 // actor, and fills up from the others.
 TEST_F(ShardPurgeTest, ARestoredDiskIsSetAside) {

@@ -233,6 +233,12 @@ class TestCluster {
     node(at).shard().OnRowsLost({{leaf.first, leaf.second, -digest}}, now_, effects_);
     Carry(at);
   }
+  // The same of the note of a partition, which is in no sum.
+  void LoseNote(int at, PartitionId partition) {
+    node(at).rows.erase(node(at).shard().ledger().ballots().KeyOf(partition));
+    node(at).shard().OnRowsLost({}, now_, effects_);
+    Carry(at);
+  }
   void Rejoin(int at) {
     isolated_.erase(at);
     for (int other = 0; other < static_cast<int>(nodes_.size()); ++other) {

@@ -256,9 +256,9 @@ void CommitThread::AskForSalvage() {
 void CommitThread::SalvageIfDue() {
   database_.NoteSalvageTurn();
   if (state_ != State::kWritable || !salvage_allowed_ || !database_.salvage_due()) return;
-  std::vector<LeafSum> lost;
+  std::optional<std::vector<LeafSum>> lost;
   const rocksdb::Status status = database_.Salvage(lost);
-  if (!lost.empty()) rows_lost_(lost);
+  if (lost) rows_lost_(*lost);
   if (!status.ok()) OnFailure(status);
 }
 

@@ -23,6 +23,7 @@ namespace gyre {
 struct DoubtfulSpan {
   bool hints = false;       // the column family: hints or rows
   std::string first, last;  // stored keys, both included
+  bool older = false;       // what shows there may be older than what was lost: no row of it stays
 
   bool operator==(const DoubtfulSpan&) const = default;
 };

@@ -57,8 +57,9 @@ struct ScanDone {
   RequestId id;
   Result<ScanPage> page;
 };
-// Rows were lost to damage of the disk, and the sums of these leaves changed with them: `sum` was
-// added to each, by storage itself. What was read is not what is there. (No answer: its id is 0.)
+// Rows were lost to damage of the disk, hints among them, and the sums of these leaves changed with
+// them: `sum` was added to each, by storage itself. What was read is not what is there. (No answer:
+// its id is 0.)
 struct RowsLost {
   RequestId id;
   std::vector<LeafSum> leaves;  // of all shards

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
@@ -69,14 +70,16 @@ class RocksDatabase {
   // Makes damaged table files whole, without what is lost. Of the thread that writes; blocking, for
   // as long as it takes to read such a file.
   //   - Rows: each damaged block is emptied in its place, so that scans and compactions pass over
-  //     it. What may now show in its place, older versions, loses its own writes; the sums of the
-  //     leaves are made those of the rows. From before the first block is emptied until then reads
-  //     there are refused (Doubt), and a note in `meta` lets the next open go on with it.
+  //     it. What would show in its place, older versions, is removed before; what stays beside it
+  //     loses its own writes, and the sums of the leaves are made those of the rows. From before
+  //     the first removal until then reads there are refused (Doubt), and a note in `meta` lets the
+  //     next open go on with it.
   //   - Leaf sums: written anew from memory.
   //   - What lies behind the rows of a file (index, filter, ...) and `meta`: nothing is done.
-  // `lost`: what was added to the sums of which leaves. REQUIRES: LeafSums has been read.
+  // `lost`, if rows or hints may have been lost: what was added to the sums of which leaves.
+  // REQUIRES: LeafSums has been read.
   // Errors: of a write, which must be treated as one.
-  rocksdb::Status Salvage(std::vector<LeafSum>& lost);
+  rocksdb::Status Salvage(std::optional<std::vector<LeafSum>>& lost);
   // Any thread may find damage: `wake` is called, and must be cheap.
   void SetSalvageWake(std::function<void()> wake) { damaged_->SetWake(std::move(wake)); }
   // At each turn of the thread that would salvage.
@@ -113,8 +116,10 @@ class RocksDatabase {
     std::map<std::pair<KeyspaceId, std::uint32_t>, std::uint64_t> leaves;  // added to their sums
   };
   rocksdb::Status SalvageTable(const std::string& file);
+  rocksdb::Status Bury(rocksdb::SstFileReader& file, const DamagedBlock& block,
+                       const DoubtfulSpan& stretch);
   rocksdb::Status Assess(Settlement& settlement);
-  rocksdb::Status Settle(const Settlement& settlement, std::vector<LeafSum>& lost);
+  rocksdb::Status Settle(const Settlement& settlement, std::optional<std::vector<LeafSum>>& lost);
   rocksdb::Status RewriteLeaves();
   void GiveUp(const std::string& file, const std::string& why);
   void LogSalvage(LogLevel level, std::string_view event, const std::string& message,

@@ -27,7 +27,7 @@ using LeafName = std::pair<KeyspaceId, std::uint32_t>;
 
 }  // namespace
 
-rocksdb::Status RocksDatabase::Salvage(std::vector<LeafSum>& lost) {
+rocksdb::Status RocksDatabase::Salvage(std::optional<std::vector<LeafSum>>& lost) {
   const auto lock = doubt_.Lock();
   doubt_stuck_ = false;
   for (int round = 0; round < kRoundsMax; ++round) {
@@ -87,6 +87,10 @@ rocksdb::Status RocksDatabase::SalvageTable(const std::string& file) {
       if (ends_next && View(rows->key()) > last) {
         doubt_.spans().back().last = View(rows->key());
         ends_next = false;
+        if (doubt_.spans().back().older) {  // a crash must not cost the rest of the file
+          status = PutMeta(kDoubt, EncodeDoubt(doubt_.spans()));
+          if (!status.ok()) return status;
+        }
       }
       last = View(rows->key());
       continue;
@@ -100,11 +104,16 @@ rocksdb::Status RocksDatabase::SalvageTable(const std::string& file) {
       GiveUp(file, rows->status().ToString());
       break;
     }
+    if (!EmptyBlockOf(block->size, compressed)) {
+      GiveUp(file, "a block of " + std::to_string(block->size) + " bytes cannot be emptied");
+      break;
+    }
     const bool neighbour = ends_next;  // of a block that was lost: the same span
     if (!neighbour) {
       doubt_.Add({hints, last, meta->largestkey});
       status = PutMeta(kDoubt, EncodeDoubt(doubt_.spans()));
     }
+    if (status.ok()) status = Bury(reader, *block, {hints, last, meta->largestkey});
     if (status.ok()) status = MaskBlock(*log_watch_.env(), path, *block, compressed);
     if (status.IsCorruption() || status.IsNotSupported()) {  // untouched
       if (!neighbour) doubt_.Withdraw();
@@ -128,11 +137,78 @@ rocksdb::Status RocksDatabase::SalvageTable(const std::string& file) {
   return {};
 }
 
-// Reads what the spans in doubt hold now. A lost block may have hidden older versions: records that
-// are behind, which the exchange mends, but their own writes would be counted on from where they
-// stood then, and give a dot twice. So no row there keeps any: the next write of it begins an
-// epoch (docs/adr/0004-dots-and-epochs.md, rule 1). And the sums of the leaves are counted again.
+// Before a block is emptied: removes, durably, what would show in its place, older versions of its
+// rows in other files. What they were replaced by, or that they were deleted, this node may have
+// told others (docs/adr/0006-safe-deletes.md), so none may be read ever again, after a crash
+// neither. Removals are newer than all files, whatever is compacted meanwhile.
+//
+// Which rows these are is asked of RocksDB while the damage is still there. What it reads without a
+// look into the block (newer files answer before, or the filter of the damaged one says that it has
+// no such row) is not touched by the loss. Where it would need the block, the row may have been in
+// it. `file` is the damaged one, `stretch` begins before the block and ends with the file.
+// Errors: of the writes.
+rocksdb::Status RocksDatabase::Bury(rocksdb::SstFileReader& file, const DamagedBlock& block,
+                                    const DoubtfulSpan& stretch) {
+  rocksdb::ColumnFamilyHandle* const family = stretch.hints ? hints_ : rows_;
+  const auto damaged = file.GetTableProperties();
+  bool sure = !damaged->db_session_id.empty() && damaged->orig_file_number != 0;
+  const std::string end = stretch.last + '\0';
+  const rocksdb::Slice upper_bound(end);
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  options.iterate_upper_bound = &upper_bound;
+  options.table_filter = [&](const rocksdb::TableProperties& table) {
+    return table.db_session_id != damaged->db_session_id ||
+           table.orig_file_number != damaged->orig_file_number;
+  };
+  rocksdb::ReadOptions get;
+  get.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> others(db_->NewIterator(options, family));
+  const std::unique_ptr<rocksdb::Iterator> inside(file.NewIterator({}));
+  rocksdb::WriteBatch batch;
+  for (others->Seek(stretch.first); sure && others->Valid(); others->Next()) {
+    inside->Seek(others->key());
+    if (inside->Valid()) {
+      if (View(inside->key()) > stretch.first) break;  // behind the block
+      continue;                                        // the neighbour before it
+    }
+    if (inside->status().ok()) break;
+    const auto met = DamagedBlockOf(inside->status());
+    sure = met.has_value();
+    if (!met || met->offset != block.offset) break;  // another one has its own turn
+    std::string value;
+    const rocksdb::Status now = db_->Get(get, family, others->key(), &value);
+    if (now.ok() && View(others->value()) == value) continue;
+    if (now.ok()) {
+      batch.Put(family, others->key(), value);  // from a cache, which still has the block
+    } else {
+      batch.Delete(family, others->key());
+    }
+    if (batch.GetDataSize() < kBatchBytesMax) continue;
+    const rocksdb::Status status = Write(batch);
+    if (!status.ok()) return status;
+    batch.Clear();
+  }
+  if (!sure || !others->status().ok()) {
+    // Another file is damaged there as well. What shows when both are whole again cannot be told
+    // apart then: none of it stays.
+    doubt_.spans().back().older = true;
+    batch.Put(meta_, kDoubt, SealMeta(kDoubt, EncodeDoubt(doubt_.spans())));
+  }
+  if (batch.Count() == 0) return {};
+  return WriteSynced(batch, [] {});
+}
+
+// Reads what the spans in doubt hold now. No row there keeps its own writes: one that was replaced
+// would be counted on from where it stood then, and give a dot twice. The next write of it begins
+// an epoch (docs/adr/0004-dots-and-epochs.md, rule 1). All are written again, as they may be in
+// the block cache only. And the sums of the leaves are counted again.
 rocksdb::Status RocksDatabase::Assess(Settlement& settlement) {
+  const auto older = [this](bool hints, std::string_view key) {
+    return std::any_of(doubt_.spans().begin(), doubt_.spans().end(), [&](const auto& span) {
+      return span.older && span.hints == hints && span.first <= key && key <= span.last;
+    });
+  };
   std::map<LeafName, std::uint64_t> stored;
   for (const LeafSum& leaf : leaf_log_->Sums()) stored[{leaf.keyspace, leaf.leaf}] = leaf.sum;
   for (const DoubtfulSpan& span : doubt_.spans()) {
@@ -163,12 +239,16 @@ rocksdb::Status RocksDatabase::Assess(Settlement& settlement) {
       Result<RowKey> key = span.hints ? DecodeHintKey(stored_key) : DecodeRowKey(stored_key);
       Result<Row> row = OpenRow(stored_key, View(rows->value()));
       if (!key || !row) continue;  // damage of its own: a read says so, and a repair replaces it
-      if (leaves) {
+      const bool inside = stored_key >= span.first && stored_key <= span.last;
+      if (older(span.hints, stored_key)) {
+        if (inside) settlement.rows.push_back({RequestId(), *std::move(key), std::nullopt});
+        continue;
+      }
+      if (leaves && !IsNote(*key)) {  // notes are in no sum
         counted[{key->keyspace, LeafOf(key->token, leaf_bits_)}] +=
             RowDigest(*key, row->record.view());
       }
-      const bool inside = stored_key >= span.first && stored_key <= span.last;
-      if (!inside || row->own.actor.value == 0) continue;
+      if (!inside) continue;
       row->own = {};
       settlement.rows.push_back({RequestId(), *std::move(key), *std::move(row)});
     }
@@ -188,7 +268,9 @@ rocksdb::Status RocksDatabase::Assess(Settlement& settlement) {
 }
 
 // With the last batch nothing is in doubt any more, and the sums are those of the rows.
-rocksdb::Status RocksDatabase::Settle(const Settlement& settlement, std::vector<LeafSum>& lost) {
+rocksdb::Status RocksDatabase::Settle(const Settlement& settlement,
+                                      std::optional<std::vector<LeafSum>>& lost) {
+  std::vector<LeafSum> changed;
   rocksdb::WriteBatch batch;
   for (const WriteRequest& row : settlement.rows) {
     AddToBatch(row, batch);
@@ -200,15 +282,13 @@ rocksdb::Status RocksDatabase::Settle(const Settlement& settlement, std::vector<
   for (const auto& [leaf, delta] : settlement.leaves) {
     if (delta == 0) continue;
     leaf_log_->Add(leaf.first, SpanOf(leaf.second, leaf_bits_).first, delta);
-    lost.push_back({leaf.first, leaf.second, delta});
+    changed.push_back({leaf.first, leaf.second, delta});
   }
   batch.Delete(meta_, kDoubt);
   const rocksdb::Status status = WriteSynced(batch, [] {});
-  if (status.ok()) {
-    doubt_.Settled();
-  } else {
-    lost.clear();
-  }
+  if (!status.ok()) return status;
+  doubt_.Settled();
+  lost = std::move(changed);
   return status;
 }
 

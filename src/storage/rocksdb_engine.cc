@@ -223,6 +223,8 @@ void RocksSession::Finish(std::unique_ptr<ScanJob> job, std::vector<Completion>&
 }
 
 void RocksSession::Finish(std::unique_ptr<LossJob> job, std::vector<Completion>& out) {
+  // Nobody would write again, to the disk that lost it, what seems to be there.
+  cache_.DropCommitted();
   out.emplace_back(RowsLost{{}, std::move(job->leaves)});
 }
 

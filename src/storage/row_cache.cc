@@ -90,6 +90,12 @@ void RowCache::DropWritesAfter(std::uint64_t number) {
   }
 }
 
+void RowCache::DropCommitted() {
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].in_use && !Pinned(slots_[i])) Remove(i);
+  }
+}
+
 void RowCache::Insert(const RowKey& key, const std::optional<Row>& row,
                       std::uint64_t write_number) {
   std::uint32_t at;

@@ -42,6 +42,8 @@ class RowCache {
   // Forgets every row written after `number`, as those writes failed.
   // Cost: O(rows); failures are rare.
   void DropWritesAfter(std::uint64_t number);
+  // Forgets every row that the database should have. Cost: O(rows).
+  void DropCommitted();
 
   // What a row counts for in bytes_max and bytes().
   static std::size_t Charge(const RowKey& key, const std::optional<Row>& row);

@@ -71,6 +71,21 @@ TEST(RowCacheTest, FailedWritesAreForgotten) {
   EXPECT_EQ(cache.bytes(), 2 * charge);
 }
 
+// Goal: when the database may have lost rows, only what it does not have yet stays.
+TEST(RowCacheTest, ForgetsWhatTheDatabaseShouldHave) {
+  RowCache cache(10'000);
+  const std::size_t charge = RowCache::Charge(MakeKey("a"), MakeRow("1"));
+  cache.PutWrite(MakeKey("a"), MakeRow("1"), 1);
+  cache.PutWrite(MakeKey("b"), MakeRow("2"), 2);
+  cache.PutRead(MakeKey("c"), MakeRow("r"));
+  cache.SetCommitted(1, charge);
+  cache.DropCommitted();
+  EXPECT_EQ(cache.Find(MakeKey("a")), nullptr);
+  EXPECT_EQ(*cache.Find(MakeKey("b")), MakeRow("2"));
+  EXPECT_EQ(cache.Find(MakeKey("c")), nullptr);
+  EXPECT_EQ(cache.bytes(), charge);
+}
+
 // Goal: a removal hides what the database still has: it is an answer, pinned like any write, and
 // what is read from disk meanwhile does not undo it.
 TEST(RowCacheTest, ARemovalIsAnAnswerUntilItIsCommitted) {
