@@ -18,7 +18,7 @@ constexpr KindInfo kKinds[kFaultKinds] = {
     {"slow link", 4},      {"link flap", 6},   {"loss burst", 5},        {"double burst", 4},
     {"clock jump", 6},     {"clock rate", 3},  {"disk stall", 5},        {"read errors", 7},
     {"write errors", 6},   {"bit rot", 5},     {"wiped disk", 3},        {"replay burst", 3},
-    {"block rot", 2},      {"lost row", 3},    {"leaf rot", 3},
+    {"block rot", 2},      {"lost row", 3},    {"leaf rot", 3},          {"restored backup", 4},
 };
 
 }  // namespace
@@ -44,6 +44,10 @@ std::int64_t Faults::DrawDuration() {
 
 void Faults::InjectAny() {
   constexpr int kTriesMax = 50;
+  // Now and then one of the disks is backed up, for a restore to come.
+  if (world_.spec().restores && prng_.Chance(200'000)) {
+    world_.BackUpNode(static_cast<int>(prng_.Below(world_.node_count())));
+  }
   for (int i = 0; i < kTriesMax; ++i) {
     if (Inject(DrawKind())) return;
   }
@@ -56,6 +60,7 @@ bool Faults::Inject(FaultKind kind) {
       case FaultKind::kPowerLoss:
       case FaultKind::kCleanRestart:
       case FaultKind::kWipedDisk:
+      case FaultKind::kRestoredBackup:
         return Crash(kind);
       case FaultKind::kPowerLossAll:
         return CrashAll();
@@ -101,6 +106,8 @@ bool Faults::Crash(FaultKind kind) {
   const int node = static_cast<int>(prng_.Below(world_.node_count()));
   if (!world_.node(node).up()) return false;
   if (kind == FaultKind::kWipedDisk && !world_.spec().wipes_disks) return false;
+  if (kind == FaultKind::kRestoredBackup && !MayRestore(node)) return false;
+  if (kind == FaultKind::kWipedDisk && !world_.MayReplaceDisk(node)) return false;
   if (kind == FaultKind::kCleanRestart) {
     if (world_.node(node).paused()) return false;
     world_.StopNode(node);
@@ -108,12 +115,18 @@ bool Faults::Crash(FaultKind kind) {
     world_.CrashNode(node,
                      kind == FaultKind::kProcessCrash ? CrashKind::kProcess : CrashKind::kPower);
     if (kind == FaultKind::kWipedDisk) world_.WipeNode(node);
+    if (kind == FaultKind::kRestoredBackup) world_.RestoreNode(node);
   }
   if (prng_.Chance(100'000)) {
     world_.node(node).SetShardCount(static_cast<std::uint16_t>(prng_.Between(1, 3)));
   }
   world_.events().After(DrawDuration(), [this, node] { world_.StartNode(node); });
   return true;
+}
+
+bool Faults::MayRestore(int node) const {
+  return world_.spec().restores && world_.node_count() > 1 && world_.HasBackup(node) &&
+         world_.MayReplaceDisk(node);
 }
 
 bool Faults::CrashAll() {
@@ -203,7 +216,8 @@ bool Faults::Burst(FaultKind kind) {
 }
 
 bool Faults::JumpClock() {
-  SimNode& node = world_.node(static_cast<int>(prng_.Below(world_.node_count())));
+  const int index = static_cast<int>(prng_.Below(world_.node_count()));
+  SimNode& node = world_.node(index);
   constexpr std::int64_t kMs1970 = 1'000;
   constexpr std::int64_t kMs2038 = 2'147'483'647'000;
   switch (prng_.Below(12)) {
@@ -218,6 +232,10 @@ bool Faults::JumpClock() {
       break;
     default:
       node.clock().JumpWall(Duration::Millis(prng_.Between(-3'000, 3'000)));
+  }
+  // Often somebody sets it right.
+  if (prng_.Chance(500'000)) {
+    world_.events().After(DrawDuration(), [this, index] { world_.SetClockRight(index); });
   }
   return true;
 }

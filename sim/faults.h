@@ -28,15 +28,16 @@ enum class FaultKind : std::uint8_t {
   kClockRate,    // runs at up to twice or half its rate
   kDiskStall,
   kReadErrors,
-  kWriteErrors,  // all writes fail until the disk recovers
-  kBitRot,       // one row cannot be read any more
-  kWipedDisk,    // crash, and an empty disk under the old name
-  kReplayBurst,  // frames come once more, seconds later
-  kBlockRot,     // several rows cannot be read any more, nor scans over them
-  kLostRow,      // a row is gone behind everybody's back: its leaf still counts it
-  kLeafRot,      // the stored sum of a leaf is another one; seen from the next start on
+  kWriteErrors,     // all writes fail until the disk recovers
+  kBitRot,          // one row cannot be read any more
+  kWipedDisk,       // crash, and an empty disk under the old name
+  kReplayBurst,     // frames come once more, seconds later
+  kBlockRot,        // several rows cannot be read any more, nor scans over them
+  kLostRow,         // a row is gone behind everybody's back: its leaf still counts it
+  kLeafRot,         // the stored sum of a leaf is another one; seen from the next start on
+  kRestoredBackup,  // crash, and the disk as it was some time ago
 };
-inline constexpr int kFaultKinds = 23;
+inline constexpr int kFaultKinds = 24;
 std::string_view FaultName(FaultKind kind);
 
 class Faults {
@@ -50,11 +51,14 @@ class Faults {
 
   const std::array<std::uint64_t, kFaultKinds>& injected() const { return injected_; }
   std::uint64_t total() const;
+  // One was injected by somebody else.
+  void Count(FaultKind kind) { ++injected_[static_cast<std::size_t>(kind)]; }
 
  private:
   FaultKind DrawKind();
   std::int64_t DrawDuration();
   bool Crash(FaultKind kind);
+  bool MayRestore(int node) const;
   bool CrashAll();
   bool Split(bool one_way);
   bool CutOneLink();

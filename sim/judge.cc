@@ -18,6 +18,7 @@ Judge::Judge(ClusterViewPtr view, const CoreConfig& config, std::vector<RowKey> 
   for (std::size_t i = 0; i < keys_.size(); ++i) key_index_[keys_[i]] = i;
   for (const Member& member : view_->ring.members()) node_ids_.push_back(member.id);
   GYRE_CHECK(node_ids_.size() <= 32);  // holders are a mask
+  listed_.resize(node_ids_.size());
   for (KeyState& state : states_) {
     state.arrived.resize(node_ids_.size());
     state.known.resize(node_ids_.size());

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -58,7 +59,8 @@ struct Witness {
   ActorId actor_after;
   const SimStorage* storage = nullptr;
   WallTime wall_max;        // the latest that its clock has shown
-  bool sets_aside = false;  // this shard has found its disk to be one that went back in time
+  bool sets_aside = false;  // this shard has found, in this life, that its disk went back in time
+  bool went_back = false;   // it has, and this shard has met nobody yet who could tell
 };
 
 class Judge {
@@ -88,11 +90,15 @@ class Judge {
   // The node forgot everything it had not stored.
   void OnCrash(int node);
   // A copy that had been durable is gone: wiped, rotten, or unsynced with interval durability.
-  // `others`: the storages of all nodes, this one after the loss.
+  // `others`: the storages of all nodes; this one after the loss, unless it is `still_there`.
   void OnLoss(int node, const RowKey& key, const Row& row,
-              const std::vector<const SimStorage*>& others);
+              const std::vector<const SimStorage*>& others, bool still_there = false);
   // The one answer; fills in op.outcome.
   void OnAnswer(const Witness& witness, Op& op, const ClientResult& result);
+  // A node is about to refuse a copy that was read before a ballot.
+  void CountStaleCopy(bool repair) {
+    ++(repair ? counters_.stale_repairs : counters_.stale_copies);
+  }
   // The node crashed, or the client's connection broke.
   void OnNoAnswer(Op& op);
 
@@ -113,6 +119,7 @@ class Judge {
   struct Counters {
     std::uint64_t records_checked = 0, dots = 0, sibling_records = 0, siblings_max = 0;
     std::uint64_t clock_entries_max = 0, truncations = 0, forgiven = 0, purges = 0;
+    std::uint64_t stale_copies = 0, stale_repairs = 0;  // refused because of a purge
     std::uint64_t reads_checked = 0, acknowledged = 0;
     std::uint64_t extra_dots = 0;  // writes that took effect more than once (retried or doubled)
   };
@@ -158,6 +165,7 @@ class Judge {
   Record BeforeOf(const Witness& witness, const RowKey& key) const;
   void CheckDrop(const Witness& witness, const RowKey& key);
   void OnPurge(const Witness& witness, const RowKey& key);
+  void NoteListed(int node, const Ballot& ballot);
   void CheckUndead(std::size_t key, const Record& record, const Bits& undead, const char* where);
   std::vector<const Row*> DurableCopies(std::size_t key, const SimStorage& storage,
                                         NodeId not_for) const;
@@ -185,6 +193,7 @@ class Judge {
   std::vector<Write> writes_;
   std::map<KeyTruth::EpochName, std::size_t> epoch_keys_;
   std::vector<NodeId> node_ids_;
+  std::vector<std::set<std::uint64_t>> listed_;  // by node: rows that ballots have told it of
   std::int64_t now_ = 0;
   std::vector<Violation> violations_;
   std::array<std::uint64_t, kCheckerCount> counts_{};

@@ -86,7 +86,7 @@ void Judge::OnAnswer(const Witness& witness, Op& op, const ClientResult& result)
     Bits seen = state.truth.Covered(get->record.clock);
     seen.Add(state.truth.Settled(get->record));
     CheckSeen(op, seen);
-    CheckUndead(op.key, get->record, op.undead, "an answer");
+    if (!witness.went_back) CheckUndead(op.key, get->record, op.undead, "an answer");
     // Replies that differ are written back to N-R+1 owners before the answer if 2R > N, and R equal
     // ones are at least as many: reads of as large an R see this from now on.
     if (2 * op.read_needed > op.copies && !op.sloppy) {
@@ -164,7 +164,7 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
 // ---- losses ------------------------------------------------------------------------------------
 
 void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
-                   const std::vector<const SimStorage*>& others) {
+                   const std::vector<const SimStorage*>& others, bool still_there) {
   if (IsNote(row_key)) return;
   const std::size_t key = KeyIndex(row_key);
   KeyState& state = states_[key];
@@ -178,9 +178,11 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
   // their hints are on the way out.
   const NodeId loser = node_ids_[static_cast<std::size_t>(node)];
   const NodeId not_for = row_key.is_hint() ? NodeId{} : loser;
+  const Row* going =
+      still_there ? others[static_cast<std::size_t>(node)]->Durable(row_key) : nullptr;
   for (const SimStorage* storage : others) {
     for (const Row* copy : DurableCopies(key, *storage, not_for)) {
-      if (copy == &row) continue;
+      if (copy == &row || copy == going) continue;
       const Result<Record> record = Record::Decode(copy->record);
       if (!record) continue;
       gone.Remove(state.truth.Covered(record->clock));

@@ -78,6 +78,8 @@ void Judge::OnDelivered(int node, const Message& message) {
     LearnRecord(node, forward->record);
   } else if (const auto* leaf = std::get_if<LeafKeysReply>(&message)) {
     for (const LeafKeysReply::KeyedRecord& each : leaf->records) LearnRecord(node, each.record);
+  } else if (const auto* ballot = std::get_if<Ballot>(&message)) {
+    if (ballot->step == Ballot::Step::kDrop) NoteListed(node, *ballot);
   }
 }
 
@@ -88,6 +90,7 @@ void Judge::OnRowRead(int node, const RowKey& key, const Row& row) {
 }
 
 void Judge::OnCrash(int node) {
+  listed_[static_cast<std::size_t>(node)].clear();
   for (KeyState& state : states_) {
     state.known[static_cast<std::size_t>(node)] = VersionVector();
     state.arrived[static_cast<std::size_t>(node)].clear();
@@ -114,26 +117,41 @@ void Judge::OnWriteAsked(const Witness& witness, const RowKey& row_key,
   const std::size_t fresh = CheckRecord(witness, key, *record, before, Xxh3_64(row->record.view()));
   CheckMonotone(witness, key, before, *record, fresh > 0);
   if (fresh > 0) CheckLimits(witness, key, before, *record);
-  if (!row_key.is_hint()) CheckUndead(key, *record, states_[key].undead, "a row");
+  if (!row_key.is_hint() && !witness.went_back) {
+    CheckUndead(key, *record, states_[key].undead, "a row");
+  }
   if (row->own.actor.value != 0 && NodeOf(row->own.actor) != node_ids_[witness.node]) {
     Report(Checker::kDots, "a row claims writes of another node's actor as its own");
   }
 }
 
-// Only what is dead may be purged. A disk that has gone back in time is emptied, which is a loss.
+void Judge::NoteListed(int node, const Ballot& ballot) {
+  for (const Ballot::Tombstone& row : ballot.rows) {
+    listed_[static_cast<std::size_t>(node)].insert(row.digest);
+  }
+}
+
+// Only what is dead may be purged, and only by a ballot. A disk that has gone back in time is
+// emptied, which is a loss.
 void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
   const std::size_t key = KeyIndex(row_key);
   KeyState& state = states_[key];
   const Row* row = witness.storage->Latest(row_key);
   if (row == nullptr) return;
   const Record record = BeforeOf(witness, row_key);
-  if (witness.sets_aside) OnLoss(witness.node, row_key, *row, all_storages());
-  if (record.AnyLiveAt(witness.wall_max)) {
-    if (witness.sets_aside) return;
-    return Report(Checker::kLost, "node " + std::to_string(witness.node) +
-                                      " purges its row of key " + std::to_string(key) +
-                                      ", which is alive: " + ToString(record));
+  const std::uint64_t digest = RowDigest(row_key, row->record.view());
+  const bool live = record.AnyLiveAt(witness.wall_max);
+  const bool listed =
+      node_ids_.size() == 1 || listed_[static_cast<std::size_t>(witness.node)].contains(digest);
+  if (witness.sets_aside && (live || !listed)) {
+    return OnLoss(witness.node, row_key, *row, all_storages(), /*still_there=*/true);
   }
+  const auto report = [&](const char* why) {
+    Report(Checker::kLost, "node " + std::to_string(witness.node) + " purges its row of key " +
+                               std::to_string(key) + why + ToString(record));
+  };
+  if (!listed) return report(", which no ballot has told it to: ");
+  if (live) return report(", which is alive: ");
   ++counters_.purges;
   Bits gone = state.truth.Covered(record.clock);
   gone.Add(state.truth.Settled(record));
@@ -158,9 +176,13 @@ void Judge::CheckUndead(std::size_t key, const Record& record, const Bits& undea
 // A row may go only if it is a hint whose target had all of it (failures of disks apart), or dead.
 void Judge::CheckDrop(const Witness& witness, const RowKey& row_key) {
   const std::size_t key = KeyIndex(row_key);
-  const KeyState& state = states_[key];
+  KeyState& state = states_[key];
   if (!row_key.is_hint()) return OnPurge(witness, row_key);
-  if (witness.sets_aside) return;
+  if (witness.sets_aside) {
+    const Row* row = witness.storage->Latest(row_key);
+    if (row != nullptr) OnLoss(witness.node, row_key, *row, all_storages(), /*still_there=*/true);
+    return;
+  }
   const Record record = BeforeOf(witness, row_key);
   const auto target = std::find(node_ids_.begin(), node_ids_.end(), row_key.owed_to);
   const std::uint32_t bit = NodeBit(static_cast<int>(target - node_ids_.begin()));
@@ -189,6 +211,8 @@ void Judge::OnSend(const Witness& witness, const Message& message) {
     for (const LeafKeysReply::KeyedRecord& each : leaf->records) {
       CheckEncoded(witness, KeyIndex(each.key), each.record);
     }
+  } else if (const auto* ballot = std::get_if<Ballot>(&message)) {
+    NoteListed(witness.node, *ballot);
   }
 }
 

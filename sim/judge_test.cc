@@ -17,6 +17,9 @@ struct JudgeTest : ::testing::Test {
     spec.config.clock_entries_max = 4;
     key = {KeyspaceId(0), view->ring.TokenOf("k"), Bytes("k")};
     judge = std::make_unique<Judge>(view, spec.config, std::vector<RowKey>{key});
+    judge->all_storages = [this] { return Storages(); };
+    va = {ActorOf(0), 1, 1};
+    deleted = {ActorOf(0), 1, 2};
     for (int i = 0; i < 3; ++i) {
       storages.push_back(std::make_unique<SimStorage>(events, 1, StorageProfile{}, 17));
     }
@@ -45,8 +48,12 @@ struct JudgeTest : ::testing::Test {
     return write;
   }
   Witness WitnessOf(int node) {
-    return {node, WallTime{2'000'000}, ActorOf(node), ActorOf(node),
-            storages[static_cast<std::size_t>(node)].get()};
+    return {node,
+            WallTime{2'000'000},
+            ActorOf(node),
+            ActorOf(node),
+            storages[static_cast<std::size_t>(node)].get(),
+            WallTime{2'000'000}};
   }
   // The node stores the record, as its coordinator or as a replica.
   void Store(int node, const Record& record) {
@@ -111,6 +118,47 @@ struct JudgeTest : ::testing::Test {
     outcome.dot = record.siblings.front().dot;
     return outcome;
   }
+  // A client deletes over what it has read, by way of this node.
+  void ClientDelete(int node, const VersionVector& context) {
+    Write& write = judge->NewWrite(0, OpKind::kDelete);
+    write.context = context;
+    judge->OnNewWrite(write);
+    NewOp(OpKind::kDelete, write.id);
+    judge->OnRequest(node, PutRequest{key, DeleteValue{context}, false, {}}, /*doubled=*/false);
+  }
+  // "va" is everywhere, and nodes 0 and 1 have its tombstone instead.
+  Record DeletedAtTwo() {
+    const Record old = RecordOf({va}, {Value(va, "va")});
+    Client("va", VersionVector());
+    Store(0, old);
+    Replicate(1, old);
+    Replicate(2, old);
+    ClientDelete(0, old.clock);
+    const Record gone = RecordOf(
+        {deleted}, {{deleted, HybridTime{2}, kNeverExpires, ValueType::kTombstone, 0, Bytes()}});
+    Store(0, gone);
+    Replicate(1, gone);
+    return gone;
+  }
+  // The end of a ballot on what the node holds reaches it.
+  void TellToPurge(int node) {
+    Ballot ballot;
+    ballot.step = Ballot::Step::kDrop;
+    const Row* row = storages[static_cast<std::size_t>(node)]->Latest(key);
+    ballot.rows.push_back({key, RowDigest(key, row->record.view())});
+    judge->OnDelivered(node, ballot);
+  }
+  void Drop(const Witness& witness) {
+    judge->OnWriteAsked(witness, key, std::nullopt);
+    SimStorage& storage = *storages[static_cast<std::size_t>(witness.node)];
+    storage.Write(key, std::nullopt, 0, [](Status) {});
+    while (events.RunNext()) {
+    }
+  }
+  void Purge(int node) {
+    TellToPurge(node);
+    Drop(WitnessOf(node));
+  }
   // Exactly these have spoken.
   void ExpectReports(std::vector<Checker> expected) {
     std::vector<Checker> found;
@@ -123,6 +171,7 @@ struct JudgeTest : ::testing::Test {
 
   WorldSpec spec;
   ClusterViewPtr view;
+  Dot va, deleted;
   RowKey key;
   EventQueue events;
   std::unique_ptr<Judge> judge;
@@ -322,6 +371,97 @@ TEST_F(JudgeTest, AHintForWhoLostItsRowIsOnItsWayOut) {
 }
 TEST_F(JudgeTest, AHintForAnotherIsACopy) {
   EXPECT_EQ(ForgivenIfOnlyAHintIsLeft(/*target=*/1), 0u);
+}
+
+// ---- purges ------------------------------------------------------------------------------------
+
+TEST_F(JudgeTest, AcceptsAPurgeAndANewWriteAfterIt) {
+  DeletedAtTwo();
+  Purge(0);
+  Purge(1);
+  const Dot anew{ActorOf(0), 2, 1};
+  Client("vb", VersionVector());
+  const Record record = RecordOf({anew}, {Value(anew, "vb")});
+  Store(0, record);
+  Replicate(1, record);
+  EXPECT_EQ(judge->counters().purges, 2u);
+  ExpectReports({});
+}
+
+TEST_F(JudgeTest, ReportsALiveRowThatIsPurged) {
+  DeletedAtTwo();
+  Purge(2);  // still "va"
+  ExpectReports({Checker::kLost});
+}
+
+TEST_F(JudgeTest, ReportsAPurgeThatNoBallotTold) {
+  DeletedAtTwo();
+  Drop(WitnessOf(0));
+  ExpectReports({Checker::kLost});
+}
+
+// What was told in a former life is not known in this one.
+TEST_F(JudgeTest, ReportsAPurgeThatWasToldBeforeACrash) {
+  DeletedAtTwo();
+  TellToPurge(0);
+  judge->OnCrash(0);
+  Drop(WitnessOf(0));
+  ExpectReports({Checker::kLost});
+}
+
+TEST_F(JudgeTest, ReportsAPurgedWriteThatIsBackInARow) {
+  DeletedAtTwo();
+  Purge(0);
+  Replicate(0, RecordOf({va}, {Value(va, "va")}));
+  ExpectReports({Checker::kLost});
+}
+
+TEST_F(JudgeTest, ReportsAPurgedWriteThatIsBackInAnAnswer) {
+  DeletedAtTwo();
+  const Record old = RecordOf({va}, {Value(va, "va")});
+  Op early = NewOp(OpKind::kGet, std::nullopt, /*read_needed=*/1);
+  Purge(0);
+  judge->OnAnswer(WitnessOf(2), early, ClientResult(GetOutcome{old}));  // begun before: may see it
+  ExpectReports({});
+  Op late = NewOp(OpKind::kGet, std::nullopt, /*read_needed=*/1);
+  judge->OnAnswer(WitnessOf(2), late, ClientResult(GetOutcome{old}));
+  ExpectReports({Checker::kLost});
+}
+
+// Another owner that has not heard of the end of the ballot gives it back; nothing is undead then.
+TEST_F(JudgeTest, AcceptsTheTombstoneItselfBack) {
+  const Record gone = DeletedAtTwo();
+  Purge(0);
+  Replicate(0, gone);
+  ExpectReports({});
+}
+
+// Until it has met somebody a restored disk cannot know what has been purged.
+TEST_F(JudgeTest, ForgivesADiskThatWentBackAndHasMetNobody) {
+  DeletedAtTwo();
+  Purge(0);
+  const Row old{{}, RecordOf({va}, {Value(va, "va")}).Encode()};
+  Witness back = WitnessOf(0);
+  back.went_back = true;
+  judge->OnDelivered(0, ReplicaPut{RequestId(1), RingEpoch(1), key, old.record, false});
+  judge->OnWriteAsked(back, key, old);
+  ExpectReports({});
+}
+
+// What is set aside was acknowledged, perhaps; then it is lost with the disk, unless others have
+// it.
+TEST_F(JudgeTest, ForgivesWhatADiskThatWentBackSetsAside) {
+  AcknowledgedByTwo(va);
+  Witness back = WitnessOf(0);
+  back.sets_aside = true;
+  Drop(back);
+  EXPECT_EQ(judge->counters().forgiven, 0u);
+  back = WitnessOf(1);
+  back.sets_aside = true;
+  Drop(back);
+  EXPECT_EQ(judge->counters().forgiven, 1u);
+  EXPECT_EQ(judge->counters().purges, 0u);
+  ExpectReports({});
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -99,7 +100,7 @@ Arguments Parse(int argc, char** argv) {
       Usage("unknown argument " + std::string(name));
     }
   }
-  if (!arguments.plant.empty() && !seeds_given) arguments.seed_last = 60;
+  if (!arguments.plant.empty() && !seeds_given) arguments.seed_last = 120;
   return arguments;
 }
 
@@ -142,6 +143,8 @@ struct Line {
   std::uint64_t events = 0;
   std::uint64_t ops = 0;
   std::uint64_t text_bytes = 0;  // of the text that follows
+  std::array<std::uint64_t, kRarePathsMax> rare{};
+  std::array<std::uint64_t, kFaultKinds> kinds{};
 };
 
 bool WriteAll(int fd, const void* data, std::size_t size) {
@@ -181,6 +184,9 @@ bool ReadAll(int fd, void* data, std::size_t size) {
     line.violations = result.violations.size();
     line.events = result.events;
     for (const auto& [what, count] : result.totals.ops) line.ops += count;
+    const std::vector<RarePath>& paths = RarePaths();
+    for (std::size_t i = 0; i < paths.size(); ++i) line.rare[i] = paths[i].count(result);
+    line.kinds = result.faults;
     const std::string text = result.ok() ? "" : DescribeViolations(result, arguments);
     line.text_bytes = text.size();
     WriteAll(fd, &line, sizeof line);
@@ -208,6 +214,29 @@ Worker StartWorker(std::uint64_t first, std::uint64_t step, const Arguments& arg
   }
   close(ends[1]);
   return {pid, ends[0], 0, false};
+}
+
+// How many seeds reached what, and how often.
+void PrintReached(const std::vector<Line>& done) {
+  const auto print = [&](std::string_view name, auto&& count_of) {
+    std::uint64_t seeds = 0;
+    std::uint64_t times = 0;
+    for (const Line& line : done) {
+      seeds += count_of(line) > 0;
+      times += count_of(line);
+    }
+    std::printf("  %-36s %6llu seeds %10llu times\n", std::string(name).c_str(),
+                static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(times));
+  };
+  std::printf("reached\n");
+  const std::vector<RarePath>& paths = RarePaths();
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    print(paths[i].name, [&](const Line& line) { return line.rare[i]; });
+  }
+  std::printf("faults\n");
+  for (std::size_t i = 0; i < kFaultKinds; ++i) {
+    print(FaultName(static_cast<FaultKind>(i)), [&](const Line& line) { return line.kinds[i]; });
+  }
 }
 
 int RunMany(const Arguments& arguments) {
@@ -288,6 +317,7 @@ int RunMany(const Arguments& arguments) {
       static_cast<unsigned long long>(faults.empty() ? 0 : faults.back()),
       static_cast<unsigned long long>(ops), static_cast<unsigned long long>(events),
       static_cast<unsigned long long>(all.hash()), seconds, arguments.jobs);
+  PrintReached(done);
   return bad == 0 ? 0 : 1;
 }
 
@@ -309,8 +339,9 @@ int RunPlants(const Arguments& arguments) {
                    ")";
     }
     missed += !trial.caught;
-    std::printf("%-24s %s after %d seeds: %s\n", std::string(plant.name).c_str(),
-                trial.caught ? "caught" : "MISSED", trial.seeds_run, caught_by.c_str());
+    std::printf("%-24s %s after %d seeds: %s\n    %s\n", std::string(plant.name).c_str(),
+                trial.caught ? "caught" : "MISSED", trial.seeds_run, caught_by.c_str(),
+                trial.first.c_str());
     std::fflush(stdout);
   }
   return missed == 0 ? 0 : 1;

@@ -35,7 +35,7 @@ void Rewrite(Bytes& encoded, Change&& change) {
 }
 
 class LastWriteWins : public PlantedBug {
-  void OnWrite(const Row* /*before*/, Row& row) override {
+  void OnWrite(const RowKey& /*key*/, const Row* /*before*/, Row& row) override {
     Rewrite(row.record, [](Record& record) {
       if (record.siblings.size() < 2) return false;
       const HybridTime newest = NewestTime(record);
@@ -46,7 +46,7 @@ class LastWriteWins : public PlantedBug {
 };
 
 class DroppedSibling : public PlantedBug {
-  bool OnMessage(Message& message) override {
+  bool OnMessage(int /*from*/, int /*to*/, Message& message) override {
     if (auto* put = std::get_if<ReplicaPut>(&message)) {
       Rewrite(put->record, [](Record& record) {
         if (record.siblings.size() < 2) return false;
@@ -60,13 +60,95 @@ class DroppedSibling : public PlantedBug {
 
 // Every start goes on as the first did: same actor, same epochs.
 class ReusedDot : public PlantedBug {
-  void OnStart(ShardOptions& options) override {
+  void OnStart(ShardOptions& options, bool /*replaced*/) override {
     const auto [first, is_new] = first_.try_emplace({options.node.value, options.shard.value},
                                                     options.actor, options.next_epoch);
     options.actor = first->second.first;
     options.next_epoch = first->second.second;
   }
   std::map<std::pair<std::uint32_t, std::uint16_t>, std::pair<ActorId, std::uint64_t>> first_;
+};
+
+// The disk is replaced, and the node goes on under the name that others know it by.
+class KeptName : public PlantedBug {
+  void OnStart(ShardOptions& options, bool replaced) override {
+    ActorId& last = last_[{options.node.value, options.shard.value}];
+    if (replaced && last.value != 0) options.actor = last;
+    last = options.actor;
+  }
+  std::map<std::pair<std::uint32_t, std::uint16_t>, ActorId> last_;
+};
+
+// A second node starts on a copy of the first one's disk.
+class ClonedDisk : public PlantedBug {
+  void OnStart(ShardOptions& options, bool /*replaced*/) override {
+    options.actor = first_.try_emplace(options.shard.value, options.actor).first->second;
+  }
+  std::map<std::uint16_t, ActorId> first_;
+};
+
+// Who writes a key anew after its row has gone counts from 1 as it did the first time: as stores do
+// whose counters have no epochs.
+class CounterFromOne : public PlantedBug {
+ public:
+  // Of the rows that a fallback keeps for others, or of its own.
+  explicit CounterFromOne(bool hints) : hints_(hints) {}
+
+ private:
+  using Epoch = std::pair<ActorId, std::uint64_t>;
+
+  void OnDrop(const RowKey& key, const Row& row) override {
+    if (key.is_hint() != hints_ || row.own.actor.value == 0) return;
+    gone_[{row.own.actor, key}] = row.own.epoch;
+  }
+  void OnWrite(const RowKey& key, const Row* before, Row& row) override {
+    const auto gone = gone_.find({row.own.actor, key});
+    if (before == nullptr && gone != gone_.end() && gone->second != row.own.epoch) {
+      again_[{row.own.actor, row.own.epoch}] = gone->second;
+    }
+    Rename(row.record);
+  }
+  bool OnMessage(int /*from*/, int /*to*/, Message& message) override {
+    if (auto* put = std::get_if<ReplicaPut>(&message)) Rename(put->record);
+    if (auto* get = std::get_if<ReplicaGetReply>(&message)) Rename(get->record);
+    return false;
+  }
+  void Rename(Bytes& encoded) const {
+    if (again_.empty()) return;
+    Rewrite(encoded, [this](Record& record) {
+      bool changed = false;
+      for (const auto& [epoch, first] : again_) {
+        const VersionVector::Entry* entry = record.clock.Find(epoch.first, epoch.second);
+        if (entry == nullptr) continue;
+        const VersionVector::Entry known = *entry;
+        record.clock.Remove(epoch.first, epoch.second);
+        record.clock.Add({epoch.first, first, known.n}, known.time);
+        EraseIf(record.siblings, [&, first = first](const Sibling& s) {
+          return s.dot.actor == known.actor && s.dot.epoch == first;
+        });
+        for (Sibling& sibling : record.siblings) {
+          if (sibling.dot.actor != known.actor || sibling.dot.epoch != known.epoch) continue;
+          sibling.dot.epoch = first;
+        }
+        changed = true;
+      }
+      std::sort(record.siblings.begin(), record.siblings.end(),
+                [](const Sibling& a, const Sibling& b) { return a.dot < b.dot; });
+      return changed;
+    });
+  }
+
+  const bool hints_;
+  std::map<std::pair<ActorId, RowKey>, std::uint64_t> gone_;
+  std::map<Epoch, std::uint64_t> again_;
+};
+class PurgedCounter : public CounterFromOne {
+ public:
+  PurgedCounter() : CounterFromOne(/*hints=*/false) {}
+};
+class FallbackCounter : public CounterFromOne {
+ public:
+  FallbackCounter() : CounterFromOne(/*hints=*/true) {}
 };
 
 class SkippedFsync : public PlantedBug {
@@ -87,16 +169,18 @@ class ErrorAsAbsent : public PlantedBug {
   }
 };
 
+// What a read sends to stale owners is acknowledged, and does not get there.
 class LostReadRepair : public PlantedBug {
-  bool OnMessage(Message& message) override {
+  std::optional<Message> OnAsk(const Message& message) override {
     const auto* put = std::get_if<ReplicaPut>(&message);
-    return put != nullptr && put->repair;
+    if (put == nullptr || !put->repair) return std::nullopt;
+    return ReplicaPutReply{put->id, std::nullopt, 0};
   }
 };
 
 // Keeps whichever version has the later clock time, as a plain store would.
 class WallClockVersion : public PlantedBug {
-  void OnWrite(const Row* before, Row& row) override {
+  void OnWrite(const RowKey& /*key*/, const Row* before, Row& row) override {
     if (before == nullptr) return;
     const Result<Record> old = Record::Decode(before->record);
     const Result<Record> next = Record::Decode(row.record);
@@ -110,7 +194,7 @@ class WallClockVersion : public PlantedBug {
 };
 
 class ForgottenClock : public PlantedBug {
-  void OnWrite(const Row* /*before*/, Row& row) override {
+  void OnWrite(const RowKey& /*key*/, const Row* /*before*/, Row& row) override {
     Rewrite(row.record, [](Record& record) {
       for (const VersionVector::Entry& entry : record.clock.entries()) {
         const bool named = std::any_of(
@@ -129,7 +213,7 @@ class ForgottenClock : public PlantedBug {
 // A merge that adds what the other side has, and never asks who has seen what. Of few siblings
 // only: they would grow without end.
 class UnionMerge : public PlantedBug {
-  void OnWrite(const Row* before, Row& row) override {
+  void OnWrite(const RowKey& /*key*/, const Row* before, Row& row) override {
     if (before == nullptr) return;
     const Result<Record> old = Record::Decode(before->record);
     if (!old) return;
@@ -149,7 +233,7 @@ class UnionMerge : public PlantedBug {
 };
 
 class FailureAsAck : public PlantedBug {
-  bool OnMessage(Message& message) override {
+  bool OnMessage(int /*from*/, int /*to*/, Message& message) override {
     if (auto* reply = std::get_if<ReplicaPutReply>(&message)) reply->error.reset();
     return false;
   }
@@ -185,16 +269,91 @@ class LostLeafDelta : public PlantedBug {
 };
 
 class DeafExchange : public PlantedBug {
-  bool OnMessage(Message& message) override {
+  bool OnMessage(int /*from*/, int /*to*/, Message& message) override {
     if (auto* reply = std::get_if<TreeCompareReply>(&message)) reply->differing.clear();
     return false;
   }
 };
 
-// An exchange only ever gives, to one side.
+// Of two nodes an exchange only ever gives to the second.
 class OneWayExchange : public PlantedBug {
-  bool OnMessage(Message& message) override {
-    if (auto* reply = std::get_if<LeafKeysReply>(&message)) reply->wanted.clear();
+  bool OnMessage(int from, int to, Message& message) override {
+    auto* reply = std::get_if<LeafKeysReply>(&message);
+    if (reply == nullptr) return false;
+    if (from < to) {
+      reply->wanted.clear();
+    } else {
+      reply->records.clear();
+    }
+    return false;
+  }
+};
+
+// ---- purges (docs/adr/0006-safe-deletes.md) ----------------------------------------------------
+
+// Every copy is said to be of today.
+class ForgedStamps : public PlantedBug {
+ protected:
+  bool OnMessage(int /*from*/, int /*to*/, Message& message) override {
+    if (auto* put = std::get_if<ReplicaPut>(&message)) put->stamp = kToday;
+    if (auto* get = std::get_if<ReplicaGetReply>(&message)) get->stamp = kToday;
+    if (auto* leaf = std::get_if<LeafKeysReply>(&message)) leaf->stamp = kToday;
+    return false;
+  }
+
+ private:
+  static constexpr std::uint64_t kToday = std::uint64_t{1} << 40;
+};
+
+// A tombstone is purged though an owner is away: nobody is waited for, and no copy is too old.
+class Doomstone : public ForgedStamps {
+  std::optional<Message> OnAsk(const Message& message) override {
+    const auto* ballot = std::get_if<Ballot>(&message);
+    if (ballot == nullptr || ballot->step == Ballot::Step::kDrop) return std::nullopt;
+    return BallotReply{ballot->id, std::nullopt, 0};
+  }
+  bool OnMessage(int from, int to, Message& message) override {
+    if (auto* greeting = std::get_if<Greeting>(&message)) greeting->numbers.clear();
+    return ForgedStamps::OnMessage(from, to, message);
+  }
+  bool hides_downs() const override { return true; }
+};
+
+class PurgeByTime : public PlantedBug {
+  std::int64_t purges_after_us() const override { return 100'000; }
+};
+
+// Whatever stands in a member's way, it promises and commits.
+class YesVoter : public PlantedBug {
+  bool OnMessage(int /*from*/, int /*to*/, Message& message) override {
+    if (auto* reply = std::get_if<BallotReply>(&message)) reply->error.reset();
+    return false;
+  }
+};
+
+// As far as members have the same rows, they promise: hints, and rows being changed, are no matter.
+class HintsIgnored : public PlantedBug {
+  bool OnMessage(int /*from*/, int /*to*/, Message& message) override {
+    auto* reply = std::get_if<BallotReply>(&message);
+    if (reply != nullptr && reply->error == ErrorCode::kUnavailable) reply->error.reset();
+    return false;
+  }
+};
+
+class LostBallot : public PlantedBug {
+  bool OnMessage(int /*from*/, int /*to*/, Message& message) override {
+    return std::holds_alternative<Ballot>(message);
+  }
+};
+
+class ForgottenNumbers : public PlantedBug {
+  bool loses_notes() const override { return true; }
+};
+
+// Nobody tells what has been purged, so a restored disk keeps what it held.
+class SilentGreeting : public PlantedBug {
+  bool OnMessage(int /*from*/, int /*to*/, Message& message) override {
+    if (auto* greeting = std::get_if<Greeting>(&message)) greeting->numbers.clear();
     return false;
   }
 };
@@ -240,8 +399,8 @@ const std::vector<PlantInfo>& PlantedBugs() {
        {Checker::kMonotone},
        Make<ErrorAsAbsent>},
       {"lost-read-repair",
-       "stale owners are never repaired",
-       {Checker::kConvergence},
+       "what a read gives to stale owners is acknowledged and lost",
+       {Checker::kSessions},
        Make<LostReadRepair>},
       {"wall-clock-version",
        "the version with the later time wins, whatever it has seen",
@@ -275,9 +434,45 @@ const std::vector<PlantInfo>& PlantedBugs() {
        {Checker::kConvergence},
        Make<DeafExchange>},
       {"one-way-exchange",
-       "an exchange repairs the asker only",
+       "an exchange repairs one side only",
        {Checker::kConvergence},
        Make<OneWayExchange>},
+      {"kept-name",
+       "a replaced disk is written under the node's old actor",
+       {Checker::kDots},
+       Make<KeptName>},
+      {"cloned-disk", "two nodes write as one actor", {Checker::kDots}, Make<ClonedDisk>},
+      {"purged-counter",
+       "a key whose row was purged is counted from 1 again",
+       {Checker::kDots},
+       Make<PurgedCounter>},
+      {"fallback-counter",
+       "a key whose hint was handed over is counted from 1 again",
+       {Checker::kDots},
+       Make<FallbackCounter>},
+      {"doomstone",
+       "a tombstone is purged though an owner is away",
+       {Checker::kLost},
+       Make<Doomstone>},
+      {"purge-by-time",
+       "what is dead is dropped after a while",
+       {Checker::kLost},
+       Make<PurgeByTime>},
+      {"yes-voter", "a member always promises and commits", {Checker::kLost}, Make<YesVoter>},
+      {"hints-ignored",
+       "a member promises though it keeps hints",
+       {Checker::kLost},
+       Make<HintsIgnored>},
+      {"forged-stamps", "old copies are taken after a purge", {Checker::kLost}, Make<ForgedStamps>},
+      {"forgotten-numbers",
+       "a restart forgets what was promised and purged",
+       {Checker::kMonotone},
+       Make<ForgottenNumbers>},
+      {"lost-ballot", "nothing is ever purged", {Checker::kConvergence}, Make<LostBallot>},
+      {"silent-greeting",
+       "a restored disk does not hear that it went back",
+       {Checker::kLost},
+       Make<SilentGreeting>},
       {"hidden-chance",
        "something depends on more than the seed",
        {Checker::kDeterminism},

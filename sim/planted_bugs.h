@@ -20,20 +20,30 @@ class PlantedBug {
 
   // The core's config; the judge keeps the true one.
   virtual void OnConfig(CoreConfig& /*config*/) {}
-  // A shard is about to start.
-  virtual void OnStart(ShardOptions& /*options*/) {}
+  // A shard is about to start. `replaced`: on another disk than before, or on an older one.
+  virtual void OnStart(ShardOptions& /*options*/, bool /*replaced*/) {}
   // A client's request, where it enters; `read_needed` is its R.
   virtual void OnRequest(ClientRequest& /*request*/, int /*read_needed*/) {}
   // What storage answers.
   virtual void OnRead(Result<std::optional<Row>>& /*row*/) {}
   // A row on its way to storage; `before` is there now, or null.
-  virtual void OnWrite(const Row* /*before*/, Row& /*row*/) {}
+  virtual void OnWrite(const RowKey& /*key*/, const Row* /*before*/, Row& /*row*/) {}
+  // A row that is about to go.
+  virtual void OnDrop(const RowKey& /*key*/, const Row& /*row*/) {}
+  // What the sender hears at once, in the receiver's stead; then the message is not sent.
+  virtual std::optional<Message> OnAsk(const Message& /*message*/) { return std::nullopt; }
   // A message on its way; true: it is dropped.
-  virtual bool OnMessage(Message& /*message*/) { return false; }
+  virtual bool OnMessage(int /*from*/, int /*to*/, Message& /*message*/) { return false; }
   virtual void OnAnswer(ClientResult& /*result*/) {}
   virtual bool acknowledges_before_sync() const { return false; }
   // A write on its way to the disk; true: it is acknowledged, and not done.
   virtual bool OnStore(WriteEffect& /*write*/) { return false; }
+  // Before a start: is what the node has noted of ballots gone?
+  virtual bool loses_notes() const { return false; }
+  // Is no shard told that a peer is down?
+  virtual bool hides_downs() const { return false; }
+  // How long after it was written a row that is dead goes, whoever else holds what; 0: it stays.
+  virtual std::int64_t purges_after_us() const { return 0; }
   virtual bool never_ticks() const { return false; }
   // Chance that depends on more than the seed.
   virtual std::uint64_t Disturbance() { return 0; }

@@ -1,8 +1,11 @@
 #include "sim/runner.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
+#include "base/check.h"
+#include "sim/episodes.h"
 #include "sim/workload.h"
 
 namespace gyre::sim {
@@ -24,19 +27,27 @@ void AddCounters(StorageCounters& sum, const StorageCounters& c) {
 }
 
 // Load and faults, until every session has done its part.
-void DriveLoad(World& world, Faults& faults, Workload& load) {
+void DriveLoad(World& world, Faults& faults, Workload& load, Episodes& episodes) {
   world.StartAll();
   world.RunFor(50'000);
   load.Start();
-  const int planned = world.spec().faults;
+  // Spread over the load: the i-th comes when i parts of the operations have been issued.
+  const auto due = [&](int begun, int planned) {
+    return begun<planned&& static_cast<std::int64_t>(load.issued()) *
+                 (planned + 1)> static_cast<std::int64_t>(begun + 1) *
+           world.spec().ops;
+  };
   int injected = 0;
-  while (!load.done() && world.events().now() < kLoadUsMax && world.events().RunNext()) {
-    // Spread over the load: the i-th fault comes when i parts of the operations have been issued.
-    while (injected<planned&& static_cast<std::int64_t>(load.issued()) *
-                    (planned + 1)> static_cast<std::int64_t>(injected + 1) *
-           world.spec().ops) {
-      ++injected;
-      faults.InjectAny();
+  int begun = 0;
+  while ((!load.done() || !episodes.idle()) && world.events().now() < kLoadUsMax &&
+         world.events().RunNext()) {
+    if (episodes.idle() && due(begun, world.spec().episodes)) {
+      ++begun;
+      episodes.Begin();
+    }
+    while (due(injected, world.spec().faults)) {
+      ++injected;  // those of a calm time are left out
+      if (!episodes.calm()) faults.InjectAny();
     }
   }
   if (!load.done()) world.judge().Report(Checker::kBounds, "the load did not end");
@@ -49,10 +60,11 @@ SeedResult RunSeed(std::uint64_t seed, const RunOptions& options) {
   World world(spec, options.plant, options.print);
   Faults faults(world, seed * 3 + 1);
   Workload load(world, seed * 5 + 2);
+  Episodes episodes(world, faults, load, seed * 7 + 3);
   SeedResult result;
   result.seed = seed;
   result.description = spec.Describe();
-  DriveLoad(world, faults, load);
+  DriveLoad(world, faults, load, episodes);
   result.virtual_us = world.events().now();
   result.healed_us = world.HealAndCheck();
   for (std::size_t i = 0; i < world.node_count(); ++i) {
@@ -70,6 +82,7 @@ SeedResult RunSeed(std::uint64_t seed, const RunOptions& options) {
   result.faults = faults.injected();
   result.fault_count = faults.total();
   result.totals = world.totals();
+  result.episodes = episodes.counters();
   result.judged = world.judge().counters();
   result.network = world.network().counters();
   result.events = world.events().events_run();
@@ -100,6 +113,13 @@ PlantTrial TryPlant(const PlantInfo& plant, std::uint64_t first_seed, int seeds_
     const std::uint64_t seed = first_seed + static_cast<std::uint64_t>(i);
     const SeedResult result = needs_twice ? RunSeedTwice(seed, options) : RunSeed(seed, options);
     ++trial.seeds_run;
+    for (const Violation& violation : result.violations) {
+      const auto& must = plant.caught_by;
+      if (!trial.first.empty()) break;
+      if (std::find(must.begin(), must.end(), violation.checker) != must.end()) {
+        trial.first = violation.text;
+      }
+    }
     for (std::size_t c = 0; c < result.violation_counts.size(); ++c) {
       if (result.violation_counts[c] > 0 && trial.caught_after[c] == 0) {
         trial.caught_after[c] = trial.seeds_run;
@@ -111,6 +131,54 @@ PlantTrial TryPlant(const PlantInfo& plant, std::uint64_t first_seed, int seeds_
     }
   }
   return trial;
+}
+
+namespace {
+
+std::uint64_t PurgedAfter(const SeedResult& result, Episodes::Away away) {
+  return result.episodes.purged[static_cast<std::size_t>(away)];
+}
+
+}  // namespace
+
+const std::vector<RarePath>& RarePaths() {
+  using R = SeedResult;
+  using Away = Episodes::Away;
+  static const std::vector<RarePath> kPaths = {
+      {"rows purged", [](const R& r) { return r.judged.purges; }},
+      {"deleted with an owner away", [](const R& r) { return r.episodes.deleted; }},
+      {"back and purged: killed", [](const R& r) { return PurgedAfter(r, Away::kKilled); }},
+      {"back and purged: without power",
+       [](const R& r) { return PurgedAfter(r, Away::kPowerLoss); }},
+      {"back and purged: stopped", [](const R& r) { return PurgedAfter(r, Away::kStopped); }},
+      {"back and purged: cut off", [](const R& r) { return PurgedAfter(r, Away::kCutOff); }},
+      {"back and purged: cut off unnoticed",
+       [](const R& r) { return PurgedAfter(r, Away::kCutOffUnnoticed); }},
+      {"back and purged: frozen", [](const R& r) { return PurgedAfter(r, Away::kFrozen); }},
+      {"back and purged: restored", [](const R& r) { return PurgedAfter(r, Away::kRestored); }},
+      {"purged, hints had been kept", [](const R& r) { return r.episodes.purged_with_hint; }},
+      {"purged and written anew", [](const R& r) { return r.episodes.written_anew; }},
+      {"stale copies refused", [](const R& r) { return r.judged.stale_copies; }},
+      {"stale repairs refused", [](const R& r) { return r.judged.stale_repairs; }},
+      {"copies renewed", [](const R& r) { return r.shards.copies_renewed; }},
+      {"reads begun anew", [](const R& r) { return r.shards.reads_begun_anew; }},
+      {"ballots that failed", [](const R& r) { return r.shards.ballots_failed; }},
+      {"partitions set aside", [](const R& r) { return r.shards.partitions_set_aside; }},
+      {"clock entries truncated", [](const R& r) { return r.shards.clock_entries_truncated; }},
+      {"actors retired", [](const R& r) { return r.shards.actors_retired; }},
+      {"reads blocked on repair", [](const R& r) { return r.shards.reads_blocked_on_repair; }},
+      {"puts by stand-ins", [](const R& r) { return r.shards.standin_puts; }},
+      {"hints refused", [](const R& r) { return r.shards.hints_refused; }},
+      {"hints replayed", [](const R& r) { return r.shards.hints_replayed; }},
+      {"copies left to the exchange", [](const R& r) { return r.shards.copies_left_to_exchange; }},
+      {"leaves exchanged", [](const R& r) { return r.shards.leaves_exchanged; }},
+      {"damaged pages", [](const R& r) { return r.shards.damaged_pages; }},
+      {"leaves corrected", [](const R& r) { return r.shards.leaves_corrected; }},
+      {"requests refused: overloaded", [](const R& r) { return r.shards.overloaded; }},
+      {"failed writes that reappeared", [](const R& r) { return r.storage.reappeared_writes; }},
+  };
+  GYRE_CHECK(kPaths.size() <= kRarePathsMax);
+  return kPaths;
 }
 
 std::string BuildInfo() {
@@ -194,6 +262,17 @@ std::string SeedResult::Report() const {
   line("copies renewed", shards.copies_renewed);
   line("reads begun anew", shards.reads_begun_anew);
   line("partitions set aside", shards.partitions_set_aside);
+  text += "deletes with an owner away\n";
+  line("episodes", episodes.begun);
+  line("deleted meanwhile", episodes.deleted);
+  for (int i = 0; i < Episodes::kWays; ++i) {
+    const auto way = static_cast<std::size_t>(i);
+    const std::string name(WayName(static_cast<Episodes::Away>(i)));
+    line("back: " + name, episodes.back[way]);
+    line("purged after: " + name, episodes.purged[way]);
+  }
+  line("purged, hints had been kept", episodes.purged_with_hint);
+  line("written anew", episodes.written_anew);
   text += "checked\n";
   line("records", judged.records_checked);
   line("records with siblings", judged.sibling_records);
@@ -205,7 +284,10 @@ std::string SeedResult::Report() const {
   line("acknowledged", judged.acknowledged);
   line("acknowledged, then destroyed by faults", judged.forgiven);
   line("rows purged", judged.purges);
+  line("stale copies", judged.stale_copies);
+  line("stale repairs", judged.stale_repairs);
   line("reads", judged.reads_checked);
+  line("ms until purged", static_cast<std::uint64_t>(totals.purge_us_max / 1'000));
   line("ms until whole", static_cast<std::uint64_t>(healed_us / 1'000));
   char tail[160];
   std::snprintf(tail, sizeof tail,

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "sim/episodes.h"
 #include "sim/faults.h"
 #include "sim/judge.h"
 #include "sim/planted_bugs.h"
@@ -30,6 +32,7 @@ struct SeedResult {
   std::array<std::uint64_t, kFaultKinds> faults{};
   std::uint64_t fault_count = 0;
   World::Totals totals;
+  Episodes::Counters episodes;
   Judge::Counters judged;
   NetworkCounters network;
   StorageCounters storage;
@@ -44,6 +47,14 @@ struct SeedResult {
   std::string Report() const;
 };
 
+// A code path that chance alone seldom reaches, and how often a seed did.
+struct RarePath {
+  std::string_view name;
+  std::uint64_t (*count)(const SeedResult& result);
+};
+inline constexpr std::size_t kRarePathsMax = 48;
+const std::vector<RarePath>& RarePaths();
+
 SeedResult RunSeed(std::uint64_t seed, const RunOptions& options);
 // Runs it twice; a difference is a violation of G9 in the result.
 SeedResult RunSeedTwice(std::uint64_t seed, const RunOptions& options);
@@ -53,6 +64,7 @@ struct PlantTrial {
   // Seeds run until each checker first spoke; 0: never.
   std::array<int, kCheckerCount> caught_after{};
   int seeds_run = 0;
+  std::string first;    // what the first of those that must had to say
   bool caught = false;  // by every checker that must
 };
 PlantTrial TryPlant(const PlantInfo& plant, std::uint64_t first_seed, int seeds_max,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 #include <utility>
 
 #include "core/node.h"
@@ -44,6 +45,7 @@ SimNode::SimNode(Surroundings& world, int index, NodeId id, std::uint16_t shard_
 void SimNode::Start() {
   GYRE_CHECK(!up());
   ++life_;
+  if (world_.plant->loses_notes()) storage_.LoseNotes();
   write_errors_at_start_ = storage_.counters().write_errors;
   std::optional<CleanStop> stop;
   if (clean_stop_) {
@@ -61,12 +63,18 @@ void SimNode::Start() {
     ShardOptions options{
         id_,          ShardId(i), shard_count_, actors[i].actor,  actors[i].next_epoch,
         prng_.Next(), config,     LeavesOf(i),  actors[i].resumes};
-    world_.plant->OnStart(options);
+    world_.plant->OnStart(options, replaced_);
     world_.trace->Event(world_.events->now(), kStart, id_.value, options.actor.value);
     at_hand_.push_back(std::make_unique<AtHand>(*this, i));
     shards_.push_back(std::make_unique<Shard>(options, world_.view, at_hand_.back().get()));
   }
   next_tick_.assign(shards_.size(), SimClock::kFarFuture);
+  returns_.assign(shards_.size(), {world_.view->ring.members().size() == 1, went_back_, 0, {}});
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    returns_[i].may_serve = returns_[i].may_serve || actors[i].resumes;
+  }
+  peer_shards_.clear();
+  serves_from_ = LocalNow().instant + config.start_grace;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     Dispatch(i, [](Shard& shard, Now now, Effects& out) { shard.OnStart(now, out); });
   }
@@ -96,6 +104,8 @@ SimStorage::RowList SimNode::Crash(CrashKind kind) {
   world_.trace->Event(world_.events->now(), kCrash, id_.value, static_cast<std::uint64_t>(kind));
   DropShards();
   world_.judge->OnCrash(index_);
+  // What was told to others may be gone with the rest.
+  went_back_ = went_back_ || (kind == CrashKind::kPower && !storage_.profile().sync);
   return storage_.Crash(kind);
 }
 
@@ -121,8 +131,17 @@ void SimNode::StopCleanly() {
 SimStorage::RowList SimNode::WipeDisk() {
   GYRE_CHECK(!up());
   ++disk_;
+  replaced_ = went_back_ = true;
   clean_stop_.reset();
   return storage_.Wipe();
+}
+
+SimStorage::RowList SimNode::RestoreDisk(const DiskImage& image) {
+  GYRE_CHECK(!up());
+  ++disk_;
+  replaced_ = went_back_ = true;
+  clean_stop_.reset();
+  return storage_.Restore(image);
 }
 
 std::size_t SimNode::requests_in_flight() const {
@@ -181,13 +200,13 @@ void SimNode::Run(std::size_t index, const Handler& handler) {
   Shard& shard = *shards_[index];
   const Now now = LocalNow();
   world_.judge->SetTime(world_.events->now());
-  Witness witness{index_, now.wall, shard.dots().actor(), {}, &storage_};
+  wall_max_ = std::max(wall_max_, now.wall);
+  const ActorId actor_before = shard.dots().actor();
   Effects effects;
   handler(shard, now, effects);
-  witness.actor_after = shard.dots().actor();
-  wall_max_ = std::max(wall_max_, now.wall);
-  witness.wall_max = wall_max_;
-  witness.sets_aside = shard.counters().partitions_set_aside > 0;
+  NoteSetAside(index);
+  Witness witness = WitnessOf(index);
+  witness.actor_before = actor_before;
   world_.trace->Event(world_.events->now(), kRun, id_.value, index, effects.size(),
                       shard.requests_in_flight());
   if (shard.requests_in_flight() > world_.config.requests_in_flight_max) {
@@ -195,6 +214,43 @@ void SimNode::Run(std::size_t index, const Handler& handler) {
   }
   Perform(index, effects, witness);
   ScheduleTick(index);
+}
+
+Witness SimNode::WitnessOf(std::size_t index) const {
+  const ActorId actor = shards_[index]->dots().actor();
+  const Return& back = returns_[index];
+  return {index_,    LocalNow().wall,    actor,         actor, &storage_,
+          wall_max_, back.set_aside > 0, back.went_back};
+}
+
+// A shard begins to set a partition aside: it may, if its disk has gone back.
+void SimNode::NoteSetAside(std::size_t index) {
+  Return& back = returns_[index];
+  const std::uint64_t count = shards_[index]->counters().partitions_set_aside;
+  if (count == back.set_aside) return;
+  back.set_aside = count;
+  if (back.went_back) return;
+  world_.judge->Report(
+      Checker::kMonotone,
+      "node " + std::to_string(index_) + " sets a partition aside, and its disk is as it was");
+}
+
+// A shard has taken over what one of a peer's has told: it has met that peer once it has so with
+// each that it has partitions in common with.
+void SimNode::NoteTaken(std::size_t index, NodeId peer, const std::optional<ShardId>& peer_shard) {
+  Return& back = returns_[index];
+  const auto shards = peer_shards_.find(peer);
+  if (shards == peer_shards_.end() || !peer_shard) return;
+  std::set<ShardId>& taken = back.taken[peer];
+  taken.insert(*peer_shard);
+  const int common = shards->second / std::gcd(shards->second, shard_count_);
+  if (static_cast<int>(taken.size()) < common) return;
+  back.went_back = false;
+  back.may_serve = true;
+  if (std::any_of(returns_.begin(), returns_.end(), [](const Return& r) { return r.went_back; })) {
+    return;
+  }
+  replaced_ = went_back_ = false;
 }
 
 void SimNode::ScheduleTick(std::size_t index) {
@@ -252,6 +308,10 @@ void SimNode::OnFrame(int from, const Bytes& frame, Fate fate) {
     world_.judge->OnRequest(index_, forward->request, fate.doubled);
   }
   const ShardId shard = ShardOfMessage(*envelope, world_.view->ring, shard_count_);
+  if (const auto* put = std::get_if<ReplicaPut>(&envelope->message)) {
+    const BallotBook& ballots = shards_[shard.value]->ledger().ballots();
+    if (put->stamp < ballots.Floor(put->key)) world_.judge->CountStaleCopy(put->repair);
+  }
   const NodeId peer = world_.view->ring.members()[static_cast<std::size_t>(from)].id;
   Dispatch(shard.value, [peer, e = std::move(*envelope)](Shard& s, Now now, Effects& out) {
     s.OnMessage(peer, e.from_shard, Message(e.message), now, out);
@@ -259,6 +319,11 @@ void SimNode::OnFrame(int from, const Bytes& frame, Fate fate) {
 }
 
 void SimNode::OnPeer(NodeId peer, std::uint16_t shard_count, bool is_up) {
+  if (!is_up && world_.plant->hides_downs()) return;
+  if (is_up) {
+    peer_shards_[peer] = shard_count;
+    for (Return& back : returns_) back.taken.erase(peer);
+  }
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     Dispatch(i, [peer, shard_count, is_up](Shard& shard, Now now, Effects& out) {
       is_up ? shard.OnPeerUp(peer, shard_count, now, out) : shard.OnPeerDown(peer, now, out);
@@ -288,14 +353,10 @@ void SimNode::AtHand::WriteAtHand(const RowKey& key, const std::optional<Row>& a
   SimNode& node = node_;
   Surroundings& world = node.world_;
   std::optional<Row> row = asked;
-  if (row && !IsNote(key)) world.plant->OnWrite(node.storage_.Latest(key), *row);
+  if (!IsNote(key)) node.Tamper(key, row);
   world.trace->Event(world.events->now(), kWriteAtHand, node.id_.value,
                      row ? row->record.view() : std::string_view());
-  const ActorId actor = node.shards_[shard_]->dots().actor();
-  const bool sets_aside = node.shards_[shard_]->counters().partitions_set_aside > 0;
-  world.judge->OnWriteAsked(
-      {node.index_, node.LocalNow().wall, actor, actor, &node.storage_, node.wall_max_, sets_aside},
-      key, row);
+  world.judge->OnWriteAsked(node.WitnessOf(shard_), key, row);
   node.storage_.WriteAtHand(key, row, leaf_delta);
 }
 
@@ -317,8 +378,7 @@ void SimNode::Perform(std::size_t index, Effects& effects, const Witness& witnes
             });
           });
     } else if (auto* write = std::get_if<WriteEffect>(&effect)) {
-      if (write->row && !IsNote(write->key))
-        world_.plant->OnWrite(storage_.Latest(write->key), *write->row);
+      if (!IsNote(write->key)) Tamper(write->key, write->row);
       world_.trace->Event(now, kWrite, write->id.value,
                           write->row ? write->row->record.view() : std::string_view());
       world_.judge->OnWriteAsked(witness, write->key, write->row);
@@ -343,19 +403,64 @@ void SimNode::Perform(std::size_t index, Effects& effects, const Witness& witnes
     } else {
       auto& reply = std::get<ReplyEffect>(effect);
       world_.trace->Event(now, kReply, reply.client.value, reply.result.has_value());
+      if (reply.result && !returns_[index].may_serve && LocalNow().instant < serves_from_) {
+        world_.judge->Report(Checker::kSessions,
+                             "node " + std::to_string(index_) +
+                                 " serves a client, and has not met a whole member yet");
+      }
       world_.plant->OnAnswer(reply.result);
       world_.answer(witness, reply.client, std::move(reply.result));
     }
   }
 }
 
+void SimNode::Tamper(const RowKey& key, std::optional<Row>& row) {
+  PlantedBug& plant = *world_.plant;
+  const Row* before = storage_.Latest(key);
+  if (row) {
+    plant.OnWrite(key, before, *row);
+  } else if (before != nullptr) {
+    plant.OnDrop(key, *before);
+  }
+  if (!row || key.is_hint() || plant.purges_after_us() == 0) return;
+  const Result<Record> record = Record::Decode(row->record);
+  if (!record || record->AnyLiveAt(LocalNow().wall)) return;
+  // By the message that ends a ballot, of which there was none.
+  Ballot ballot;
+  ballot.epoch = world_.view->ring.epoch();
+  ballot.step = Ballot::Step::kDrop;
+  ballot.partition = world_.view->ring.PartitionOf(key.token);
+  ballot.rows.push_back({key, RowDigest(key, row->record.view())});
+  world_.events->After(plant.purges_after_us(), [this, life = life_, ballot] {
+    if (life != life_) return;
+    const auto& members = world_.view->ring.members();
+    const NodeId peer = members[members[0].id == id_ && members.size() > 1 ? 1 : 0].id;
+    world_.judge->OnDelivered(index_, ballot);
+    Dispatch(ballot.partition.value % shard_count_, [peer, ballot](Shard& s, Now at, Effects& out) {
+      s.OnMessage(peer, ShardId(0), Message(ballot), at, out);
+    });
+  });
+}
+
 void SimNode::Send(std::size_t index, NodeId to, SendEffect effect, const Witness& witness) {
   world_.judge->OnSend(witness, effect.message);
+  if (const auto* greeting = std::get_if<Greeting>(&effect.message); greeting && greeting->taken) {
+    NoteTaken(index, to, effect.to_shard);
+  }
   const auto target = world_.node_of.find(to);
   if (target == world_.node_of.end() || target->second == index_) {
     return world_.judge->Report(Checker::kInvented, "a message to nobody, or to itself");
   }
-  if (world_.plant->OnMessage(effect.message)) return;
+  if (auto answer = world_.plant->OnAsk(effect.message)) {
+    world_.events->After(1'000, [this, life = life_, index, to, answer = std::move(*answer)] {
+      if (life != life_) return;
+      Dispatch(index, [to, answer](Shard& s, Now at, Effects& out) {
+        s.OnMessage(to, ShardId(0), Message(answer), at, out);
+      });
+    });
+    return;
+  }
+  if (world_.plant->OnMessage(index_, target->second, effect.message)) return;
   const Bytes frame = EncodeFrame(Envelope{ShardId(static_cast<std::uint16_t>(index)),
                                            effect.to_shard, std::move(effect.message)});
   world_.trace->Event(world_.events->now() + static_cast<std::int64_t>(world_.plant->Disturbance()),

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,10 @@ class SimNode {
   void SetShardCount(std::uint16_t shard_count) { shard_count_ = shard_count; }
   // An empty disk with the old name; gives what was on it. REQUIRES: !up().
   SimStorage::RowList WipeDisk();
+  // The disk as it was at some time; gives what that has undone. REQUIRES: !up().
+  SimStorage::RowList RestoreDisk(const DiskImage& image);
+  // The disk has been replaced, and has not met another member yet.
+  bool replaced() const { return replaced_; }
 
   void OnRequest(ClientId client, ClientRequest request, int read_needed);
   void OnFrame(int from, const Bytes& frame, Fate fate);
@@ -101,9 +106,14 @@ class SimNode {
   void Later(std::uint64_t life, std::size_t shard, Handler handler);
   void Run(std::size_t shard, const Handler& handler);
   void Perform(std::size_t shard, Effects& effects, const Witness& witness);
+  // What the planted bug makes of a write.
+  void Tamper(const RowKey& key, std::optional<Row>& row);
   void Send(std::size_t shard, NodeId to, SendEffect effect, const Witness& witness);
   void Scan(std::size_t shard, const ScanEffect& effect);
   void ScheduleTick(std::size_t shard);
+  Witness WitnessOf(std::size_t shard) const;
+  void NoteSetAside(std::size_t shard);
+  void NoteTaken(std::size_t shard, NodeId peer, const std::optional<ShardId>& peer_shard);
   void DropShards();
   std::vector<LeafSum> LeavesOf(std::uint16_t shard) const;
 
@@ -118,6 +128,18 @@ class SimNode {
   std::vector<std::unique_ptr<AtHand>> at_hand_;  // of each shard
   std::vector<std::unique_ptr<Shard>> shards_;    // empty: down
   std::vector<std::int64_t> next_tick_;
+  // What the judge has to know of purges, of each shard.
+  struct Return {
+    bool may_serve = false;                     // has met a member, or need not
+    bool went_back = false;                     // its disk has, and it has not met any member yet
+    std::uint64_t set_aside = 0;                // partitions, in this life
+    std::map<NodeId, std::set<ShardId>> taken;  // whose numbers it has taken over
+  };
+  std::vector<Return> returns_;
+  Instant serves_from_;                          // even if it has met nobody
+  std::map<NodeId, std::uint16_t> peer_shards_;  // of those that are linked
+  bool replaced_ = false;
+  bool went_back_ = false;                 // or has lost with its power what it had told others
   std::optional<std::string> clean_stop_;  // on the disk
   std::uint64_t life_ = 0;
   std::uint64_t disk_ = 0;  // changes when wiped

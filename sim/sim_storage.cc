@@ -329,6 +329,24 @@ SimStorage::RowList SimStorage::Wipe() {
   return rows;
 }
 
+SimStorage::RowList SimStorage::Restore(const DiskImage& image) {
+  RowList lost;
+  for (const auto& [key, row] : latest_) {
+    const auto kept = image.rows.find(key);
+    if (kept == image.rows.end() || kept->second != row) lost.emplace_back(key, row);
+  }
+  latest_ = durable_ = image.rows;
+  leaves_ = image.leaves;
+  rotten_ = image.rotten;
+  return lost;
+}
+
+void SimStorage::LoseNotes() {
+  const auto is_note = [](const auto& row) { return IsNote(row.first); };
+  std::erase_if(latest_, is_note);
+  std::erase_if(durable_, is_note);
+}
+
 void SimStorage::Calm() {
   Recover();
   stalled_until_ = 0;

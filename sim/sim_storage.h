@@ -50,6 +50,13 @@ struct StorageCounters {
 
 enum class CrashKind { kProcess, kPower };
 
+// A backup of a disk: what was durable at one moment.
+struct DiskImage {
+  std::map<RowKey, Row> rows;
+  std::map<std::pair<KeyspaceId, std::uint32_t>, std::uint64_t> leaves;
+  std::set<RowKey> rotten;
+};
+
 class SimStorage {
  public:
   using ReadCallback = std::function<void(Result<std::optional<Row>>)>;
@@ -96,6 +103,11 @@ class SimStorage {
   void Close();
   // An empty disk. Returns the rows that were there.
   RowList Wipe();
+  DiskImage BackUp() const { return {durable_, leaves_, rotten_}; }
+  // The disk is as it was then. Returns the rows that are gone or other ones now, as they were.
+  RowList Restore(const DiskImage& image);
+  // Planted bug: no note of a ballot is left.
+  void LoseNotes();
   // No errors, no stalls; rot stays.
   void Calm();
 

@@ -39,6 +39,9 @@ Workload::Workload(World& world, std::uint64_t seed) : world_(world) {
     session->prng = Prng(prng.Next());
     sessions_.push_back(std::move(session));
   }
+  own_ = std::make_unique<Session>();
+  own_->id = world.spec().sessions;
+  own_->prng = Prng(prng.Next());
 }
 
 void Workload::Start() {
@@ -50,7 +53,9 @@ void Workload::NextAfterThinking(Session& session) {
     ++done_sessions_;
     return;
   }
-  const std::int64_t think = session.prng.Between(0, 2 * world_.spec().think_us_mean);
+  constexpr std::int64_t kRest = 4;
+  const std::int64_t think =
+      session.prng.Between(0, 2 * world_.spec().think_us_mean * (rests_ ? kRest : 1));
   world_.events().After(think, [this, &session] { Step(session); });
 }
 
@@ -113,6 +118,9 @@ void Workload::Step(Session& session) {
   Prng& prng = session.prng;
   const std::size_t key = DrawKey(prng);
   const std::uint64_t choice = prng.Below(1'000);
+  if (key == left_alone_) {
+    return choice < 900 ? Get(session, key, /*then_write=*/false) : Explain(session, key);
+  }
   if (choice < 330) return Get(session, key, /*then_write=*/false);
   if (choice < 480) return Get(session, key, /*then_write=*/true);
   if (choice < 500) return Scan(session);
@@ -230,6 +238,26 @@ void Workload::Explain(Session& session, std::size_t key) {
   if (!world_.Submit(op, ExplainRequest{world_.judge().keys()[key], options}, next)) {
     NextAfterThinking(session);
   }
+}
+
+void Workload::WriteAt(int node, Write& write, std::function<void(bool)> done) {
+  world_.judge().OnNewWrite(write);
+  Op op;
+  RequestOptions options = DrawOptions(*own_, write.key, op);
+  if (own_->prng.Chance(500'000)) {
+    options.write_quorum = QuorumSpec::One();
+    op.write_needed = 1;
+  }
+  op.node = node;
+  op.kind = write.kind;
+  op.write = write.id;
+  op.reads = write.read_first;
+  const auto told = [done](const Op& ended, const ClientResult*) {
+    done(ended.outcome == OpOutcome::kOk);
+  };
+  const PutRequest put = RequestOf(write, world_.judge().keys()[write.key], options);
+  if (world_.Submit(op, put, told)) return;
+  world_.events().After(1, [done = std::move(done)] { done(false); });
 }
 
 void Workload::Burst(Session& session) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,15 @@ class Workload {
   Workload(World& world, std::uint64_t seed);
 
   void Start();
+  // Sessions only read this key, until it is left alone no more. One at a time.
+  void LeaveAlone(std::optional<std::size_t> key) { left_alone_ = key; }
+  // Sessions think for longer.
+  void Rest(bool rests) { rests_ = rests; }
+  // For a write of nobody's session.
+  std::string NewValue() { return NewValue(*own_); }
+  WallTime NewExpiry() { return NewExpiry(*own_); }
+  // One attempt by a client of its own, at this node; `done` hears whether it was acknowledged.
+  void WriteAt(int node, Write& write, std::function<void(bool)> done);
   bool done() const { return done_sessions_ == sessions_.size(); }
   int issued() const { return issued_; }
 
@@ -30,6 +40,8 @@ class Workload {
     std::map<std::size_t, VersionVector> contexts;  // by key: of its last read
   };
 
+  std::string NewValue(Session& session);
+  WallTime NewExpiry(Session& session);
   void Step(Session& session);
   void NextAfterThinking(Session& session);
   std::size_t DrawKey(Prng& prng);
@@ -43,11 +55,11 @@ class Workload {
   void Scan(Session& session);
   void Explain(Session& session, std::size_t key);
   void Burst(Session& session);
-  std::string NewValue(Session& session);
-  WallTime NewExpiry(Session& session);
-
   World& world_;
   std::vector<std::unique_ptr<Session>> sessions_;
+  std::unique_ptr<Session> own_;  // for WriteAt
+  std::optional<std::size_t> left_alone_;
+  bool rests_ = false;
   std::size_t done_sessions_ = 0;
   int issued_ = 0;
   std::int64_t last_expiry_ms_ = 0;

@@ -24,7 +24,7 @@ SimClock DrawClock(Prng& prng, bool differ) {
   if (!differ) return SimClock(kWorldBegins, 1'000'000);
   const std::int64_t rate = 1'000'000 + prng.Between(-1'000, 1'000);
   std::int64_t offset_ms = prng.Between(-50, 50);
-  if (prng.Chance(200'000)) offset_ms = prng.Between(-3'600'000, 3'600'000);
+  if (prng.Chance(100'000)) offset_ms = prng.Between(-3'600'000, 3'600'000);
   return SimClock(WallTime{kWorldBegins.ms + offset_ms}, rate);
 }
 
@@ -64,6 +64,7 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
         DrawClock(prng_, spec_.clocks_differ)));
   }
   links_.resize(nodes_.size() * nodes_.size());
+  backups_.resize(nodes_.size());
 }
 
 void World::Note(const std::string& what) {
@@ -83,6 +84,17 @@ int World::FindNode(std::string_view name) const {
   }
   GYRE_CHECK(false);
   return -1;
+}
+
+void World::SetClockRight(int index) {
+  const std::int64_t ms = kWorldBegins.ms + events_.now() / 1000 + prng_.Between(-20, 20);
+  node(index).clock().SetWall(events_.now(), WallTime{ms});
+}
+
+bool World::Owns(int node, const RowKey& key) const {
+  const KeyspaceConfig* keyspace = view().FindKeyspace(key.keyspace);
+  const auto owners = view().ring.OwnersOf(view().ring.PartitionOf(key.token), keyspace->replicas);
+  return owners.Contains(spec_.members[static_cast<std::size_t>(node)].id);
 }
 
 std::vector<const SimStorage*> World::storages() const {
@@ -196,6 +208,23 @@ void World::WipeNode(int index) {
   for (const auto& [key, row] : lost) judge_->OnLoss(index, key, row, storages());
 }
 
+void World::BackUpNode(int index) {
+  Note("node " + std::to_string(index) + " is backed up");
+  backups_[static_cast<std::size_t>(index)] = node(index).storage().BackUp();
+}
+
+void World::RestoreNode(int index) {
+  Note("the disk of node " + std::to_string(index) + " is restored from a backup");
+  const SimStorage::RowList lost =
+      node(index).RestoreDisk(*backups_[static_cast<std::size_t>(index)]);
+  for (const auto& [key, row] : lost) judge_->OnLoss(index, key, row, storages());
+}
+
+bool World::MayReplaceDisk(int index) const {
+  return std::none_of(nodes_.begin(), nodes_.end(),
+                      [&](const auto& node) { return node->index() != index && node->replaced(); });
+}
+
 bool World::RotRow(int index, const RowKey& key) {
   SimStorage& storage = node(index).storage();
   const Row* row = storage.Latest(key);
@@ -228,6 +257,8 @@ void World::EndFaults() {
   network_->Calm();
   for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {
     node(i).storage().Calm();
+    // Where one clock runs four times as fast as another, ballots that wait for a sync time out.
+    node(i).clock().SetRate(events_.now(), 1'000'000);
     if (node(i).up()) CrashNode(i, CrashKind::kProcess);
   }
   // A damaged row is repaired from the other owners; without any of them there is nothing to
@@ -432,6 +463,7 @@ std::int64_t World::HealAndCheck() {
     }
     judge_->Report(Checker::kConvergence, text);
   }
+  if (equal) CheckPurged();
   // What is equal stays as it is (but for what is dead, and purged), and every node gives it.
   std::vector<std::map<RowKey, Row>> rows;
   for (const auto& node : nodes_) rows.push_back(node->storage().rows());
@@ -453,6 +485,42 @@ std::int64_t World::HealAndCheck() {
   }
   CheckQuiet();
   return healed_us;
+}
+
+// What all owners hold for dead goes before long when every member is there: as long as purge_after
+// tells by each clock, and then in the time of a scrub and of a few ballots in turn.
+void World::CheckPurged() {
+  const CoreConfig& config = spec_.config;
+  const auto dead = [&](const RowKey& key) -> const Row* {
+    for (const auto& node : nodes_) {
+      const Row* row = node->storage().Latest(key);
+      if (row == nullptr) continue;
+      const Result<Record> record = Record::Decode(row->record);
+      const auto by = [&](const auto& other) {
+        return record &&
+               record->DeadSince({other->LocalNow().wall.ms - config.purge_after.ms() - 1'000});
+      };
+      return std::all_of(nodes_.begin(), nodes_.end(), by) ? row : nullptr;
+    }
+    return nullptr;
+  };
+  std::map<RowKey, Row> waiting;
+  for (const RowKey& key : judge_->keys()) {
+    if (const Row* row = dead(key)) waiting[key] = *row;
+  }
+  const std::int64_t begun = events_.now();
+  const std::int64_t end = begun + 3 * config.scrub_cycle.us + 3 * config.repair_cycle.us +
+                           200 * config.purge_pause.us + 60'000'000;
+  while (!waiting.empty() && events_.now() < end) {
+    RunFor(20'000);
+    std::erase_if(waiting, [&](const auto& row) { return dead(row.first) == nullptr; });
+  }
+  totals_.purge_us_max = events_.now() - begun;
+  for (const auto& [key, row] : waiting) {
+    judge_->Report(Checker::kConvergence,
+                   "key " + std::to_string(judge_->KeyIndex(key)) + " is dead and not purged in " +
+                       std::to_string((events_.now() - begun) / 1'000) + " ms");
+  }
 }
 
 // Requests end, tasks do not pile up; and once the nodes stop, nothing happens any more.

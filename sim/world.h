@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,13 @@ class World {
   void CrashNode(int node, CrashKind kind);
   // REQUIRES: down.
   void WipeNode(int node);
+  // Keeps what its disk holds now.
+  void BackUpNode(int node);
+  bool HasBackup(int node) const { return backups_[static_cast<std::size_t>(node)].has_value(); }
+  // Its disk is again as it was when it was backed up. REQUIRES: down, has a backup.
+  void RestoreNode(int node);
+  // One disk at a time may be replaced, and not a second one before the first has met a member.
+  bool MayReplaceDisk(int node) const;
   // Damages a row of which another owner has a good copy; false if there is none.
   bool RotRow(int node, const RowKey& key);
   // Takes a row away that another owner has a good copy of, as if it had never been; false if there
@@ -72,6 +80,9 @@ class World {
   SimNode& node(int index) { return *nodes_[static_cast<std::size_t>(index)]; }
   std::size_t node_count() const { return nodes_.size(); }
   const ClusterView& view() const { return *world_.view; }
+  // As a time service does, to some milliseconds.
+  void SetClockRight(int node);
+  bool Owns(int node, const RowKey& key) const;
   // The node of this name, for scripts.
   int FindNode(std::string_view name) const;
   std::vector<const SimStorage*> storages() const;
@@ -82,6 +93,7 @@ class World {
     std::map<std::pair<OpKind, OpOutcome>, std::uint64_t> ops;
     std::map<ErrorCode, std::uint64_t> errors;
     std::uint64_t refused_connections = 0;
+    std::int64_t purge_us_max = 0;  // how long the last rows that were dead took to go
   };
   const Totals& totals() const { return totals_; }
 
@@ -108,6 +120,7 @@ class World {
   bool HeldElsewhere(int node, const RowKey& key) const;
   void ReadEveryKey(QuorumSpec read, int start);
   bool AllEqual() const;
+  void CheckPurged();
   void CheckQuiet();
   void Print(const std::string& what) const;
   void CheckScan(const Op& op, const ScanRequest& request, const ScanOutcome& outcome);
@@ -122,6 +135,7 @@ class World {
   std::unique_ptr<Network> network_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<LinkState> links_;
+  std::vector<std::optional<DiskImage>> backups_;  // by node
   std::map<std::uint64_t, PendingOp> pending_;
   std::map<std::uint64_t, ScanRequest> scans_;
   std::uint64_t next_op_ = 1;

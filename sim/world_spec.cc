@@ -148,10 +148,12 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
   spec.keys = static_cast<int>(prng.Between(1, 12));
   spec.think_us_mean = prng.Between(1'000, 60'000);
   // One in twenty runs without faults: what breaks there breaks always.
-  spec.faults = prng.Chance(50'000) ? 0 : static_cast<int>(prng.Between(30, 70));
+  spec.faults = prng.Chance(50'000) ? 0 : static_cast<int>(prng.Between(40, 90));
   spec.wipes_disks = prng.Chance(200'000);
   spec.rots = prng.Chance(300'000);
   spec.clocks_differ = prng.Chance(800'000);
+  spec.restores = prng.Chance(400'000);
+  spec.episodes = prng.Chance(100'000) ? 0 : static_cast<int>(prng.Between(1, 3));
   return spec;
 }
 

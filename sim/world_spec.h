@@ -31,6 +31,9 @@ struct WorldSpec {
   bool clocks_differ = true;
   bool wipes_disks = false;
   bool rots = false;
+  bool restores = false;  // backups
+  // Deletes with an owner away, and what comes of them (episodes.h).
+  int episodes = 0;
 
   // A few lines for people.
   std::string Describe() const;

@@ -268,6 +268,26 @@ TEST_F(SimStorageTest, ReadsNeverShowALaterWriteThatIsNotDurable) {
   }
 }
 
+// Goal: a restored disk is as it was, leaves and all, and says what that has undone.
+TEST_F(SimStorageTest, ARestoredDiskIsAsItWasBackedUp) {
+  Write("1");
+  RunAll();
+  storage.RotLeaf(Key("k"), 7);
+  const std::vector<LeafSum> leaves = storage.Leaves();
+  const DiskImage image = storage.BackUp();
+  Write("2");
+  storage.Write(Key("other"), RowOf("new"), 9, [](Status) {});
+  RunAll();
+  storage.Crash(CrashKind::kProcess);
+  const auto lost = storage.Restore(image);
+  EXPECT_THAT(lost, SizeIs(2));
+  EXPECT_EQ(Read(), "1");
+  EXPECT_EQ(TextOf(storage.Latest(Key("other"))), "-");
+  ASSERT_THAT(storage.Leaves(), SizeIs(leaves.size()));
+  EXPECT_EQ(storage.Leaves().front().sum, leaves.front().sum);
+  EXPECT_THAT(storage.Restore(image), IsEmpty());
+}
+
 TEST_F(SimStorageTest, AnEmptyDiskIsEmpty) {
   Write("gone");
   RunAll();

@@ -74,6 +74,7 @@ Status NodeServer::OpenStorage() {
   EngineOptions options;
   options.session_count = config_.shards;
   options.leaf_bits = LeafBitsOf(config_.partition_bits);
+  options.salvages = config_.members.size() > 1;
   options.log = &log_;
   options.durability = config_.durability;
   options.sync_interval = config_.sync_interval;

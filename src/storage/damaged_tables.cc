@@ -46,6 +46,7 @@ std::optional<DamagedBlock> DamagedBlockOf(const rocksdb::Status& status) {
 }
 
 bool DamagedTables::Report(const rocksdb::Status& status) {
+  if (!mends_) return false;
   std::optional<DamagedBlock> block = DamagedBlockOf(status);
   if (!block) return false;
   std::function<void()> wake;

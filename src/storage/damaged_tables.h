@@ -38,6 +38,8 @@ class DamagedTables final : public rocksdb::EventListener {
   // very block kLooksMax times: what a look does not find or mend would have the file read for
   // ever.
   bool Report(const rocksdb::Status& status);
+  // From now on nothing waits: damaged files are left as they are. Before any other use.
+  void LeaveAsTheyAre() { mends_ = false; }
   // Called when a file begins to wait, from any thread; must be cheap.
   void SetWake(std::function<void()> wake);
 
@@ -57,6 +59,7 @@ class DamagedTables final : public rocksdb::EventListener {
   static constexpr int kLooksMax = 4;
 
  private:
+  bool mends_ = true;
   mutable std::mutex mutex_;
   using BlockName = std::pair<std::string, std::uint64_t>;  // file, offset
 

@@ -52,6 +52,16 @@ TEST(DamagedTablesTest, ForgivesACompactionWhileTheFileWaits) {
 
 // Goal: a file is looked at once for all who met its damage, and not for ever for damage that a
 // look does not find.
+// Goal: where nobody else has the rows a damaged file stays one, and its rows errors.
+TEST(DamagedTablesTest, LeavesFilesAsTheyAreIfToldSo) {
+  DamagedTables tables;
+  tables.LeaveAsTheyAre();
+  EXPECT_FALSE(tables.Report(rocksdb::Status::Corruption(
+      "block checksum mismatch: stored = 1, computed = 2, type = 4  in /d/000012.sst offset 3 size "
+      "4")));
+  EXPECT_FALSE(tables.any());
+}
+
 TEST(DamagedTablesTest, AFileIsNotLookedAtForEver) {
   const auto damage = [](const std::string& offset) {
     return rocksdb::Status::Corruption(

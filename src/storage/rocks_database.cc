@@ -78,6 +78,7 @@ rocksdb::Status RocksDatabase::OpenOnce(const EngineOptions& options, const std:
   std::filesystem::create_directory(path, failed);
   block_cache_ = rocksdb::NewLRUCache(options.block_cache_bytes);
   rocksdb::DBOptions db_options = MakeDbOptions(options, log_watch_.env());
+  if (!options.salvages) damaged_->LeaveAsTheyAre();
   db_options.listeners.push_back(damaged_);
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
       {rocksdb::kDefaultColumnFamilyName, MakeRowOptions(options, block_cache_)},

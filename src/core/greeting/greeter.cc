@@ -36,16 +36,22 @@ void Greeter::OnScanDone(Result<ScanPage> page, Env& env) {
       const PartitionId partition = ballots.PartitionOf(note.key);
       const Result<BallotNumbers> numbers = DecodeNote(note.row.record);
       // Without its numbers the partition is one that went back in time; a peer's numbers show it.
-      if (!numbers) ++shard().counters.corrupt_rows;
+      if (!numbers) OnNoteLost(shard().counters.corrupt_rows);
       if (numbers && shard().Serves(partition)) ballots.MakeDurable(partition, *numbers);
     }
     if (!page->done) return ReadNotes(std::move(page->rows.back().key), env);
   } else {
-    ++shard().counters.damaged_pages;  // as above
+    OnNoteLost(shard().counters.damaged_pages);  // as above
   }
   shard().notes_read = true;
   if (resumes_ || !shard().starting) Serve();
   GreetUndone(env);
+}
+
+// Then it is not known that this disk is up to date, however its last life ended.
+void Greeter::OnNoteLost(std::uint64_t& counter) {
+  ++counter;
+  resumes_ = false;
 }
 
 // ---- links -------------------------------------------------------------------------------------
@@ -139,7 +145,8 @@ void Greeter::OnAdopted(NodeId peer, ShardId peer_shard, std::uint64_t run, bool
   }
   if (!ok) return;
   Greet(peer, peer_shard, /*asks=*/!contact->taken_by_it, env);
-  Serve();
+  // Each of its shards knows of its own partitions only.
+  if (shard().peers.HasTakenOver(peer)) Serve();
   NoteMet(peer);
 }
 

@@ -32,6 +32,7 @@ class Greeter : public Machine {
 
  private:
   void ReadNotes(std::optional<RowKey> after, Env& env);
+  void OnNoteLost(std::uint64_t& counter);
   void Greet(NodeId peer, ShardId peer_shard, bool asks, Env& env);
   void GreetUndone(Env& env);
   void TakeDown(NodeId peer);

@@ -26,6 +26,13 @@ class PeerTable {
     std::uint16_t shard_count = 1;
     std::map<ShardId, Contact> contacts;  // those with partitions in common with this shard
 
+    // Have the numbers of each been taken over: for every partition of this shard?
+    bool taken() const {
+      for (const auto& [shard, contact] : contacts) {
+        if (!contact.taken) return false;
+      }
+      return true;
+    }
     bool met() const {
       for (const auto& [shard, contact] : contacts) {
         if (!contact.done()) return false;
@@ -57,6 +64,10 @@ class PeerTable {
   bool HasMet(NodeId node) const {
     const auto peer = peers_.find(node);
     return peer != peers_.end() && peer->second.met();
+  }
+  bool HasTakenOver(NodeId node) const {
+    const auto peer = peers_.find(node);
+    return peer != peers_.end() && peer->second.taken();
   }
   // The life of the node's shard that serves the partition; 0 if it has not been met.
   std::uint64_t RunOf(NodeId node, PartitionId partition) const {
