@@ -169,7 +169,7 @@ class ErrorAsAbsent : public PlantedBug {
   }
 };
 
-// What a read sends to stale owners is acknowledged, and does not get there.
+// What a read or an exchange sends to stale owners is acknowledged, and does not get there.
 class LostReadRepair : public PlantedBug {
   std::optional<Message> OnAsk(const Message& message) override {
     const auto* put = std::get_if<ReplicaPut>(&message);
@@ -399,7 +399,7 @@ const std::vector<PlantInfo>& PlantedBugs() {
        {Checker::kMonotone},
        Make<ErrorAsAbsent>},
       {"lost-read-repair",
-       "what a read gives to stale owners is acknowledged and lost",
+       "what a read or an exchange gives to stale owners is acknowledged and lost",
        {Checker::kSessions},
        Make<LostReadRepair>},
       {"wall-clock-version",

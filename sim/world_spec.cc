@@ -66,6 +66,7 @@ CoreConfig DrawConfig(Prng& prng) {
   config.repair_cycle = Duration::Micros(DrawScaled(prng, 200'000, 5'000'000));
   config.exchange_sessions_max = static_cast<std::size_t>(prng.Between(1, 4));
   config.exchange_settle = Duration::Micros(DrawScaled(prng, 10'000, 500'000));
+  config.exchange_retry = Duration::Micros(DrawScaled(prng, 50'000, 500'000));
   config.exchange_rows_max = static_cast<std::size_t>(DrawScaled(prng, 2, 256));
   config.exchange_bytes_max = static_cast<std::size_t>(DrawScaled(prng, 1'024, 1 << 20));
   config.scrub_cycle = Duration::Micros(DrawScaled(prng, 1'000'000, 10'000'000));

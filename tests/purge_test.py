@@ -6,10 +6,11 @@ processes and RocksDB; docs/adr/0006-safe-deletes.md."""
 import json
 import os
 import shutil
+import subprocess
 import time
 import unittest
 
-from cluster import Cluster, wait_until
+from cluster import Cluster, binary, wait_until
 from resp import Resp
 
 FLAGS = ["--purge-after", "1s", "--repair-cycle", "2s"]
@@ -94,6 +95,10 @@ class PurgeTest(unittest.TestCase):
         self.delete(self.cluster[0], KEYS, KEYS + 50)
         self.assertGreater(self.purge_of(node)["partitions_set_aside"], 0)
         self.assert_everywhere_at_last(KEYS + 50)
+        done = subprocess.run([binary(), "repair", "--wait", "--port", str(node.resp_port)],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout.splitlines()[-1], r"^compared (\d+) of \1 .*, 0 differ$")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import subprocess
 import unittest
 import urllib.parse
 
-from cluster import Cluster, binary
+from cluster import Cluster, binary, wait_until
 from resp import Resp, RespError
 
 MIB = 1024 * 1024
@@ -160,6 +160,9 @@ class CorruptionTest(unittest.TestCase):
         self.assertGreater(flipped, 3)
         node.start()
         node.wait_ready()
+        # Until its links stand it may need the very copies that rotted.
+        others = [each for each in cluster if each is not node]
+        wait_until(lambda: node.is_linked(others), 30, f"{node.name} is linked to the others")
 
     def test_other_owners_answer_for_a_rotten_one(self):
         with Cluster(3) as cluster:

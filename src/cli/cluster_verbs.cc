@@ -1,10 +1,13 @@
-// gyre status, keyspace, key explain: a node's JSON, as it is or as tables.
+// gyre status, repair, keyspace, key explain: a node's JSON, as it is or as tables.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <chrono>
+#include <cstdio>
 #include <memory>
+#include <thread>
 
 #include "base/base64.h"
 #include "cli/cli_support.h"
@@ -134,13 +137,56 @@ int Explain(const ExplainFlags& flags) {
   return PrintFromNode(flags.client, {"KV.EXPLAIN", *key}, ExplainText);
 }
 
-int HurryRepair(const ClientFlags& flags) {
+// What is left of a repair, as the node tells it.
+struct RepairLeft {
+  std::uint64_t pairs = 0, waiting = 0, unequal = 0;
+
+  bool operator==(const RepairLeft&) const = default;
+};
+
+Result<RepairLeft> AskWhatIsLeft(RespClient& client) {
+  const Result<RespValue> reply = CallNode(client, {"KV.STATUS"});
+  if (!reply) return Fail(reply.error());
+  try {
+    const Json repair = Json::parse(reply->text).at("repair");
+    return RepairLeft{repair.at("pairs"), repair.at("waiting"), repair.at("unequal")};
+  } catch (const Json::exception& problem) {
+    return Fail(ErrorCode::kUnsupported,
+                std::string("the node's status is not what this gyre expects: ") + problem.what());
+  }
+}
+
+// Tells of the progress until all pairs were compared and none differs, or nothing moves any more.
+int AwaitRepair(RespClient& client) {
+  constexpr auto kPoll = std::chrono::milliseconds(250);  // the node publishes each 100 ms
+  constexpr int kStillMax = 40;                           // polls
+  RepairLeft last;
+  for (int still = 0; still < kStillMax;) {
+    std::this_thread::sleep_for(kPoll);
+    const Result<RepairLeft> left = AskWhatIsLeft(client);
+    if (!left) return Complain(left.error());
+    still = *left == last ? still + 1 : 0;
+    if (still == 0) {
+      fmt::print("compared {} of {} copies of partitions, {} differ\n", left->pairs - left->waiting,
+                 left->pairs, left->unequal);
+      std::fflush(stdout);
+    }
+    if (left->waiting == 0 && left->unequal == 0 && still > 0) return kExitOk;
+    last = *left;
+  }
+  return Complain({ErrorCode::kUnavailable,
+                   "nothing moves for 10 s: is an owner away? `gyre status` tells; what differs is "
+                   "compared again by itself"});
+}
+
+int HurryRepair(const ClientFlags& flags, bool wait) {
   Result<RespClient> client = ConnectTo(flags);
   if (!client) return Complain(client.error());
   const Result<RespValue> reply = CallNode(*client, {"KV.REPAIR"});
   if (!reply) return Complain(reply.error());
+  if (wait) return AwaitRepair(*client);
   fmt::print("Comparing with the other owners now; `gyre status` tells how it goes.\n");
-  return 0;
+  return kExitOk;
 }
 
 }  // namespace
@@ -156,7 +202,9 @@ void AddClusterVerbs(CLI::App& app, int& exit_code) {
   CLI::App* repair = app.add_subcommand(
       "repair", "Has a node compare all it holds with the other owners now, not in its turn");
   AddClientFlags(*repair, *flags, /*keyspace=*/false);
-  repair->callback([flags, &exit_code] { exit_code = HurryRepair(*flags); });
+  auto wait = std::make_shared<bool>(false);
+  repair->add_flag("--wait", *wait, "tell of the progress, and end when all owners agree");
+  repair->callback([flags, wait, &exit_code] { exit_code = HurryRepair(*flags, *wait); });
 
   flags = std::make_shared<ClientFlags>();
   CLI::App* keyspace = app.add_subcommand(

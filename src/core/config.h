@@ -69,6 +69,8 @@ struct CoreConfig {
   // How long leaves that differ are left alone, so that writes under way arrive, before they are
   // compared again.
   Duration exchange_settle = Duration::Millis(500);  // sim: 10..500 ms
+  // How long after a comparison that failed the same two are compared again.
+  Duration exchange_retry = Duration::Seconds(5);  // sim: 50..500 ms
   // Rows that one step of an exchange reads, and bytes of records it sends.
   std::size_t exchange_rows_max = 256;           // sim: 2..256; at most kLeafRowsMax
   std::size_t exchange_bytes_max = 1024 * 1024;  // sim: 1 KiB..1 MiB

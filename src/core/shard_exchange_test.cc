@@ -315,7 +315,8 @@ TEST_F(ShardExchangeTest, ASessionEndsWithItsLinkAndComesAgain) {
 }
 
 // Goal: a peer that is silent holds nothing up for longer than a time-out, at any point of a
-// session; the pair is compared again in its turn.
+// session; the pair is compared again after a while, also where the other node begins with it in
+// its turn.
 TEST_F(ShardExchangeTest, ASilentPeerEndsASessionAtAnyPoint) {
   // How many messages of the exchange are let through before the silence.
   for (int let_through = 0; let_through < 12; ++let_through) {
@@ -341,6 +342,8 @@ TEST_F(ShardExchangeTest, ASilentPeerEndsASessionAtAnyPoint) {
     EXPECT_TRUE(RunUntil(Duration::Seconds(5), [&] { return TasksInFlight() == 0; }))
         << let_through;
     EXPECT_EQ(node(0).shard().requests_in_flight() + node(1).shard().requests_in_flight(), 0u);
+    EXPECT_EQ(node(0).shard().repair_state().unequal, 0u);
+    EXPECT_EQ(node(1).shard().repair_state().unequal, 0u);
     if (HasFailure()) FAIL() << let_through;
   }
 }

@@ -30,9 +30,9 @@ struct EngineOptions {
   // A leaf is an arc of the ring: all tokens with the same so many upper bits (LeafSum). From 1 to
   // 24. Sums kept with another value are dropped at open (Engine::LoadLeaves).
   int leaf_bits = 20;
-  // Other nodes have copies of the rows: what is lost in a damaged block of a table file comes back,
-  // so the block is emptied and all goes on. If not, it stays, and its rows are errors: what cannot
-  // be read is not "absent".
+  // Other nodes have copies of the rows: what is lost in a damaged block of a table file comes
+  // back, so the block is emptied and all goes on. If not, it stays, and its rows are errors: what
+  // cannot be read is not "absent".
   bool salvages = true;
   Durability durability = Durability::kSync;
   Duration sync_interval = Duration::Seconds(1);  // kInterval: at most so much can be lost

@@ -122,6 +122,11 @@ void RepairScheduler::OnTimer(Env& env) {
   if (env.now.instant < next_turn_) return;
   damaged_.merge(fetched_in_vain_);
   fetched_in_vain_.clear();
+  std::erase_if(failed_, [&](const auto& failed) {
+    const bool due = env.now.instant >= failed.second;
+    if (due) dirty_.insert(failed.first);
+    return due;
+  });
   BeginDirty(env);
   if (!pairs_.empty() && CanBegin(pairs_[next_])) BeginSession(pairs_[next_]);
   if (!pairs_.empty()) next_ = (next_ + 1) % pairs_.size();
@@ -145,8 +150,11 @@ void RepairScheduler::OnSessionEnd(const Pair& pair, Outcome outcome, Env& env) 
     unequal_.erase(pair);
   } else {
     unequal_.insert(pair);
-    // Looked at again: at once if there was progress, in its turn if not.
+    // Looked at again: at once if there was progress, after a while if not.
     if (outcome == Outcome::kRepaired) dirty_.insert(pair);
+    if (outcome == Outcome::kFailed) {
+      failed_[pair] = env.now.instant + shard().config.exchange_retry;
+    }
   }
   BeginDirty(env);
 }

@@ -78,6 +78,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
   std::set<DamagedLeaf> fetched_in_vain_;  // tried again at the next turn
   std::set<Pair> under_way_;
   std::set<Pair> unequal_;
+  std::map<Pair, Instant> failed_;  // to be compared again, whoever begins with them in their turn
   Instant next_turn_{INT64_MIN};
 };
 
