@@ -104,10 +104,11 @@ struct Shard::Impl {
   // timer.
   void Settle(Env& env) {
     do {
-      for (const auto& [peer, is_up] : std::exchange(state.peers_changed, {})) {
+      for (const auto& change : std::exchange(state.peers_changed, {})) {
         for (const RequestId id : machines.Ids()) {
-          With(id, env,
-               [&](Machine& m) { is_up ? m.OnPeerUp(peer, env) : m.OnPeerDown(peer, env); });
+          With(id, env, [&](Machine& m) {
+            change.second ? m.OnPeerUp(change.first, env) : m.OnPeerDown(change.first, env);
+          });
         }
       }
       draining.swap(local);
