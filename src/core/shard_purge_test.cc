@@ -130,9 +130,8 @@ TEST_F(ShardPurgeTest, ALateCopyIsRefused) {
   EXPECT_TRUE(Gone(key));
 }
 
-// Goal: a read whose replies came partly before a purge and partly after it does not show what was
-// deleted: it begins anew.
-TEST_F(ShardPurgeTest, AReadAcrossAPurgeBeginsAnew) {
+// Goal: a reply to a read that was read before a purge, and comes after it, brings nothing back.
+TEST_F(ShardPurgeTest, ALateReplyBringsNothingBack) {
   const RowKey key = cluster.Key("k");
   ASSERT_TRUE(cluster.Run(0, Put(key, "old")).has_value());
   cluster.Isolate(2);
@@ -267,9 +266,9 @@ TEST_F(ShardPurgeOfFourTest, AHintHoldsUpThePurge) {
   EXPECT_TRUE(Gone(key));
 }
 
-// Goal: a hint from before a ballot is refused by a fallback that has promised it, and the put that
-// sent it goes on with a copy of today.
-TEST_F(ShardPurgeOfFourTest, ARefusedHintIsSentOnceMore) {
+// Goal: a hint from before a ballot is refused by a fallback that has promised it, which says how
+// far it has promised; and at a link all follow who has promised most.
+TEST_F(ShardPurgeOfFourTest, AHintFromBeforeAPromiseIsRefused) {
   const RowKey key = cluster.Key("k");
   const std::vector<int> owners = OwnersOf(key);
   const int fallback = FallbackOf(key);

@@ -52,7 +52,6 @@ class PeerTable {
     }
   }
   void Unlink(NodeId node) { peers_.erase(node); }
-  bool IsLinked(NodeId node) const { return peers_.contains(node); }
 
   // Null if the node is not linked, or that shard has nothing in common with this one.
   Contact* Find(NodeId node, ShardId shard) {
