@@ -125,11 +125,19 @@ void ShardLoop::LocateKeys() {
 void ShardLoop::LookUpRows() {
   keys_.clear();
   for (Gathered& each : settling_) {
+    const RowKey* key = nullptr;
+    bool changes = false;
     if (auto* client = std::get_if<GatheredRequest>(&each)) {
-      if (const RowKey* key = KeyOf(client->request)) keys_.push_back(key);
-    } else if (const RowKey* key = KeyOf(std::get<GatheredMessage>(each).message)) {
-      keys_.push_back(key);
+      key = KeyOf(client->request);
+      changes = std::holds_alternative<PutRequest>(client->request);
+    } else {
+      const Message& message = std::get<GatheredMessage>(each).message;
+      key = KeyOf(message);
+      changes = std::holds_alternative<ReplicaPut>(message);
     }
+    if (key == nullptr) continue;
+    keys_.push_back(key);
+    if (changes) shard_.ledger().Prefetch(*key);
   }
   session_->Prefetch(keys_);
 }

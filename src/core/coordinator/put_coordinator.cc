@@ -28,7 +28,16 @@ void PutCoordinator::Start(Env& env) {
   } else {
     Apply(std::nullopt, env);
   }
-  SetTimer(deadline_);
+  WakeAt(env.now.instant + shard().config.hint_after);
+}
+
+// Timers are not cancelled: a put has one at a time, or hundreds of thousands that nobody waits for
+// lie in the wheel.
+void PutCoordinator::WakeAt(Instant at) {
+  at = std::min(at, deadline_);
+  if (at >= wakes_at_) return;
+  wakes_at_ = at;
+  SetTimer(at);
 }
 
 void PutCoordinator::BeginReading(Env& env) {
@@ -118,7 +127,7 @@ void PutCoordinator::OnApplied(LocalApplied& applied, Env& env) {
     PlaceElsewhere(owner, env);
   }
   hint_at_ = env.now.instant + shard().config.hint_after;
-  if (hint_at_ < deadline_) SetTimer(hint_at_);
+  WakeAt(hint_at_);
   CheckStanding(env);  // perhaps too few are left
 }
 
@@ -237,6 +246,7 @@ void PutCoordinator::OnPeerDown(NodeId peer, Env& env) {
 
 void PutCoordinator::OnTimer(Env& env) {
   if (state_ == State::kDone) return;
+  wakes_at_ = Instant::Max();
   const bool sent = state_ == State::kWaitingForQuorum || state_ == State::kPlacing;
   if (sent && env.now.instant >= hint_at_) {
     const std::size_t asked = copies_.size();  // those asked from here on have their own time
@@ -246,11 +256,10 @@ void PutCoordinator::OnTimer(Env& env) {
       PlaceElsewhere(copies_[i].owner(), env);
     }
     hint_at_ = env.now.instant + shard().config.hint_after;
-    if (hint_at_ < deadline_) SetTimer(hint_at_);
     CheckStanding(env);
     if (finished()) return;
   }
-  if (env.now.instant < deadline_) return;
+  if (env.now.instant < deadline_) return WakeAt(sent ? hint_at_ : deadline_);
   if (state_ == State::kReading) {
     return Refuse({ErrorCode::kUnavailable, "too few owners answered the read in time"}, env);
   }

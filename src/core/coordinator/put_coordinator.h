@@ -67,6 +67,8 @@ class PutCoordinator : public RequestMachine {
   void CheckStanding(Env& env);
   void NoteCopies();
   void FinishIfPlaced();
+  // No later than at the deadline.
+  void WakeAt(Instant at);
   void Refuse(Error error, Env& env);
 
   PutRequest request_;  // its key is the row that is written here
@@ -74,6 +76,7 @@ class PutCoordinator : public RequestMachine {
   State state_ = State::kIdle;
   Instant deadline_;
   Instant hint_at_;
+  Instant wakes_at_ = Instant::Max();
   std::unique_ptr<ReadSet> reads_;  // of a request that reads first
   std::uint64_t floor_ = 0;         // copies with a lower stamp answer an earlier question
   int rounds_ = 0;

@@ -33,6 +33,13 @@ void MerkleTree::AddToLeaf(KeyspaceId keyspace, std::uint32_t leaf, std::uint64_
   leaves[leaf & (kLeaves - 1)] += delta;
 }
 
+void MerkleTree::Prefetch(KeyspaceId keyspace, Token token) const {
+  if (spaces_.empty() || spaces_.front().keyspace != keyspace) return;
+  const std::uint32_t leaf = LeafOf(token, leaf_bits());
+  const Leaves& leaves = spaces_.front().partitions[PartitionOfLeaf(leaf).value];
+  if (!leaves.empty()) __builtin_prefetch(&leaves[leaf & (kLeaves - 1)], /*for writing*/ 1);
+}
+
 std::uint64_t MerkleTree::SumOf(KeyspaceId keyspace, Node node) const {
   GYRE_CHECK(node.bits >= partition_bits_ && node.bits <= leaf_bits());
   const int below = leaf_bits() - node.bits;  // bits of the leaf under the node

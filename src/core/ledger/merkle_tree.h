@@ -63,6 +63,10 @@ class MerkleTree {
   }
   void AddToLeaf(KeyspaceId keyspace, std::uint32_t leaf, std::uint64_t delta);
 
+  // Starts to fetch the token's leaf into the processor's caches, for a change that comes soon: the
+  // leaves of a node are megabytes, and no two keys that follow each other share one.
+  void Prefetch(KeyspaceId keyspace, Token token) const;
+
   // A node of the trie: all tokens whose upper `bits` bits are `index`. The root of a partition has
   // partition_bits() bits, a leaf leaf_bits().
   struct Node {

@@ -46,7 +46,10 @@ std::vector<Change> AnyChanges() {
 
 MerkleTree TreeOf(const std::vector<Change>& changes) {
   MerkleTree tree(kPartitionBits);
-  for (const Change& change : changes) tree.Add(change.keyspace, change.token, change.delta);
+  for (const Change& change : changes) {
+    tree.Prefetch(change.keyspace, change.token);  // a hint, whatever the tree holds
+    tree.Add(change.keyspace, change.token, change.delta);
+  }
   return tree;
 }
 

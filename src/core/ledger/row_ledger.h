@@ -36,6 +36,11 @@ class RowLedger {
   Entry Note(const RowKey& key, const Row* before, const Row* after, WallTime now);
   void Revert(const RowKey& key, const Entry& entry, WallTime now);
 
+  // A hint that the row will be changed soon. Changes nothing.
+  void Prefetch(const RowKey& key) const {
+    if (keeps_tree_) tree_.Prefetch(key.keyspace, key.token);
+  }
+
   const MerkleTree& tree() const { return tree_; }
   const HintLedger& hints() const { return hints_; }
   const BallotBook& ballots() const { return ballots_; }

@@ -184,7 +184,8 @@ void Replica::Submit(const RowKey& key, What&& what, const Ticket& ticket, Env& 
   auto it = keys_.empty() ? keys_.end() : keys_.find(key);
   if (it == keys_.end()) {
     if (at_hand_ != nullptr) {
-      if (auto read = at_hand_->ReadAtHand(key)) {
+      auto read = GivesAway(what) ? at_hand_->ReadAtHand(key) : at_hand_->PeekAtHand(key);
+      if (read) {
         if (!*read) CountReadError(read->error());
         if (!*read && !StandsIn(what, read->error())) {
           return AnswerChange(ticket, Fail(read->error()), env);

@@ -208,6 +208,12 @@ class Replica {
   static bool StandsIn(const NoteChange&, const Error& error) {
     return error.code == ErrorCode::kCorruption;
   }
+  // Is a part of the present row given to whoever asked for the change? Else a look will do.
+  static bool GivesAway(const MutateChange& mutate) { return mutate.seen.has_value(); }
+  template <typename What>
+  static bool GivesAway(const What&) {
+    return false;
+  }
   void StartWrite(const RowKey& key, KeyState& state, std::optional<Row> next,
                   const RowLedger::Entry& entry, const Ticket& ticket, Env& env);
   void CountReadError(const Error& error);
