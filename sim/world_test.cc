@@ -90,7 +90,9 @@ TEST_F(NetworkTest, LosesDoublesFlipsAndReorders) {
   for (std::size_t i = 0; i < got.size(); ++i) {
     doubled += fates[i].doubled;
     const int number = std::atoi(got[i].c_str());
-    if (!fates[i].flipped) EXPECT_TRUE(number >= 1'000 && number < 2'000) << got[i];
+    if (!fates[i].flipped) {
+      EXPECT_TRUE(number >= 1'000 && number < 2'000) << got[i];
+    }
   }
   EXPECT_EQ(doubled, 2 * c.doubled);
 }

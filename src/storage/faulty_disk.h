@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <utility>
 
@@ -77,8 +78,10 @@ class FaultyDisk {
     const std::lock_guard lock(mutex_);
     tear_writes_ = true;
   }
-  // Copies `from` as it would be after a power cut now: logs end where they were synced last.
+  // Copies `from` as it would be after a power cut now: logs end where they were synced last. The
+  // database may be at work; its files stay as they are meanwhile.
   void CopyAfterPowerCut(const std::string& from, const std::string& to) {
+    const std::lock_guard still(files_);
     std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
     const std::lock_guard lock(mutex_);
     for (const auto& entry : std::filesystem::recursive_directory_iterator(to)) {
@@ -96,6 +99,26 @@ class FaultyDisk {
     GYRE_CHECK(changed_.wait_for(lock, std::chrono::seconds(60), condition));
   }
 
+  class OtherFile final : public rocksdb::FSWritableFileOwnerWrapper {
+   public:
+    OtherFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, FaultyDisk& disk)
+        : FSWritableFileOwnerWrapper(std::move(file)), disk_(disk) {}
+    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* context) override {
+      const std::shared_lock moving(disk_.files_);
+      return FSWritableFileOwnerWrapper::Append(data, options, context);
+    }
+    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                             const rocksdb::DataVerificationInfo& verification,
+                             rocksdb::IODebugContext* context) override {
+      const std::shared_lock moving(disk_.files_);
+      return FSWritableFileOwnerWrapper::Append(data, options, verification, context);
+    }
+
+   private:
+    FaultyDisk& disk_;
+  };
+
   class LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
    public:
     LogFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, FaultyDisk& disk, std::string name)
@@ -108,6 +131,7 @@ class FaultyDisk {
         const std::lock_guard lock(disk_.mutex_);
         written_ += data.size();
       }
+      const std::shared_lock moving(disk_.files_);
       return FSWritableFileOwnerWrapper::Append(data, options, context);
     }
     rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
@@ -177,6 +201,7 @@ class FaultyDisk {
         --disk_.held_writes_;
         tear = disk_.tear_writes_;
       }
+      const std::shared_lock moving(disk_.files_);
       if (!tear) return FSRandomRWFileOwnerWrapper::Write(offset, data, options, context);
       const rocksdb::Slice half(data.data(), data.size() / 2);
       (void)FSRandomRWFileOwnerWrapper::Write(offset, half, options, context);
@@ -195,13 +220,28 @@ class FaultyDisk {
     rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                       std::unique_ptr<rocksdb::FSWritableFile>* file,
                                       rocksdb::IODebugContext* context) override {
+      const std::shared_lock moving(disk_.files_);
       const rocksdb::IOStatus status =
           FileSystemWrapper::NewWritableFile(name, options, file, context);
+      if (!status.ok()) return status;
       const std::filesystem::path path(name);
-      if (status.ok() && path.extension() == ".log") {
+      if (path.extension() == ".log") {
         *file = std::make_unique<LogFile>(std::move(*file), disk_, path.filename());
+      } else {
+        *file = std::make_unique<OtherFile>(std::move(*file), disk_);
       }
       return status;
+    }
+    rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
+                                 rocksdb::IODebugContext* context) override {
+      const std::shared_lock moving(disk_.files_);
+      return FileSystemWrapper::DeleteFile(name, options, context);
+    }
+    rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
+                                 const rocksdb::IOOptions& options,
+                                 rocksdb::IODebugContext* context) override {
+      const std::shared_lock moving(disk_.files_);
+      return FileSystemWrapper::RenameFile(from, to, options, context);
     }
     rocksdb::IOStatus NewRandomAccessFile(const std::string& name,
                                           const rocksdb::FileOptions& options,
@@ -227,6 +267,7 @@ class FaultyDisk {
     FaultyDisk& disk_;
   };
 
+  std::shared_mutex files_;  // shared: by whoever changes them
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t log_syncs_ = 0;
