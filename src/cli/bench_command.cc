@@ -114,7 +114,10 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
                     "Send `WAIT n` after each SET, which counts only if n replicas have it");
   bench->add_flag("--wait-per-batch", options->wait_per_batch,
                   "One WAIT after a pipelined batch instead");
-  bench->add_option("--timeout", options->timeout_seconds, "Seconds to wait for an answer")
+  bench
+      ->add_option(
+          "--timeout", options->timeout_seconds,
+          "Seconds to wait for an answer; with --rate one that comes later counts as an error")
       ->capture_default_str();
   bench->add_option("--seed", options->seed, "Of keys and their order")->capture_default_str();
   bench->add_flag("!--no-check", options->check_values,

@@ -87,10 +87,12 @@ struct Connection {
   std::size_t out_offset = 0;
   std::string in;  // an answer that is not whole yet
   std::deque<Pending> pending;
+  std::size_t waits = 0;             // of pending: no operations of their own
   std::vector<Pending> unconfirmed;  // SETs answered, whose WAIT is not
   std::int64_t last_progress_ns = 0;
 
   std::size_t in_flight() const { return pending.size() + unconfirmed.size(); }
+  std::size_t operations() const { return in_flight() - waits; }
 };
 
 // How one phase chooses its requests.
@@ -183,21 +185,16 @@ class Runner {
   // Closes it; what was in flight is counted under `kind`.
   void Lose(Connection& c, const char* kind) {
     if (c.fd >= 0) close(c.fd);
-    CountError(kind, std::max<std::uint64_t>(1, Operations(c)));
+    CountError(kind, std::max<std::uint64_t>(1, c.operations()));
     c.fd = -1;
     c.connecting = c.wants_write = false;
     c.out.clear();
     c.out_offset = 0;
     c.in.clear();
     c.pending.clear();
+    c.waits = 0;
     c.unconfirmed.clear();
     c.retry_at_ns = NowNs() + kReconnectDelayNs;
-  }
-  static std::uint64_t Operations(const Connection& c) {
-    return c.unconfirmed.size() + static_cast<std::uint64_t>(std::count_if(
-                                      c.pending.begin(), c.pending.end(), [](const Pending& p) {
-                                        return p.kind != Pending::Kind::kWait;
-                                      }));
   }
   void CountError(const std::string& kind, std::uint64_t count = 1) {
     if (phase_.recorded || kind == "connect_failed") {
@@ -222,6 +219,7 @@ class Runner {
   void QueueWait(Connection& c, std::int64_t since_ns) {
     c.codec->Wait(options_.wait_replicas, c.out);
     c.pending.push_back({Pending::Kind::kWait, 0, since_ns});
+    ++c.waits;
   }
   void QueueNext(Connection& c, std::int64_t since_ns) {
     if (phase_.sequential) return Queue(c, Pending::Kind::kSet, next_key_++, since_ns);
@@ -247,21 +245,24 @@ class Runner {
   std::int64_t DueAt(std::uint64_t request) const {
     return start_ns_ + static_cast<std::int64_t>(static_cast<double>(request) * interval_ns_);
   }
-  // Open loop: everything that is due, as far as connections have room.
+  // Open loop: everything that is due, as far as connections have room. What is due at once, as
+  // this or the servers fell behind, leaves in one write a connection.
   void SendDue(std::int64_t now) {
+    unsent_.clear();
     std::size_t full = 0;
     while (full < connections_.size() && DueAt(next_due_) <= now && DueAt(next_due_) < end_ns_) {
       Connection& c = connections_[turn_];
       turn_ = (turn_ + 1) % connections_.size();
-      if (c.fd < 0 || c.connecting || Operations(c) >= phase_.pipeline) {
+      if (c.fd < 0 || c.connecting || c.operations() >= phase_.pipeline) {
         ++full;
         continue;
       }
       full = 0;
       if (c.in_flight() == 0) c.last_progress_ns = now;
+      if (c.out.empty()) unsent_.push_back(&c);
       QueueNext(c, DueAt(next_due_++));
-      Flush(c);
     }
+    for (Connection* c : unsent_) Flush(*c);
   }
 
   // --- input and output ---
@@ -335,6 +336,7 @@ class Runner {
     c.pending.pop_front();
     switch (request.kind) {
       case Pending::Kind::kWait: {
+        --c.waits;
         const bool enough =
             reply.kind == BenchReply::Kind::kCount && reply.count >= options_.wait_replicas;
         for (const Pending& set : c.unconfirmed) {
@@ -379,6 +381,8 @@ class Runner {
   }
   void Complete(const Pending& request, std::int64_t now) {
     if (!IsMeasured(now)) return;
+    // Whoever waits no longer than that has gone.
+    if (phase_.rate > 0 && now - request.since_ns > timeout_ns_) return CountError("late");
     if (request.kind == Pending::Kind::kGet) {
       ++report_.gets;
       report_.get_latency.Record(now - request.since_ns);
@@ -455,7 +459,7 @@ class Runner {
       // In flight or never sent by now: each is an operation that a user did not get.
       std::uint64_t left = 0;
       while (DueAt(next_due_ + left) < end_ns_) ++left;
-      for (const Connection& c : connections_) left += Operations(c);
+      for (const Connection& c : connections_) left += c.operations();
       if (left > 0) CountError("no_answer_in_time", left);
     }
   }
@@ -477,6 +481,7 @@ class Runner {
   std::string receive_;
   int epoll_ = -1;
   std::vector<Connection> connections_;
+  std::vector<Connection*> unsent_;  // kept for its memory
   BenchReport report_;
 
   Phase phase_;

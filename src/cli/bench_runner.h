@@ -4,7 +4,7 @@
 // are answered; latency counts from the send. Open loop: request i is due at start + i / rate
 // whatever the servers do; it goes out on a connection with room, and its latency counts from when
 // it was due, so that a stall is paid for by every request that it holds up (no coordinated
-// omission).
+// omission). Answered later than the timeout it is no success: whoever asked has gone.
 #pragma once
 
 #include <cstdint>

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/time.h"
 #include "net/output_buffer.h"
 
 namespace gyre {
@@ -29,6 +30,10 @@ class Connection {
   // More output waits than the peer reads: a handler should stop consuming what makes more of it
   // and return. The rest of its input is presented again when the output has drained.
   virtual bool OutputFull() const { return false; }
+  // Within OnBytes: the first so many bytes from the start of what is presented had come more than
+  // `age` ago, as far as that is known (net/input_age.h). Ages up to 3 s. May be more than are
+  // presented.
+  virtual std::size_t BytesOlderThan(Duration /*age*/) const { return 0; }
   // In OnClosed: why, as half a sentence for a log ("connection reset by peer"). Empty if in order.
   virtual std::string_view close_reason() const { return {}; }
 };

@@ -60,7 +60,8 @@ EpollReactor::~EpollReactor() {
 
 Result<SocketAddress> EpollReactor::Listen(const ListenOptions& options,
                                            ConnectionFactory factory) {
-  Result<UniqueFd> fd = ListenSocket(options.address, options.reuse_port, options.backlog);
+  Result<UniqueFd> fd =
+      ListenSocket(options.address, options.reuse_port, options.backlog, options.receive_bytes);
   if (!fd) return Fail(fd.error());
   const SocketAddress bound = LocalAddress(fd->get());
   ListenOptions actual = options;
@@ -167,8 +168,10 @@ void EpollReactor::Stop() {
   Post([] {});
 }
 
+Instant EpollReactor::ReadClock() { return {NanosOf(CLOCK_MONOTONIC) / 1'000}; }
+
 void EpollReactor::ReadClocks() {
-  now_.instant.us = NanosOf(CLOCK_MONOTONIC) / 1'000;
+  now_.instant = ReadClock();
   now_.wall.ms = NanosOf(CLOCK_REALTIME) / 1'000'000;
 }
 
@@ -178,8 +181,7 @@ int EpollReactor::WaitMillis(Duration wait_max) const {
   const Instant due = std::min(wake_, timers_.next_due());
   if (due != Instant::Max()) {
     // The clock of the last turn is a little late, so the wait is never too short to be due.
-    const Instant now{NanosOf(CLOCK_MONOTONIC) / 1'000};
-    wait = std::min(wait, due - now);
+    wait = std::min(wait, due - ReadClock());
   }
   if (wait.us <= 0) return 0;
   return static_cast<int>((wait.us + 999) / 1'000);

@@ -67,6 +67,8 @@ class EpollReactor final : public Reactor {
   // From now on looked at every kSweepInterval, until it is gone.
   void Linger(TcpConnection* connection);
   void WatchIdle(Duration idle_timeout);
+  // The time now; now() is that of the turn's start.
+  static Instant ReadClock();
   char* read_buffer() { return read_buffer_.get(); }
   ReactorStats& mutable_stats() { return stats_; }
   Log* log() { return log_; }

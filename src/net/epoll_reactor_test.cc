@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "net/net_test_util.h"
@@ -353,6 +355,56 @@ TEST_F(EpollReactorTest, PausesAndResumes) {
   EXPECT_TRUE(Sleeps());
   states_[0]->connection->ResumeReading();
   EXPECT_TRUE(Until([&] { return seen == "abcdefg"; }));
+}
+
+// Goal: what lay unread, here or with the system, is known to have waited; what came last is not.
+TEST_F(EpollReactorTest, TheAgeOfUnreadInputIsKnown) {
+  constexpr Duration kWait = Duration::Millis(100);
+  const auto wait = [&] { std::this_thread::sleep_for(std::chrono::microseconds(kWait.us)); };
+  std::size_t presented = 0, old = 0, older = 0, takes = 1;
+  ListenOptions options;
+  options.limits.read_bytes = 4 * 1024;
+  const auto on_bytes = [&](Script::State& state, std::string_view bytes) {
+    presented += bytes.size();
+    old += state.connection->BytesOlderThan(kWait);
+    older += state.connection->BytesOlderThan(Duration::Seconds(60));
+    state.connection->PauseReading();
+    return std::min(takes, bytes.size());
+  };
+  const std::uint16_t port = Serve(on_bytes, options);
+  const auto shown = [&] { return std::exchange(presented, 0); };
+  TestSocket client(port);
+  client.SendSome("abcd");
+  ASSERT_TRUE(Until([&] { return presented > 0; }));
+  EXPECT_EQ(shown(), 4u);
+  EXPECT_EQ(old, 0u);
+
+  wait();
+  states_[0]->connection->ResumeReading();
+  Turns(1);
+  EXPECT_EQ(shown(), 3u);
+  EXPECT_EQ(std::exchange(old, 0), 3u);
+
+  wait();
+  takes = SIZE_MAX;
+  client.SendSome("efgh");  // has only just come when it is read
+  states_[0]->connection->ResumeReading();
+  ASSERT_TRUE(Until([&] { return presented > 0; }));
+  EXPECT_EQ(std::exchange(old, 0), 2u);
+
+  // More than is read at once: the rest lies with the system.
+  client.SendSome(std::string(3 * options.limits.read_bytes, 'x'));
+  shown();
+  states_[0]->connection->ResumeReading();
+  ASSERT_TRUE(Until([&] { return presented > 0; }));
+  EXPECT_EQ(presented, options.limits.read_bytes);
+  EXPECT_EQ(old, 0u);
+  wait();
+  shown();
+  states_[0]->connection->ResumeReading();
+  ASSERT_TRUE(Until([&] { return presented > 0; }));
+  EXPECT_GE(old, presented);  // what is not presented yet may count too
+  EXPECT_EQ(older, 0u);
 }
 
 // Goal: a client that ends its side still gets its answers, those that take a while too.

@@ -41,6 +41,9 @@ struct ConnectionLimits {
   // Received, and not yet consumed by the handler; above it the connection is cut and counted. A
   // backstop: handlers have narrower limits of their own, and better words.
   std::size_t input_bytes_max = 512 * 1024 * 1024;
+  // Taken in one turn, at most 128 KiB, so that one busy connection does not hold up the others;
+  // four times as much while what is there makes no whole request yet.
+  std::size_t read_bytes = 128 * 1024;
   // Cut after this time without a byte either way and nothing pending; zero: never.
   Duration idle_timeout;
 };
@@ -49,6 +52,8 @@ struct ListenOptions {
   SocketAddress address;    // port 0: picked by the system
   bool reuse_port = false;  // several loops listen on the same port
   int backlog = 1024;
+  // What the system receives ahead for one connection, about; 0: as it likes, which is megabytes.
+  int receive_bytes = 0;
   // Open connections of this listener; one more is accepted, told `refusal`, and closed.
   std::size_t connections_max = 10'000;
   std::string refusal;

@@ -31,7 +31,8 @@ void UniqueFd::Reset(int fd) {
 
 std::string ErrnoText(int error) { return std::generic_category().message(error); }
 
-Result<UniqueFd> ListenSocket(const SocketAddress& address, bool reuse_port, int backlog) {
+Result<UniqueFd> ListenSocket(const SocketAddress& address, bool reuse_port, int backlog,
+                              int receive_bytes) {
   const auto failed = [&](const char* what) {
     return Fail(ErrorCode::kIoError,
                 std::string("cannot ") + what + " " + address.ToString() + ": " + ErrnoText(errno));
@@ -41,6 +42,7 @@ Result<UniqueFd> ListenSocket(const SocketAddress& address, bool reuse_port, int
   SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (reuse_port) SetOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   SetTcpOptions(fd.get());
+  if (receive_bytes > 0) SetOption(fd.get(), SOL_SOCKET, SO_RCVBUF, receive_bytes);
   if (bind(fd.get(), address.data(), address.size()) != 0) return failed("bind to");
   if (listen(fd.get(), backlog) != 0) return failed("listen on");
   return fd;

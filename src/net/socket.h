@@ -34,8 +34,10 @@ class UniqueFd {
 std::string ErrnoText(int error);
 
 // `reuse_port`: several sockets (one per shard) listen on one port, the system spreads connections.
-// Accepted sockets inherit TCP_NODELAY and keepalive. Errors: kIoError.
-Result<UniqueFd> ListenSocket(const SocketAddress& address, bool reuse_port, int backlog);
+// `receive_bytes`: the system's buffer for what comes in; 0: as it likes. Accepted sockets inherit
+// that, TCP_NODELAY and keepalive. Errors: kIoError.
+Result<UniqueFd> ListenSocket(const SocketAddress& address, bool reuse_port, int backlog,
+                              int receive_bytes = 0);
 // Starts to connect: writable, or failed, later. Errors: kIoError if it fails at once.
 Result<UniqueFd> DialSocket(const SocketAddress& address);
 // Takes and clears the socket's pending error, 0 if none.

@@ -1,6 +1,7 @@
 #include "net/tcp_connection.h"
 
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -74,13 +75,18 @@ void TcpConnection::OnConnected() {
 void TcpConnection::Read() {
   if (state_ != State::kOpen) return Discard();
   char* const buffer = reactor_.read_buffer();
+  // Much that waits is the start of a large value.
+  const std::size_t wanted =
+      std::min(EpollReactor::kReadBufferBytes,
+               in_.size() < limits_.read_bytes ? limits_.read_bytes : 4 * limits_.read_bytes);
   ssize_t received;
   ++reactor_.mutable_stats().reads;
   if (in_.empty()) {
-    received = recv(fd_.get(), buffer, EpollReactor::kReadBufferBytes, 0);
+    received = recv(fd_.get(), buffer, wanted, 0);
   } else {
     // Straight behind what is there; what does not fit makes the buffer grow, by what has come.
-    iovec parts[2] = {{in_.spare(), in_.spare_bytes()}, {buffer, EpollReactor::kReadBufferBytes}};
+    const std::size_t direct = std::min(wanted, in_.spare_bytes());
+    iovec parts[2] = {{in_.spare(), direct}, {buffer, wanted - direct}};
     received = readv(fd_.get(), parts, 2);
   }
   if (received < 0) {
@@ -94,11 +100,30 @@ void TcpConnection::Read() {
   last_activity_ = reactor_.now().instant;
   const auto bytes = static_cast<std::size_t>(received);
   reactor_.mutable_stats().bytes_in += bytes;
-  if (in_.empty()) return Present({buffer, bytes}, /*buffered=*/false);
-  const std::size_t direct = std::min(bytes, in_.spare_bytes());
-  in_.Commit(direct);
-  in_.Append(std::string_view(buffer, bytes - direct));
-  Present(in_.view(), /*buffered=*/true);
+  received_ += bytes;
+  if (in_.empty()) {
+    Present({buffer, bytes}, /*buffered=*/false);
+  } else {
+    const std::size_t direct = std::min(bytes, in_.spare_bytes());
+    in_.Commit(direct);
+    in_.Append(std::string_view(buffer, bytes - direct));
+    Present(in_.view(), /*buffered=*/true);
+  }
+  if (state_ == State::kOpen && bytes == wanted) NoteBacklog();
+}
+
+std::size_t TcpConnection::BytesOlderThan(Duration age) const {
+  const std::uint64_t reached = age_.ReachedBy({reactor_.now().instant.us - age.us});
+  return reached > presented_ ? static_cast<std::size_t>(reached - presented_) : 0;
+}
+
+// More lies here, or with the system, than was taken: from now on its age is known.
+void TcpConnection::NoteBacklog() {
+  if (!age_.WantsMark(reactor_.now().instant)) return;
+  int unread = 0;
+  if (ioctl(fd_.get(), FIONREAD, &unread) != 0 || unread < 0) return;
+  // The turn may have begun long ago, and much of this come since.
+  age_.Mark(received_ + static_cast<std::uint64_t>(unread), reactor_.ReadClock());
 }
 
 void TcpConnection::OnReadError() {
@@ -123,8 +148,10 @@ void TcpConnection::Discard() {
 }
 
 void TcpConnection::Present(std::string_view bytes, bool buffered) {
+  presented_ = received_ - bytes.size();
   const std::size_t used = handler_->OnBytes(bytes);
   GYRE_CHECK(used <= bytes.size());
+  age_.Forget(presented_ + used);
   if (state_ != State::kOpen) return in_.Clear(0);  // closing: what is left is not wanted
   if (buffered) {
     in_.Consume(used);
@@ -136,12 +163,14 @@ void TcpConnection::Present(std::string_view bytes, bool buffered) {
     ++reactor_.mutable_stats().inputs_cut;
     return Fail("too much input that makes no complete request");
   }
+  if (!in_.empty()) NoteBacklog();
   if (out_.empty()) return;
   ScheduleFlush();
   AfterOutputChange();
 }
 
 void TcpConnection::SetReceived(std::string_view bytes) {
+  received_ += bytes.size();
   in_.Append(bytes);
   ScheduleResume();
 }

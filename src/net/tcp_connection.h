@@ -18,6 +18,7 @@
 
 #include "net/epoll_reactor.h"
 #include "net/grow_buffer.h"
+#include "net/input_age.h"
 
 namespace gyre {
 
@@ -39,6 +40,7 @@ class TcpConnection final : public Connection, public PollTarget {
   std::string_view peer_address() const override;
   int fd() const override { return fd_.get(); }
   bool OutputFull() const override { return out_.size() > limits_.output_bytes_pause; }
+  std::size_t BytesOlderThan(Duration age) const override;
   std::string_view close_reason() const override { return close_reason_; }
 
   void OnReady(std::uint32_t events) override;
@@ -83,6 +85,7 @@ class TcpConnection final : public Connection, public PollTarget {
   void OnReadError();
   void Discard();
   void Present(std::string_view bytes, bool buffered);
+  void NoteBacklog();
   void Write();
   void AfterOutputChange();
   void CloseIfFinished();
@@ -102,7 +105,10 @@ class TcpConnection final : public Connection, public PollTarget {
   std::uint32_t interest_ = 0;
   std::unique_ptr<ConnectionHandler> handler_;
   OutputBuffer out_;
-  GrowBuffer in_;  // received, not consumed
+  GrowBuffer in_;                // received, not consumed
+  std::uint64_t received_ = 0;   // bytes in all
+  std::uint64_t presented_ = 0;  // of them: before what OnBytes was shown last
+  InputAge age_;
   Instant last_activity_;
   std::size_t discarded_ = 0;
   const ConnectionLimits limits_;

@@ -114,6 +114,7 @@ Json CountersObject(const NodeStats& stats) {
           {"requests_in_flight", stats.requests_in_flight},
           {"commands", stats.commands_total},
           {"protocol_errors", stats.protocol_errors},
+          {"commands_refused_unread", stats.refused_unread},
           {"resp_connections", stats.resp_connections},
           {"http_connections", stats.http_connections},
           {"connections_accepted", stats.connections_total},

@@ -81,6 +81,7 @@ struct ServerConfig {
   std::size_t connections_max = 20'000;                   // clients, over all shards
   std::size_t output_bytes_max = 256 * 1024 * 1024;       // not yet taken by one client
   std::size_t peer_queue_bytes_max = 64 * 1024 * 1024;    // not yet taken by one peer link
+  Duration unread_max = Duration::Seconds(1);             // in which a RESP command must be read
   Duration client_idle_timeout;                           // zero: none (RESP); HTTP: 60 s
   Duration http_request_timeout = Duration::Seconds(30);  // from first byte to last of a request
 

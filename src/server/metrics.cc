@@ -266,6 +266,9 @@ std::string MetricsText(const NodeStats& stats, std::string_view node_name) {
                stats.connections_refused);
   page.Counter("gyre_protocol_errors_total", "Commands that were no RESP.", stats.protocol_errors);
   page.Counter("gyre_commands_total", "RESP commands taken.", stats.commands_total);
+  page.Counter("gyre_commands_refused_unread_total",
+               "RESP commands refused because they had lain unread for too long: overload.",
+               stats.refused_unread);
   AddEngine(page, stats.engine);
   AddPeers(page, stats.peers);
   return page.Take();

@@ -38,6 +38,11 @@ class ServerDocuments final : public AdminDocuments {
 };
 const ServerDocuments kDocuments;
 
+// A client that sends faster than it is served is to feel that soon, and not after megabytes that
+// have lain here for a second.
+constexpr int kClientReceiveBytes = 256 * 1024;
+constexpr std::size_t kClientReadBytes = 32 * 1024;
+
 }  // namespace
 
 NodeServer::NodeServer(const ServerConfig& config, Log& log)
@@ -177,6 +182,7 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Shard
     resp.gyre_version = kGyreVersion;
     resp.node_name = config_.node_name;
     resp.port = config_.resp_listen.port;
+    resp.unread_max = config_.unread_max;
     resp.appendfsync = config_.engine == EngineKind::kMemory         ? "no"
                        : config_.durability == Durability::kInterval ? "everysec"
                                                                      : "always";
@@ -184,11 +190,14 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Shard
     resp.client_id_step = config_.shards;
     resp.seed = RandomSeed();
     resp_.push_back(std::make_unique<RespService>(*loops_.back(), kDocuments, std::move(resp)));
+    loops_.back()->reactor().AddTurnEndHook(
+        [service = resp_.back().get()](Now) { service->OnTurnEnd(); });
     loops_.back()->SetStatsHook([service = resp_.back().get()](NodeStats& stats) {
       const RespCounters& counters = service->counters();
       stats.resp_connections = counters.connections;
       stats.connections_total += counters.connections_total;
       stats.protocol_errors += counters.protocol_errors;
+      stats.refused_unread += counters.refused_unread;
       stats.commands_total += counters.commands;
     });
   }
@@ -219,6 +228,8 @@ Status NodeServer::Listen(std::size_t shard) {
   options.connections_max = std::max<std::size_t>(config_.connections_max / loops_.size(), 1);
   options.limits.output_bytes_max = config_.output_bytes_max;
   options.limits.idle_timeout = config_.client_idle_timeout;
+  options.receive_bytes = kClientReceiveBytes;
+  options.limits.read_bytes = kClientReadBytes;
 
   RespService* service = resp_[shard].get();
   options.refusal = "-ERR max number of clients reached\r\n";

@@ -117,6 +117,7 @@ struct NodeStats {
   std::vector<PeerStats> peers;
   std::uint64_t resp_connections = 0, http_connections = 0, connections_total = 0;
   std::uint64_t connections_refused = 0, protocol_errors = 0, commands_total = 0;
+  std::uint64_t refused_unread = 0;  // commands that lay unread for too long
   std::uint64_t requests_in_flight = 0;
   std::uint16_t shard_count = 1;
   Duration uptime;

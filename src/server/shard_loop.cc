@@ -66,6 +66,16 @@ void ShardLoop::Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t 
   SettleIfMany();
 }
 
+// A part of what the shard takes: the rest is for what other nodes and shards send, which is
+// refused when nothing is left; and what is in flight should fit the processor's caches.
+std::size_t ShardLoop::Room() const {
+  constexpr std::size_t kClientsPart = 4;
+  const std::size_t most =
+      std::max<std::size_t>(config().core.requests_in_flight_max / kClientsPart, 1);
+  const std::size_t taken = shard_.requests_in_flight() + gathered_.size();
+  return taken < most ? most - taken : 0;
+}
+
 // From another shard.
 void ShardLoop::TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client) {
   gathered_.emplace_back(std::in_place_type<GatheredRequest>,

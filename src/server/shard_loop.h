@@ -61,6 +61,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   const ServerConfig& config() const override { return *options_.config; }
   Now now() const override { return reactor_->now(); }
   void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) override;
+  std::size_t Room() const override;
   void Settle() override;
   void HurryRepair() override;
   NodeStats Stats() const override { return options_.board->Total(); }

@@ -13,6 +13,7 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.connections_total, shard.connections_total);
   add(total.connections_refused, shard.connections_refused);
   add(total.protocol_errors, shard.protocol_errors);
+  add(total.refused_unread, shard.refused_unread);
   add(total.commands_total, shard.commands_total);
   add(total.requests_in_flight, shard.requests_in_flight);
   add(total.background.bytes_per_second, shard.background.bytes_per_second);

@@ -1,7 +1,10 @@
 // Results that come late and out of order: replies keep the order of the commands, and commands see
 // those before them.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -274,6 +277,77 @@ TEST(RespOrderTest, BytesInFlightAreBounded) {
   second.client.Send(Command("GET a"));
   EXPECT_TRUE(second.client.paused());
   EXPECT_EQ(second.backend.waiting(), 1u);
+}
+
+// Goal: what lay unread for too long is refused and not run, whoever is behind it is served, and
+// the replies stay in order. A command whose end has just come did not wait.
+TEST(RespOrderTest, CommandsThatLayUnreadAreRefused) {
+  LateWorld world({.unread_max = Duration::Millis(500)});
+  world.Send({"SET before 1"});
+  const std::string old =
+      Command("SET a 1") + Command("PING") + Command("MGET a b") + Command("SCAN 0");
+  const std::string young = Command("SET b 2");
+  world.client.input_age = Duration::Millis(500);
+  world.client.old_bytes = old.size() + young.size() - 1;
+  world.client.Send(old + young);
+  EXPECT_EQ(world.backend.waiting(), 2u);
+  world.client.old_bytes = 0;
+  world.ReleaseAll();
+  const std::string busy =
+      "-BUSY this node is behind: the command lay unread for more than 500 ms and was not run; "
+      "retry later, or send less at once\r\n";
+  EXPECT_EQ(world.client.Take(), "+OK\r\n" + busy + "+PONG\r\n" + busy + busy + "+OK\r\n");
+  EXPECT_EQ(world.service.counters().refused_unread, 3u);
+  world.Send({"GET a", "GET b"});
+  world.ReleaseAll();
+  EXPECT_EQ(world.client.Take(), "$-1\r\n$1\r\n2\r\n");
+}
+
+// Goal: while the shard has as much in flight as it wants, nobody is read; then all in turn, those
+// that close meanwhile do no harm, and what has become too old is refused without waiting for room.
+TEST(RespOrderTest, ConnectionsWaitForRoomInTurn) {
+  LateWorld world({.unread_max = Duration::Millis(500)});
+  world.backend.in_flight_wanted = 2;
+  FakeConnection second(world.service), third(world.service), old(world.service);
+  auto gone = std::make_unique<FakeConnection>(world.service);
+  const std::string gets = Command("GET a") + Command("GET b") + Command("GET c");
+  world.client.Send(gets);
+  EXPECT_EQ(world.backend.waiting(), 2u);
+  for (FakeConnection* connection : {gone.get(), &second, &third}) {
+    connection->Send(gets);
+    EXPECT_TRUE(connection->paused());
+  }
+  gone.reset();
+  old.input_age = Duration::Millis(500);
+  old.old_bytes = SIZE_MAX;
+  old.Send(Command("GET a"));
+  EXPECT_THAT(old.Take(), testing::StartsWith("-BUSY"));
+  EXPECT_EQ(world.backend.waiting(), 2u);
+
+  world.service.OnTurnEnd();  // no room yet
+  EXPECT_TRUE(second.paused());
+  const auto all = {&world.client, &second, &third};
+  std::vector<std::size_t> answered(3, 0);
+  for (int turn = 0; turn < 20; ++turn) {
+    while (world.backend.waiting() > 0) world.backend.Release(0);
+    world.service.OnTurnEnd();
+    std::size_t i = 0;
+    for (FakeConnection* connection : all) {
+      connection->Turn();
+      answered[i++] += connection->Take().size() / 5;
+    }
+    const auto [least, most] = std::minmax_element(answered.begin(), answered.end());
+    EXPECT_LE(*most - *least, 3u);
+    EXPECT_LE(world.backend.waiting(), 2u);
+  }
+  EXPECT_THAT(answered, testing::Each(3u));
+}
+
+TEST(RespOrderTest, WithoutALimitNothingIsTooOld) {
+  RespWorld world;
+  world.client.input_age = Duration::Seconds(10);
+  world.client.old_bytes = SIZE_MAX;
+  EXPECT_EQ(world.Ask("SET a 1"), "+OK\r\n");
 }
 
 // Goal: a client that does not read its answers gets no more of them made.

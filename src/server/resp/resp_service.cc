@@ -24,6 +24,9 @@ RespService::RespService(Backend& backend, const AdminDocuments& documents, Resp
       documents_(documents),
       options_(std::move(options)),
       limits_(LimitsFor(options_)),
+      overdue_text_("BUSY this node is behind: the command lay unread for more than " +
+                    std::to_string(options_.unread_max.ms()) +
+                    " ms and was not run; retry later, or send less at once"),
       prng_(options_.seed),
       next_id_(options_.client_id_first) {
   GYRE_CHECK(options_.in_flight_max > 0 && options_.scan_rows_max > 0);
@@ -35,6 +38,20 @@ RespService::~RespService() {
 
 std::unique_ptr<ConnectionHandler> RespService::NewSession(Connection& connection) {
   return std::make_unique<RespSession>(*this, connection);
+}
+
+// A few at a time: each may use the room for hundreds of commands, and whoever finds none left
+// lines up at the end again.
+void RespService::OnTurnEnd() {
+  constexpr std::size_t kUsualPipeline = 16;
+  if (awaiting_room_.empty()) return;
+  const std::size_t room = backend_.Room();
+  std::size_t turns = room == 0 ? 0 : 1 + room / kUsualPipeline;
+  for (; turns > 0 && !awaiting_room_.empty(); --turns) {
+    const auto session = sessions_.find(awaiting_room_.front());
+    awaiting_room_.pop_front();
+    if (session != sessions_.end()) session->second->TakeTurn();
+  }
 }
 
 std::uint64_t RespService::Register(RespSession* session) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -35,6 +36,8 @@ struct RespOptions {
   // Per connection: past these no further command is read until some are answered.
   std::size_t in_flight_max = 1'024;
   std::size_t in_flight_bytes_max = 64 * 1024 * 1024;  // commands, and answers out of order
+  // A command that lay unread for longer is refused, not run; zero: never.
+  Duration unread_max;
   // KEYS answers an error instead of a larger list.
   std::size_t keys_bytes_max = 64 * 1024 * 1024;
   std::uint64_t seed = 1;  // RANDOMKEY
@@ -57,6 +60,7 @@ struct RespCounters {
   std::uint64_t connections_total = 0;
   std::uint64_t commands = 0;
   std::uint64_t protocol_errors = 0;
+  std::uint64_t refused_unread = 0;  // past unread_max
 };
 
 class RespService {
@@ -70,9 +74,14 @@ class RespService {
 
   std::unique_ptr<ConnectionHandler> NewSession(Connection& connection);
 
+  // At the end of each turn of the loop: those who wait for room go on, the first ones first.
+  void OnTurnEnd();
+
   Backend& backend() { return backend_; }
   const AdminDocuments& documents() const { return documents_; }
   const RespOptions& options() const { return options_; }
+  // What a command past unread_max is answered.
+  const std::string& overdue_text() const { return overdue_text_; }
   const RespLimits& limits() const { return limits_; }
   RespCounters& counters() { return counters_; }
   const RespCounters& counters() const { return counters_; }
@@ -82,6 +91,8 @@ class RespService {
  private:
   friend class RespSession;
   std::uint64_t Register(RespSession* session);
+  // Once for each wait.
+  void AwaitRoom(std::uint64_t id) { awaiting_room_.push_back(id); }
   void Unregister(std::uint64_t id) {
     sessions_.erase(id);
     --counters_.connections;
@@ -91,10 +102,12 @@ class RespService {
   const AdminDocuments& documents_;
   RespOptions options_;
   RespLimits limits_;
+  const std::string overdue_text_;
   RespCounters counters_;
   Prng prng_;
   std::uint64_t next_id_;
   std::map<std::uint64_t, RespSession*> sessions_;  // open ones, by id
+  std::deque<std::uint64_t> awaiting_room_;         // of sessions; some may be gone
 };
 
 }  // namespace gyre

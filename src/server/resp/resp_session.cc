@@ -84,6 +84,8 @@ std::size_t RespSession::OnBytes(std::string_view bytes) {
     block_ = Block::kNone;
   }
   in_on_bytes_ = true;
+  const Duration unread_max = service_.options().unread_max;
+  const std::size_t overdue = unread_max.us > 0 ? connection_.BytesOlderThan(unread_max) : 0;
   std::size_t consumed = 0;
   Next next = Next::kGoOn;
   while (next == Next::kGoOn && !closing_) {
@@ -93,8 +95,14 @@ std::size_t RespSession::OnBytes(std::string_view bytes) {
       next = Next::kBlocked;
       break;
     }
+    if (consumed >= overdue && backend().Room() == 0) {
+      Wait(Block::kRoom);
+      service_.AwaitRoom(id_);
+      next = Next::kBlocked;
+      break;
+    }
     std::size_t more = 0;
-    next = ReadOne(bytes.substr(consumed), &more);
+    next = ReadOne(bytes.substr(consumed), overdue > consumed ? overdue - consumed : 0, &more);
     consumed += more;
   }
   in_on_bytes_ = false;
@@ -107,13 +115,14 @@ std::size_t RespSession::OnBytes(std::string_view bytes) {
   return consumed;
 }
 
-RespSession::Next RespSession::ReadOne(std::string_view bytes, std::size_t* consumed) {
+RespSession::Next RespSession::ReadOne(std::string_view bytes, std::size_t overdue,
+                                       std::size_t* consumed) {
   switch (parser_.Next(bytes, consumed)) {
     case RespParser::Status::kNeedMore:
       return Next::kNeedMore;
     case RespParser::Status::kCommand:
       command_bytes_ = *consumed;
-      if (Dispatch(parser_.args())) return Next::kGoOn;
+      if (Dispatch(parser_.args(), /*overdue=*/command_bytes_ <= overdue)) return Next::kGoOn;
       *consumed -= parser_.Unget();
       return Next::kBlocked;
     case RespParser::Status::kTooLarge:
@@ -172,22 +181,28 @@ const CommandSpec* RespSession::Look(const RespArgs& args) {
   return command;
 }
 
-bool RespSession::Dispatch(const RespArgs& args) {
+// Whoever sent it may not wait any longer, and what came after it is younger: to run it would be to
+// answer all of them late, and to go on so for as long as more comes than can be done.
+void RespSession::RefuseOverdue() {
+  ++service_.counters().refused_unread;
+  Error(service_.overdue_text());
+}
+
+bool RespSession::Dispatch(const RespArgs& args, bool overdue) {
   using ReplyMode = RespClientState::ReplyMode;
   silent_ = state_.reply_mode == ReplyMode::kOff || state_.reply_mode == ReplyMode::kSkip;
   opened_slot_ = false;
   command_ = Look(args);
-  if (command_ != nullptr && TakeKeys(*command_, args)) {
-    if (!queue_.empty() && MustWait()) {
-      backend().Settle();  // what it waits for may only be waiting for company
-      block_ = Block::kNone;
-      if (!queue_.empty() && MustWait()) return false;
-    }
-    if (state_.reply_mode == ReplyMode::kSkip) state_.reply_mode = ReplyMode::kOn;
-    command_->handler(*this, args);
-  } else if (state_.reply_mode == ReplyMode::kSkip) {
-    state_.reply_mode = ReplyMode::kOn;
+  const bool refused = command_ != nullptr && overdue && command_->access != KeyAccess::kNone;
+  if (refused) RefuseOverdue();
+  const bool runs = command_ != nullptr && !refused && TakeKeys(*command_, args);
+  if (runs && !queue_.empty() && MustWait()) {
+    backend().Settle();  // what it waits for may only be waiting for company
+    block_ = Block::kNone;
+    if (!queue_.empty() && MustWait()) return false;
   }
+  if (state_.reply_mode == ReplyMode::kSkip) state_.reply_mode = ReplyMode::kOn;
+  if (runs) command_->handler(*this, args);
   if (state_.reply_mode == ReplyMode::kSkipNext) state_.reply_mode = ReplyMode::kSkip;
 
   ++service_.counters().commands;
@@ -270,6 +285,8 @@ bool RespSession::StillBlocked() const {
       return keys_.Conflicts(blocked_hash_, blocked_access_);
     case Block::kDrained:
       return !queue_.empty();
+    case Block::kRoom:
+      return true;  // until the service says that it is this one's turn
     case Block::kCapacity:
       // Some way below the limit, so that reading does not stop and go for each command.
       return queue_.size() > service_.options().in_flight_max / 2 || OverCapacity();
@@ -442,6 +459,12 @@ void RespSession::AfterResult() {
     return;
   }
   if (block_ == Block::kNone || StillBlocked()) return;
+  block_ = Block::kNone;
+  connection_.ResumeReading();
+}
+
+void RespSession::TakeTurn() {
+  if (block_ != Block::kRoom) return;
   block_ = Block::kNone;
   connection_.ResumeReading();
 }

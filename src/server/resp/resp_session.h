@@ -57,6 +57,9 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   std::size_t pending() const override { return outstanding_; }
   void OnResult(std::uint64_t tag, ClientResult&& result) override;
 
+  // There is room with the backend again, and it is this session's turn.
+  void TakeTurn();
+
   // The service goes first: nothing of it is touched from here on.
   void Abandon() { closed_ = true; }
 
@@ -106,12 +109,15 @@ class RespSession final : public ConnectionHandler, public ResultSink {
     kKey,       // until nothing conflicts with blocked_hash_
     kDrained,   // until everything pending is answered
     kCapacity,  // until less is pending
+    kRoom,      // until the shard has less in flight, and it is this connection's turn
   };
   enum class Next : std::uint8_t { kGoOn, kNeedMore, kBlocked };
 
-  Next ReadOne(std::string_view bytes, std::size_t* consumed);
+  // The first `overdue` of the bytes lay unread for too long.
+  Next ReadOne(std::string_view bytes, std::size_t overdue, std::size_t* consumed);
   // False: it must wait, block_ says for what.
-  bool Dispatch(const RespArgs& args);
+  bool Dispatch(const RespArgs& args, bool overdue);
+  void RefuseOverdue();
   const CommandSpec* Look(const RespArgs& args);
   // Sizes and hashes of the command's keys. False: answered with an error.
   bool TakeKeys(const CommandSpec& command, const RespArgs& args);

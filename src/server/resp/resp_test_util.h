@@ -43,6 +43,9 @@ class FakeBackend final : public Backend {
   const ServerConfig& config() const override { return config_; }
   Now now() const override { return now_; }
   NodeStats Stats() const override { return {}; }
+  std::size_t Room() const override {
+    return in_flight_wanted > waiting_.size() ? in_flight_wanted - waiting_.size() : 0;
+  }
   void RecordLatency(Operation operation, Duration) override {
     ++recorded[static_cast<std::size_t>(operation)];
   }
@@ -96,6 +99,7 @@ class FakeBackend final : public Backend {
   std::optional<Error> failure;  // answers everything
   std::size_t submitted = 0;
   std::size_t waiting_max = 0;
+  std::size_t in_flight_wanted = SIZE_MAX;  // past it there is no room
   std::size_t page_rows_max = SIZE_MAX;
   std::array<std::uint64_t, kOperationCount> recorded{};
   std::optional<RequestOptions> last_options;
@@ -227,6 +231,9 @@ class FakeConnection final : public Connection {
   std::string_view peer_address() const override { return "127.0.0.1:5555"; }
   int fd() const override { return 8; }
   bool OutputFull() const override { return out_.size() > output_pause; }
+  std::size_t BytesOlderThan(Duration age) const override {
+    return age <= input_age ? std::min(old_bytes, in_.size()) : 0;
+  }
 
   void Send(std::string_view bytes) {
     in_ += bytes;
@@ -266,6 +273,8 @@ class FakeConnection final : public Connection {
   ConnectionHandler& handler() { return *handler_; }
 
   std::size_t output_pause = SIZE_MAX;
+  std::size_t old_bytes = 0;  // of the next input that is presented: so many came `input_age` ago
+  Duration input_age;
   int flushes = 0;
   int pauses = 0;
 
