@@ -225,6 +225,7 @@ TEST_F(CliTest, ShowsStatusRingAndKeyspaces) {
   backend.stats.peers.push_back({NodeIdOf("n2"), "n2", "h:2"});
   backend.stats.core.gets = 12345;
   backend.stats.owed = {{NodeIdOf("n2"), "n2", 7, 900, Duration::Seconds(4)}};
+  backend.stats.scrub = {100, 25};
   const auto verbatim = [](const std::string& json) {
     return "=" + std::to_string(json.size() + 4) + "\r\ntxt:" + json + "\r\n";
   };
@@ -236,6 +237,7 @@ TEST_F(CliTest, ShowsStatusRingAndKeyspaces) {
   EXPECT_THAT(status.out, testing::StartsWith(
                               "Node n2 is not reachable. 7 hints (900 B) are kept here for it"));
   EXPECT_THAT(status.out, testing::ContainsRegex("OWED TO +HINTS +BYTES +OLDEST\nn2 +7 +900 +4 s"));
+  EXPECT_THAT(status.out, testing::ContainsRegex("scrub +25 +75 +partitions +18 h"));
   EXPECT_EQ(Against(verbatim(status_json), {"status", "-o", "json"}).out, status_json);
   const Ran keyspaces = Against(verbatim(KeyspacesJson(*backend.view())), {"keyspace"});
   EXPECT_THAT(keyspaces.out, AllOf(HasSubstr("default"), HasSubstr("may read stale"),

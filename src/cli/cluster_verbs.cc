@@ -56,6 +56,18 @@ std::string StatusText(const Json& json) {
     }
     text += "\n" + owed.Render();
   }
+  if (json.contains("jobs") && !json.at("jobs").empty()) {
+    Table jobs({"JOB", "FOR", "DONE", "LEFT", "", "DONE IN"});
+    for (const Json& job : json.at("jobs")) {
+      const Json& seconds = job.at("seconds_left");
+      jobs.Add({Field(job, "job"), Field(job, "node"), Field(job, "done"), Field(job, "left"),
+                Field(job, "unit"),
+                seconds.is_number()
+                    ? SecondsText(static_cast<std::uint64_t>(seconds.get<double>() * 1000))
+                    : "?"});
+    }
+    text += "\n" + jobs.Render();
+  }
   if (!json.at("latency").empty()) {
     Table latency({"OPERATION", "COUNT", "P50 us", "P99 us", "P99.9 us"});
     for (const auto& [name, row] : json.at("latency").items()) {

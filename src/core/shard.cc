@@ -131,6 +131,10 @@ Shard::RepairState Shard::repair_state() const {
   return {repair.pairs(), repair.pairs_unequal(), repair.pairs_dirty()};
 }
 
+Shard::ScrubState Shard::scrub_state() const {
+  return {impl_->scrubber->turns(), impl_->scrubber->turns_begun()};
+}
+
 bool Shard::serving() const { return impl_->state.serving; }
 std::size_t Shard::purge_candidates() const { return impl_->purger->candidates(); }
 Instant Shard::NextWake() const { return impl_->state.timers.NextWake(); }

@@ -86,6 +86,11 @@ class Shard {
     std::size_t waiting = 0;  // of them: to be compared at once
   };
   RepairState repair_state() const;
+  struct ScrubState {
+    std::size_t partitions = 0;  // of a keyspace each; all of them make a round
+    std::size_t begun = 0;       // in the round under way
+  };
+  ScrubState scrub_state() const;
   // Requests are taken, and not kept until another member has been met.
   bool serving() const;
   // Dead rows that this shard is to have purged, as far as it has heard of them.

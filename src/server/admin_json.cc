@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/base64.h"
 #include "server/admin_json_wholeness.h"
@@ -74,6 +76,45 @@ Json OwedArray(const NodeStats& stats) {
                     {"hints", debt.hints},
                     {"bytes", debt.bytes},
                     {"oldest_ms", debt.oldest_age.ms()}});
+  }
+  return json;
+}
+
+// Work that takes a while: how much is done and left, how fast it goes, when it will be done; null
+// where that is not known.
+Json JobObject(const char* job, const std::string& node, const char* unit, std::uint64_t done,
+               std::uint64_t left, std::optional<double> seconds_left) {
+  return {{"job", job},   {"node", node},
+          {"unit", unit}, {"done", done},
+          {"left", left}, {"seconds_left", seconds_left ? Json(std::ceil(*seconds_left)) : Json()}};
+}
+
+Json JobsArray(const ServerConfig& config, const NodeStats& stats) {
+  const auto at_rate = [](std::uint64_t left, double per_second) {
+    return per_second > 0 ? std::optional(static_cast<double>(left) / per_second) : std::nullopt;
+  };
+  Json json = Json::array();
+  for (const HintDebt& debt : stats.owed) {
+    const bool up = std::any_of(stats.peers.begin(), stats.peers.end(),
+                                [&](const PeerStats& p) { return p.id == debt.target && p.up; });
+    if (debt.hints == 0 || !up) continue;
+    json.push_back(JobObject("handover", debt.name, "hints", stats.core.hints_replayed, debt.hints,
+                             at_rate(debt.hints, stats.hints_replayed_per_second)));
+  }
+  if (const RepairStats& repair = stats.repair; repair.waiting > 0) {
+    json.push_back(JobObject("repair", "", "comparisons", repair.pairs - repair.waiting,
+                             repair.waiting, at_rate(repair.waiting, stats.exchanges_per_second)));
+  }
+  if (const ScrubStats& scrub = stats.scrub; scrub.partitions > 0) {
+    const std::uint64_t left = scrub.partitions - scrub.begun;
+    const double cycle_seconds = static_cast<double>(config.core.scrub_cycle.us) / 1e6;
+    json.push_back(JobObject(
+        "scrub", "", "partitions", scrub.begun, left,
+        cycle_seconds * static_cast<double>(left) / static_cast<double>(scrub.partitions)));
+  }
+  if (stats.purge_waiting > 0) {
+    json.push_back(
+        JobObject("purge", "", "keys", stats.core.rows_dropped, stats.purge_waiting, std::nullopt));
   }
   return json;
 }
@@ -232,6 +273,7 @@ std::string StatusJson(const Backend& backend) {
                      {"summary", wholeness.summary},
                      {"owed", OwedArray(stats)},
                      {"hints_replayed_per_second", stats.hints_replayed_per_second},
+                     {"jobs", JobsArray(config, stats)},
                      {"ready", not_ready.empty()},
                      {"problem", not_ready},
                      {"uptime_ms", stats.uptime.ms()},

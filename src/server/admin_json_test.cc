@@ -103,6 +103,35 @@ TEST(AdminJsonTest, StatusSaysWhatIsOwed) {
   EXPECT_EQ(owing.at("background").at("bytes_spent"), 20);
 }
 
+// Goal: long work is a job: what is done, what is left, and when it will be over as far as that is
+// known. What waits for a node to come back is no work yet.
+TEST(AdminJsonTest, StatusSaysWhatWorkIsUnderWay) {
+  FakeBackend backend;
+  const auto jobs = [&] { return Json::parse(StatusJson(backend)).at("jobs"); };
+  EXPECT_EQ(jobs(), Json::array());
+  backend.SetConfig(
+      [](ServerConfig& config) { config.core.scrub_cycle = Duration::Seconds(1'000); });
+  backend.stats.peers.push_back({NodeIdOf("n2"), "n2", "h:2"});
+  backend.stats.peers.push_back({NodeIdOf("n3"), "n3", "h:3"});
+  backend.stats.peers[1].up = true;
+  backend.stats.owed = {{NodeIdOf("n2"), "n2", 7, 900, Duration::Seconds(4)},
+                        {NodeIdOf("n3"), "n3", 30, 900, Duration::Seconds(4)}};
+  backend.stats.core.hints_replayed = 5;
+  backend.stats.hints_replayed_per_second = 20;
+  backend.stats.repair = {50, 2, 10};
+  backend.stats.scrub = {100, 40};
+  backend.stats.purge_waiting = 3;
+  EXPECT_EQ(jobs(), Json::parse(R"([
+    {"job": "handover", "node": "n3", "unit": "hints", "done": 5, "left": 30, "seconds_left": 2},
+    {"job": "repair", "node": "", "unit": "comparisons", "done": 40, "left": 10,
+     "seconds_left": null},
+    {"job": "scrub", "node": "", "unit": "partitions", "done": 40, "left": 60,
+     "seconds_left": 600},
+    {"job": "purge", "node": "", "unit": "keys", "done": 0, "left": 3, "seconds_left": null}])"));
+  backend.stats.exchanges_per_second = 4;
+  EXPECT_EQ(jobs()[1].at("seconds_left"), 3);
+}
+
 // Goal: shares add up, and every partition's owner is named.
 TEST(AdminJsonTest, RingSaysSharesAndOwners) {
   FakeBackend backend;

@@ -103,12 +103,20 @@ struct RepairStats {
   std::uint64_t waiting = 0;  // to be compared at once
 };
 
+// A round reads every row once; partitions of a keyspace each.
+struct ScrubStats {
+  std::uint64_t partitions = 0;
+  std::uint64_t begun = 0;  // in the round under way
+};
+
 struct NodeStats {
   ShardCounters core;
   std::vector<HintDebt> owed;            // only where something is
   double hints_replayed_per_second = 0;  // over the last ten seconds
   BackgroundStats background;
   RepairStats repair;
+  double exchanges_per_second = 0;  // over the last ten seconds
+  ScrubStats scrub;
   std::uint64_t shards_starting = 0;  // that take no requests yet: they have met no other node
   std::uint64_t purge_waiting = 0;    // deleted and expired rows that are to be purged from here
   std::uint64_t leaf_bytes = 0;       // memory of the sums that rows are compared by

@@ -340,6 +340,10 @@ void ShardLoop::AddDebts(NodeStats& stats) {
   stats.shards_starting = shard_.serving() ? 0 : 1;
   const Shard::RepairState repair = shard_.repair_state();
   stats.repair = {repair.pairs, repair.unequal, repair.waiting};
+  exchanges_.Note(stats.core.exchanges, now().instant);
+  stats.exchanges_per_second = exchanges_.PerSecond();
+  const Shard::ScrubState scrub = shard_.scrub_state();
+  stats.scrub = {scrub.partitions, scrub.begun};
 }
 
 }  // namespace gyre

@@ -149,6 +149,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   bool busy_ = false;  // Carry is running, further up the stack
   NodeStats stats_;    // what is counted here; the rest is added when published
   RateWindow hints_replayed_;
+  RateWindow exchanges_;
   std::function<void(NodeStats&)> stats_hook_;
 };
 

@@ -24,6 +24,9 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.repair.pairs, shard.repair.pairs);
   add(total.repair.unequal, shard.repair.unequal);
   add(total.repair.waiting, shard.repair.waiting);
+  add(total.scrub.partitions, shard.scrub.partitions);
+  add(total.scrub.begun, shard.scrub.begun);
+  total.exchanges_per_second += shard.exchanges_per_second;
   total.hints_replayed_per_second += shard.hints_replayed_per_second;
   for (const HintDebt& debt : shard.owed) {
     const auto known = std::find_if(total.owed.begin(), total.owed.end(),

@@ -47,6 +47,7 @@ void Scrubber::NextRun(Env& env) {
     const LeafSteps steps(partition, bits);
     run_ = Run{keyspace, steps, steps.first()};
     next_turn_ = (next_turn_ + 1) % turns_.size();
+    ++turns_taken_;
   }
   after_.reset();
   ReadPage(env);

@@ -29,6 +29,9 @@ class Scrubber : public Machine {
   void OnTimer(Env& env) override;
   // Called at the end of an event, while leaves are suspected.
   void Wake(Env& env);
+  // Of this shard: partitions of a keyspace each, and how many were begun in the round under way.
+  std::size_t turns() const { return turns_.size(); }
+  std::size_t turns_begun() const { return turns_.empty() ? 0 : turns_taken_ % turns_.size(); }
 
  private:
   // A run of leaves of one keyspace that is being read.
@@ -48,7 +51,8 @@ class Scrubber : public Machine {
 
   RepairScheduler& scheduler_;
   std::vector<std::pair<PartitionId, KeyspaceId>> turns_;  // of a cycle
-  std::size_t next_turn_ = 0;
+  std::size_t next_turn_ = 0;                              // the first one is drawn
+  std::size_t turns_taken_ = 0;                            // since the start
   std::optional<Run> run_;
   bool reading_ = false;
   std::optional<RowKey> after_;
