@@ -238,7 +238,8 @@ bool World::RotRow(int index, const RowKey& key) {
 
 bool World::HeldElsewhere(int index, const RowKey& key) const {
   return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
-    return other->index() != index && other->storage().Durable(key) != nullptr;
+    return other->index() != index && !other->replaced() &&
+           other->storage().Durable(key) != nullptr;
   });
 }
 

@@ -117,6 +117,7 @@ class World {
   }
   void BreakRequests(int node);
   bool Whole() const;
+  // On a disk that is not known to be behind: what lies on a restored one may be set aside.
   bool HeldElsewhere(int node, const RowKey& key) const;
   void ReadEveryKey(QuorumSpec read, int start);
   bool AllEqual() const;

@@ -107,6 +107,7 @@ void PutCoordinator::OnApplied(LocalApplied& applied, Env& env) {
   }
   state_ = State::kWaitingForQuorum;
   record_ = std::move(applied.record);
+  written_ = outcome_.dot;
   stamp_ = applied.stamp;
   // A put waits for its quorum in thousands: not with its value twice.
   request_.mutation = DeleteValue();
@@ -145,8 +146,9 @@ bool PutCoordinator::Renew(NodeId node, std::uint64_t promised) {
   if (copy == copies_.end() || copy->renewals == kRenewalsMax) return false;
   ++copy->renewals;
   const bool hint = copy->owed_to.value != 0;
-  shard().spawned.push_back(std::make_unique<CopyRenewal>(
-      shard(), id(), node, request_.key, request_.key.OwedTo(copy->owed_to), hint ? promised : 0));
+  shard().spawned.push_back(
+      std::make_unique<CopyRenewal>(shard(), id(), written_, node, request_.key,
+                                    request_.key.OwedTo(copy->owed_to), hint ? promised : 0));
   return true;
 }
 

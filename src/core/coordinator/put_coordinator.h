@@ -82,6 +82,7 @@ class PutCoordinator : public RequestMachine {
   int rounds_ = 0;
   Bytes record_;             // what every copy gets
   std::uint64_t stamp_ = 0;  // of record_
+  Dot written_;              // newest of record_
   std::optional<Tally> acks_;
   boost::container::small_vector<Copy, 4> copies_;
   PutOutcome outcome_;

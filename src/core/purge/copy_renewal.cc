@@ -22,7 +22,9 @@ void CopyRenewal::OnLocal(LocalOutcome& outcome, Env& env) {
   }
   auto* read = std::get_if<LocalGetDone>(&outcome.what);
   if (read == nullptr) return;
-  if (read->record && !read->record->empty()) {
+  const Result<Record> own =
+      read->record ? Record::Decode(*read->record) : Fail(read->record.error());
+  if (own && own->clock.Covers(written_)) {
     env.out.emplace_back(SendEffect{to_, std::nullopt,
                                     ReplicaPut{put_, view().ring.epoch(), where_,
                                                std::move(*read->record), false, read->stamp}});
