@@ -73,6 +73,7 @@ CoreConfig DrawConfig(Prng& prng) {
   config.digest_over = prng.Chance(300'000) ? 0 : static_cast<std::uint64_t>(prng.Between(1, 300));
   config.purge_after = Duration::Micros(prng.Chance(300'000) ? 0 : prng.Between(0, 1'000'000));
   config.purge_pause = Duration::Micros(DrawScaled(prng, 20'000, 500'000));
+  config.expiry_step = config.purge_pause;
   config.purge_rows_max = static_cast<std::size_t>(DrawScaled(prng, 1, 64));
   config.greeting_retry = Duration::Micros(DrawScaled(prng, 10'000, 100'000));
   config.background_bytes_per_second_max =

@@ -81,6 +81,8 @@ struct CoreConfig {
   // rows one takes.
   Duration purge_after = Duration::Seconds(60);  // sim: 0..1 s
   Duration purge_pause = Duration::Seconds(5);   // sim: 20..500 ms
+  // In steps of so long rows that have expired are looked for, so that they are purged too.
+  Duration expiry_step = Duration::Seconds(60);  // sim: 10 ms..1 s
   std::size_t purge_rows_max = 1'024;            // sim: 1..64; at most kPurgeRowsMax
   std::size_t purge_candidates_max = 100'000;    // those beyond are found by a scrub
   // After a failed storage write this shard neither coordinates puts nor takes replicas for so

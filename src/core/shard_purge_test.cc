@@ -23,6 +23,7 @@ class ShardPurgeTest : public ::testing::Test {
     CoreConfig config;
     config.purge_after = Duration::Millis(500);
     config.purge_pause = Duration::Millis(100);
+    config.expiry_step = Duration::Millis(200);
     config.repair_cycle = Duration::Seconds(1);
     return config;
   }
@@ -95,6 +96,31 @@ TEST_F(ShardPurgeTest, WhatIsDeletedGoesFromEveryOwner) {
   // A new life of the key is like any other.
   ASSERT_TRUE(cluster.Run(2, Put(key, "new")).has_value());
   EXPECT_THAT(Read(0, key), ElementsAre("new"));
+}
+
+// Goal: what expires goes soon, and not when the scrubber comes by in a day; what is written again
+// before then stays, and so does what has another value beside it.
+TEST_F(ShardPurgeTest, WhatExpiresGoesFromEveryOwner) {
+  const RowKey key = cluster.Key("k"), renewed = cluster.Key("renewed"), both = cluster.Key("both");
+  const auto with_expiry = [&](const RowKey& row, Duration after) {
+    PutRequest put = Put(row, "v", std::nullopt);
+    std::get<WriteValue>(put.mutation).expiry = WallTime{cluster.now().wall.ms + after.ms()};
+    return put;
+  };
+  ASSERT_TRUE(cluster.Run(0, with_expiry(key, Duration::Seconds(2))).has_value());
+  ASSERT_TRUE(cluster.Run(0, with_expiry(renewed, Duration::Seconds(2))).has_value());
+  ASSERT_TRUE(cluster.Run(1, with_expiry(both, Duration::Seconds(2))).has_value());
+  ASSERT_TRUE(cluster.Run(1, Put(both, "kept")).has_value());
+  cluster.RunFor(Duration::Millis(2'300));
+  EXPECT_FALSE(Gone(key)) << "younger than purge_after";
+  ASSERT_TRUE(cluster.Run(0, with_expiry(renewed, Duration::Seconds(60))).has_value());
+  cluster.RunFor(Duration::Millis(1'700));
+  EXPECT_TRUE(Gone(key));
+  EXPECT_THAT(Read(1, renewed), ElementsAre("v"));
+  EXPECT_THAT(Read(2, both), ::testing::Contains("kept"));
+  cluster.RunFor(Duration::Seconds(61));
+  EXPECT_TRUE(Gone(renewed));
+  EXPECT_LT(Sum(&ShardCounters::rows_scrubbed), 30u) << "only leaves with such rows are read";
 }
 
 // Goal: nothing is purged while a member is away, and what it has kept from before does not come

@@ -15,8 +15,14 @@ void Scrubber::Start(Env& env) {
   }
   if (turns_.empty()) return;
   next_turn_ = shard().prng.Below(turns_.size());
-  Pause(env.now.instant +
-        Duration{shard().config.scrub_cycle.us / static_cast<std::int64_t>(turns_.size())});
+  turn_at_ = env.now.instant +
+             Duration{shard().config.scrub_cycle.us / static_cast<std::int64_t>(turns_.size())};
+  Pause(NextLook(env));
+}
+
+// When there may be something to do that nobody says.
+Instant Scrubber::NextLook(Env& env) const {
+  return std::min(turn_at_, env.now.instant + shard().config.expiry_step);
 }
 
 void Scrubber::Pause(Instant until) {
@@ -42,7 +48,13 @@ void Scrubber::NextRun(Env& env) {
     const auto [keyspace, leaf] = *suspects.begin();
     suspects.erase(suspects.begin());
     run_ = Run{keyspace, LeafSteps(leaf, leaf, bits), leaf};
+  } else if (const auto expired = NextExpired(env)) {
+    run_ = Run{expired->first, LeafSteps(expired->second, expired->second, bits), expired->second};
+  } else if (env.now.instant < turn_at_) {
+    return Pause(NextLook(env));
   } else {
+    turn_at_ = env.now.instant +
+               Duration{shard().config.scrub_cycle.us / static_cast<std::int64_t>(turns_.size())};
     const auto& [partition, keyspace] = turns_[next_turn_];
     const LeafSteps steps(partition, bits);
     run_ = Run{keyspace, steps, steps.first()};
@@ -51,6 +63,22 @@ void Scrubber::NextRun(Env& env) {
   }
   after_.reset();
   ReadPage(env);
+}
+
+bool Scrubber::IsFirstOwner(const RowLedger::LeafName& leaf) const {
+  const KeyspaceConfig* keyspace = view().FindKeyspace(leaf.first);
+  if (keyspace == nullptr) return false;
+  const PartitionId partition = shard().ledger.tree().PartitionOfLeaf(leaf.second);
+  return *view().ring.OwnersOf(partition, keyspace->replicas).begin() == shard().self;
+}
+
+std::optional<RowLedger::LeafName> Scrubber::NextExpired(Env& env) {
+  const WallTime then{env.now.wall.ms - shard().config.purge_after.ms()};
+  std::optional<RowLedger::LeafName> leaf;
+  do {
+    leaf = shard().ledger.expiries().TakeDue(then);
+  } while (leaf && !IsFirstOwner(*leaf));
+  return leaf;
 }
 
 void Scrubber::ReadPage(Env& env) {
@@ -89,7 +117,7 @@ void Scrubber::OnScanDone(Result<ScanPage> page, Env& env) {
   } else {
     while (run_->leaf <= run_->steps.last()) CountLeaf(env);
     run_->steps.Pass();
-    if (run_->steps.done()) return EndRun(env);
+    if (run_->steps.done()) EndRun();
     after_.reset();
   }
   Pause(shard().budget.Spend(bytes, env.now.instant));
@@ -100,8 +128,11 @@ void Scrubber::TakeRow(const ScannedRow& row, Env& env) {
   ++shard().counters.rows_scrubbed;
   sum_ += RowDigest(row.key, row.row.record.view());
   if (const Result<Record> record = Record::Decode(row.row.record)) {
-    if (record->DeadSince({env.now.wall.ms - shard().config.purge_after.ms()})) {
+    const std::optional<WallTime> dead = record->DeadFrom();
+    if (dead && dead->ms <= env.now.wall.ms - shard().config.purge_after.ms()) {
       shard().ledger.NoteDead(row.key);
+    } else if (dead) {
+      shard().ledger.NoteExpiry(row.key, *dead);
     }
     return;
   }
@@ -131,19 +162,18 @@ void Scrubber::OnDamage(Env& env) {
   const std::uint32_t leaf = run_->steps.first();
   if (run_->steps.PassDamage()) {
     scheduler_.RepairLeaf(run_->keyspace, leaf, env);
-    if (run_->steps.done()) return EndRun(env);
   }
-  run_->leaf = run_->steps.first();
+  if (run_->steps.done()) {
+    EndRun();
+  } else {
+    run_->leaf = run_->steps.first();
+  }
   Pause(shard().budget.Spend(0, env.now.instant));
 }
 
-void Scrubber::EndRun(Env& env) {
+void Scrubber::EndRun() {
   shard().ledger.EndWatch();
   run_.reset();
-  const bool more = !shard().suspect_leaves.empty();
-  Pause(more ? env.now.instant
-             : env.now.instant + Duration{shard().config.scrub_cycle.us /
-                                          static_cast<std::int64_t>(turns_.size())});
 }
 
 }  // namespace gyre

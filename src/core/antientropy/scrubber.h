@@ -4,8 +4,9 @@
 // good.
 //
 //   pausing -a partition's turn-> reading its rows, page by page, paid for by the budget -> pausing
-// Leaves that an exchange suspects come first. What cannot be read is read again in smaller steps,
-// to find the leaves that are damaged.
+// Leaves that an exchange suspects come first, then those in which a row has expired: it is told to
+// the purger, if this node is the one to purge it. What cannot be read is read again in smaller
+// steps, to find the leaves that are damaged.
 #pragma once
 
 #include <cstdint>
@@ -42,12 +43,15 @@ class Scrubber : public Machine {
   };
 
   void NextRun(Env& env);
+  std::optional<RowLedger::LeafName> NextExpired(Env& env);
+  bool IsFirstOwner(const RowLedger::LeafName& leaf) const;
   void ReadPage(Env& env);
   void TakeRow(const ScannedRow& row, Env& env);
   void CountLeaf(Env& env);
   void OnDamage(Env& env);
-  void EndRun(Env& env);
+  void EndRun();
   void Pause(Instant until);
+  Instant NextLook(Env& env) const;
 
   RepairScheduler& scheduler_;
   std::vector<std::pair<PartitionId, KeyspaceId>> turns_;  // of a cycle
@@ -59,6 +63,7 @@ class Scrubber : public Machine {
   std::uint64_t sum_ = 0;  // of the rows of run_->leaf that have been read
   bool damaged_ = false;   // one of them
   Instant resume_at_ = Instant::Max();
+  Instant turn_at_;  // the next partition's
 };
 
 }  // namespace gyre

@@ -74,12 +74,14 @@ tl::unexpected<Error> Corrupt(const char* what) {
 
 }  // namespace
 
-bool Record::DeadSince(WallTime then) const {
-  return std::all_of(siblings.begin(), siblings.end(), [&](const Sibling& sibling) {
+std::optional<WallTime> Record::DeadFrom() const {
+  WallTime from{0};
+  for (const Sibling& sibling : siblings) {
     const bool deleted = sibling.type == ValueType::kTombstone;
-    const WallTime died = deleted ? sibling.time.wall() : sibling.expiry;
-    return (deleted || sibling.expiry != kNeverExpires) && died.ms <= then.ms;
-  });
+    if (!deleted && sibling.expiry == kNeverExpires) return std::nullopt;
+    from = std::max(from, deleted ? sibling.time.wall() : sibling.expiry);
+  }
+  return from;
 }
 
 const Sibling* Record::NewestLive(WallTime now) const {

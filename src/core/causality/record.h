@@ -62,9 +62,13 @@ struct Record {
   // sibling is deleted or expired. This is the resolver of plain GET.
   const Sibling* NewestLive(WallTime now) const;
   bool AnyLiveAt(WallTime now) const { return NewestLive(now) != nullptr; }
-  // Nothing but tombstones, and values that have become such, all of them before `then`: all that
-  // the record says is that something is gone.
-  bool DeadSince(WallTime then) const;
+  // From when on all that the record says is that something is gone: nothing but tombstones, and
+  // values that have become such. nullopt: never, if nobody writes it.
+  std::optional<WallTime> DeadFrom() const;
+  bool DeadSince(WallTime then) const {
+    const std::optional<WallTime> from = DeadFrom();
+    return from && from->ms <= then.ms;
+  }
 
   // One block holding the whole record. Cost: one allocation, one copy of the values.
   // REQUIRES: CheckLimits() is ok.

@@ -15,6 +15,7 @@
 #include "core/ids.h"
 #include "core/key.h"
 #include "core/ledger/ballot_book.h"
+#include "core/ledger/expiry_book.h"
 #include "core/ledger/hint_ledger.h"
 #include "core/ledger/merkle_tree.h"
 
@@ -23,8 +24,12 @@ namespace gyre {
 class RowLedger {
  public:
   // `keeps_tree`: false where a row has no other owner to be compared with (one node alone).
-  RowLedger(int partition_bits, bool keeps_tree)
-      : tree_(partition_bits), ballots_(partition_bits), keeps_tree_(keeps_tree) {}
+  // `expiry_step`: see ExpiryBook.
+  RowLedger(int partition_bits, bool keeps_tree, Duration expiry_step)
+      : tree_(partition_bits),
+        ballots_(partition_bits),
+        expiries_(partition_bits, expiry_step),
+        keeps_tree_(keeps_tree) {}
 
   // What one change did to the books.
   struct Entry {
@@ -89,6 +94,11 @@ class RowLedger {
   void NoteDead(const RowKey& key) {
     if (!key.is_hint() && dead_.size() < kDeadMax) dead_.push_back(key);
   }
+  // It will be nothing but that from `at` on, if nobody writes it.
+  void NoteExpiry(const RowKey& key, WallTime at) {
+    if (!key.is_hint()) expiries_.Note(key.keyspace, key.token, at);
+  }
+  ExpiryBook& expiries() { return expiries_; }
   bool any_dead() const { return !dead_.empty(); }
   std::vector<RowKey> TakeDead() { return std::exchange(dead_, {}); }
   // See HintLedger::Forget.
@@ -113,6 +123,7 @@ class RowLedger {
   MerkleTree tree_;
   HintLedger hints_;
   BallotBook ballots_;
+  ExpiryBook expiries_;
   std::set<PartitionId> uncounted_;
   std::vector<RowKey> dead_;
   std::vector<KeyWatch*> key_watches_;

@@ -40,7 +40,7 @@ std::uint64_t SumAt(const RowLedger& ledger, const RowKey& key) {
 
 // A ledger whose census is over.
 RowLedger Ledger(bool keeps_tree = true) {
-  RowLedger ledger(kPartitionBits, keeps_tree);
+  RowLedger ledger(kPartitionBits, keeps_tree, Duration::Seconds(1));
   ledger.EndCensus();
   return ledger;
 }
@@ -144,7 +144,7 @@ TEST(RowLedgerTest, WithoutATreeNothingIsSummed) {
 
 // Goal: a hint that is changed, or comes, while the census is still to see it counts once.
 TEST(RowLedgerTest, TheCensusCountsEachHintOnce) {
-  RowLedger ledger(kPartitionBits, true);
+  RowLedger ledger(kPartitionBits, true, Duration::Seconds(1));
   const Row old_row = RowOf("old"), new_row = RowOf("longer", 2);
   ledger.CountHint(HintOf("counted"), old_row, {5});
   ledger.CountHint(HintOf("counted"), old_row, {5});  // a page that is read again
@@ -167,7 +167,7 @@ TEST(RowLedgerTest, TheCensusCountsEachHintOnce) {
 // Goal: one that goes before the census has come to it does not count: neither for less than
 // nothing, nor when a page that was read before its end comes in after it.
 TEST(RowLedgerTest, AHintThatWentDuringTheCensusDoesNotCount) {
-  RowLedger ledger(kPartitionBits, true);
+  RowLedger ledger(kPartitionBits, true, Duration::Seconds(1));
   const Row row = RowOf("v");
   ledger.CountHint(HintOf("other"), row, {5});
   ledger.Note(HintOf("gone"), &row, nullptr, kNow);
@@ -178,7 +178,7 @@ TEST(RowLedgerTest, AHintThatWentDuringTheCensusDoesNotCount) {
 
 // Goal: the same for a hint whose change fails while the census is under way.
 TEST(RowLedgerTest, AChangeRevertedDuringTheCensusLeavesOneHint) {
-  RowLedger ledger(kPartitionBits, true);
+  RowLedger ledger(kPartitionBits, true, Duration::Seconds(1));
   const Row row = RowOf("v"), changed = RowOf("longer", 2);
   const auto change = ledger.Note(HintOf("k"), &row, &changed, kNow);
   ledger.Revert(HintOf("k"), change, kNow);

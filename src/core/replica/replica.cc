@@ -166,7 +166,7 @@ std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& muta
   } else if (applied->changed) {
     at_hand_->WriteAtHand(key, applied->own, record);
   }
-  if (applied->changed) NoteIfDead(key, record);
+  if (applied->changed) NoteEnd(key, record);
   NoteWritten(mutation, *applied, record, outcome);
   return Status();
 }
@@ -298,7 +298,7 @@ Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::option
     return Fail(theirs.error());
   }
   for (const Sibling& sibling : theirs->siblings) clock_.Observe(sibling.time, env.now.wall);
-  NoteIfDead(key, *theirs);
+  NoteEnd(key, *theirs);
   if (!row) return becomes({}, merge.record);
   Record ours;
   Status readable = ours.DecodeFrom(row->record);
@@ -326,7 +326,7 @@ Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::option
   if (Status fits = join.CheckLimits(); !fits) return Fail(fits.error());
   Bytes joined = join.Encode();
   if (joined == row->record) return NextState{};
-  NoteIfDead(key, join);
+  NoteEnd(key, join);
   return becomes(row->own, std::move(joined));
 }
 
@@ -347,7 +347,7 @@ Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::option
     return Fail(applied.error());
   }
   if (applied->changed) answer.record = record.Encode();
-  if (applied->changed) NoteIfDead(key, record);
+  if (applied->changed) NoteEnd(key, record);
   NoteWritten(mutate.mutation, *applied, record, answer.outcome);
   if (!applied->changed) return NextState{};
   return NextState{true, Row{applied->own, answer.record}};
@@ -444,11 +444,13 @@ void Replica::OnWriteDone(RequestId op, const Status& status, Env& env) {
   }
 }
 
-void Replica::NoteIfDead(const RowKey& key, const Record& record) {
-  for (const Sibling& sibling : record.siblings) {
-    if (sibling.type != ValueType::kTombstone) return;
-  }
-  ledger_.NoteDead(key);
+// Rows that are dead, or will be, are purged some day.
+void Replica::NoteEnd(const RowKey& key, const Record& record) {
+  const std::optional<WallTime> from = record.DeadFrom();
+  if (!from) return;
+  const bool dead = std::all_of(record.siblings.begin(), record.siblings.end(),
+                                [](const Sibling& s) { return s.type == ValueType::kTombstone; });
+  dead ? ledger_.NoteDead(key) : ledger_.NoteExpiry(key, *from);
 }
 
 // A note that is on disk is what others may be told.

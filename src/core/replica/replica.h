@@ -226,7 +226,7 @@ class Replica {
   void AnswerChange(const Ticket& ticket, const Status& status, Env& env);
   // The change was not made.
   void RefuseChange(const RowKey& key, const Ticket& ticket, Error error, Env& env);
-  void NoteIfDead(const RowKey& key, const Record& record);
+  void NoteEnd(const RowKey& key, const Record& record);
   void OnStored(const RowKey& key, const std::optional<Row>& row);
   ApplyLimits limits() const;
 
