@@ -136,6 +136,8 @@ Json CountersObject(const NodeStats& stats) {
           {"replica_scans", core.replica_scans},
           {"read_repairs", core.read_repairs},
           {"reads_blocked_on_repair", core.reads_blocked_on_repair},
+          {"digests_equal", core.digests_equal},
+          {"digests_unequal", core.digests_unequal},
           {"unavailable", core.unavailable},
           {"outcome_unknown", core.outcome_unknown},
           {"overloaded", core.overloaded},

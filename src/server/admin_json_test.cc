@@ -84,6 +84,8 @@ TEST(AdminJsonTest, StatusSaysWhatIsOwed) {
   backend.stats.owed = {{NodeIdOf("n2"), "n2", 3, 300, Duration::Seconds(2)},
                         {NodeIdOf("gone"), "node-00abcd", 1, 7, {}}};
   backend.stats.core.hints_stored = 4;
+  backend.stats.core.digests_equal = 5;
+  backend.stats.core.digests_unequal = 6;
   backend.stats.hints_replayed_per_second = 1.5;
   backend.stats.background = {1'000, 20};
   const Json owing = Json::parse(StatusJson(backend));
@@ -98,6 +100,8 @@ TEST(AdminJsonTest, StatusSaysWhatIsOwed) {
                                        {"oldest_ms", 2'000}}));
   EXPECT_EQ(owing.at("owed")[1].at("reachable"), false);
   EXPECT_EQ(owing.at("counters").at("hints_stored"), 4);
+  EXPECT_EQ(owing.at("counters").at("digests_equal"), 5);
+  EXPECT_EQ(owing.at("counters").at("digests_unequal"), 6);
   EXPECT_EQ(owing.at("hints_replayed_per_second"), 1.5);
   EXPECT_EQ(owing.at("background").at("bytes_per_second"), 1'000);
   EXPECT_EQ(owing.at("background").at("bytes_spent"), 20);

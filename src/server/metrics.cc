@@ -102,6 +102,10 @@ void AddCore(Page& page, const ShardCounters& core) {
                core.read_repairs);
   page.Counter("gyre_reads_blocked_on_repair_total", "Gets that waited for a write-back.",
                core.reads_blocked_on_repair);
+  page.Family("gyre_digest_reads_total", "counter",
+              "Digests of large records that gets were given; equal ones spared the record.");
+  page.Sample("gyre_digest_reads_total", Label("result", "equal"), core.digests_equal);
+  page.Sample("gyre_digest_reads_total", Label("result", "unequal"), core.digests_unequal);
   page.Counter("gyre_siblings_created_total", "Puts that left more than one live sibling.",
                core.siblings_created);
   page.Counter("gyre_clock_entries_truncated_total", "Version vector entries dropped by age.",

@@ -18,6 +18,8 @@ NodeStats SomeStats() {
   NodeStats stats;
   stats.core.gets = 3;
   stats.core.outcome_unknown = 2;
+  stats.core.digests_equal = 21;
+  stats.core.digests_unequal = 22;
   stats.peers.push_back({NodeId(7), "n\"2\\\n", "h:1"});
   stats.peers.push_back({NodeId(8), "n3", "h:2"});
   stats.peers[1].up = true;
@@ -56,6 +58,8 @@ TEST(MetricsTest, SaysTheCounters) {
   const std::string page = MetricsText(SomeStats(), "n1");
   EXPECT_THAT(page, HasSubstr("gyre_requests_total{operation=\"get\"} 3\n"));
   EXPECT_THAT(page, HasSubstr("gyre_request_failures_total{reason=\"outcome_unknown\"} 2\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_digest_reads_total{result=\"equal\"} 21\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_digest_reads_total{result=\"unequal\"} 22\n"));
   EXPECT_THAT(page, HasSubstr("gyre_peer_up{peer=\"n\\\"2\\\\\\n\"} 0\n"));
   EXPECT_THAT(page, HasSubstr("gyre_peer_up{peer=\"n3\"} 1\n"));
   EXPECT_THAT(page, HasSubstr("gyre_uptime_seconds 1.5\n"));
