@@ -247,6 +247,30 @@ TEST_F(ShardStaleHintTest, AHintIsRenewedAboveThePromise) {
   EXPECT_THAT(ValuesAt(fallback, key.OwedTo(cluster.node(owners[2]).id())), ElementsAre("v"));
 }
 
+// Goal: where the coordinator's own write has failed, its row is no copy of the put: a hint for
+// itself that was refused is not sent again as the row of before, and counts for nothing.
+TEST_F(ShardStaleHintTest, ARowWithoutTheWriteIsNoCopy) {
+  cluster.Rejoin(owners[2]);
+  cluster.RunFor(Duration::Seconds(3));
+  ASSERT_TRUE(cluster.Run(owners[0], PutToAll("before")).has_value());
+  cluster.DeliverAll();
+  cluster.node(owners[0]).hold_writes = true;
+  const auto put = cluster.Start(owners[0], PutToAll("v"));
+  cluster.node(owners[0]).hold_writes = false;
+  cluster.DeliverAll();
+  Vote(owners[0], Ballot::Step::kPromise, 7);
+  RaiseFallback(7);
+  cluster.FailWrite(owners[0]);
+  cluster.DeliverAll();
+  EXPECT_EQ(CountersAt(owners[0]).copies_renewed, 1u);
+  EXPECT_THAT(ValuesAt(owners[0], key), ElementsAre("before"));
+  EXPECT_THAT(ValuesAt(fallback, key.OwedTo(cluster.node(owners[0]).id())), IsEmpty());
+  EXPECT_FALSE(cluster.answers.contains(put)) << "acknowledged by two of three";
+  cluster.RunFor(Duration::Seconds(3));
+  ASSERT_FALSE(cluster.answers.at(put).has_value());
+  EXPECT_EQ(cluster.answers.at(put).error().code, ErrorCode::kOutcomeUnknown);
+}
+
 // Goal: a hint whose fallback promises more each time is renewed three times, then it counts as
 // failed, and the copy is left to the exchange.
 TEST_F(ShardStaleHintTest, AHintIsRenewedThreeTimes) {
