@@ -56,6 +56,8 @@ Json PeersArray(const NodeStats& stats) {
     json.push_back({{"name", peer.name},
                     {"address", peer.address},
                     {"up", peer.up},
+                    {"away_ms", peer.away.ms()},
+                    {"dead", peer.dead},
                     {"queued_bytes", peer.queued_bytes},
                     {"reconnects", peer.reconnects},
                     {"frames_sent", peer.frames_sent},

@@ -53,6 +53,8 @@ TEST(AdminJsonTest, StatusSaysPeersAndProblems) {
   backend.stats.peers.push_back({NodeIdOf("n2"), "n2", "h:2"});
   backend.stats.peers.push_back({NodeIdOf("n3"), "n3", "h:3"});
   backend.stats.peers[0].up = true;
+  backend.stats.peers[1].away = Duration::Seconds(61);
+  backend.stats.peers[1].dead = true;
   backend.stats.peers[1].last_problem = "refused \xFF";  // not UTF-8: must not break the page
   backend.stats.engine.writable = false;
   backend.stats.engine.problem = "the disk is full";
@@ -60,6 +62,10 @@ TEST(AdminJsonTest, StatusSaysPeersAndProblems) {
   EXPECT_EQ(json.at("node"), "n1");
   EXPECT_EQ(json.at("peers_up"), 1);
   EXPECT_EQ(json.at("peers_down"), 1);
+  EXPECT_EQ(json.at("peers")[0].at("away_ms"), 0);
+  EXPECT_EQ(json.at("peers")[0].at("dead"), false);
+  EXPECT_EQ(json.at("peers")[1].at("away_ms"), 61'000);
+  EXPECT_EQ(json.at("peers")[1].at("dead"), true);
   EXPECT_EQ(json.at("ready"), false);
   EXPECT_THAT(json.at("problem").get<std::string>(), testing::HasSubstr("the disk is full"));
   EXPECT_EQ(json.at("keyspaces")[0].at("name"), "default");

@@ -56,10 +56,15 @@ std::string Drain(std::uint64_t hints, double per_second) {
                      AgeText(Duration::Seconds(static_cast<std::int64_t>(seconds))));
 }
 
-std::string UnreachableText(const std::vector<std::string>& names, const Sum& kept) {
+std::string UnreachableText(const std::vector<std::string>& names, Duration away_longest,
+                            const Sum& kept) {
   const bool one = names.size() == 1;
-  std::string text = fmt::format("{} {} {} not reachable. ", one ? "Node" : "Nodes", Listed(names),
+  std::string text = fmt::format("{} {} {} not reachable", one ? "Node" : "Nodes", Listed(names),
                                  one ? "is" : "are");
+  if (away_longest >= Duration::Seconds(1)) {
+    text += fmt::format(", {}for {} now", one ? "" : "the longest ", AgeText(away_longest));
+  }
+  text += ". ";
   if (kept.hints == 0) {
     return text + fmt::format("Nothing is kept here for {}.", one ? "it" : "them");
   }
@@ -73,7 +78,9 @@ std::string UnreachableText(const std::vector<std::string>& names, const Sum& ke
 
 ClusterSight SightOf(const NodeStats& stats) {
   ClusterSight sight;
-  for (const PeerStats& peer : stats.peers) sight.peers.push_back({peer.name, peer.up});
+  for (const PeerStats& peer : stats.peers) {
+    sight.peers.push_back({peer.name, peer.up, peer.away});
+  }
   sight.owed = stats.owed;
   sight.hints_replayed_per_second = stats.hints_replayed_per_second;
   sight.repair = stats.repair;
@@ -84,8 +91,11 @@ ClusterSight SightOf(const NodeStats& stats) {
 
 Wholeness JudgeWholeness(const ClusterSight& sight) {
   std::vector<std::string> down;
+  Duration away_longest;
   for (const ClusterSight::Node& peer : sight.peers) {
-    if (!peer.up) down.push_back(peer.name);
+    if (peer.up) continue;
+    down.push_back(peer.name);
+    away_longest = std::max(away_longest, peer.away);
   }
   Sum waiting, draining, stranded;
   for (const HintDebt& debt : sight.owed) {
@@ -102,7 +112,7 @@ Wholeness JudgeWholeness(const ClusterSight& sight) {
                                                        : sight.storage_problem) +
                         ".");
   }
-  if (!down.empty()) sentences.push_back(UnreachableText(down, waiting));
+  if (!down.empty()) sentences.push_back(UnreachableText(down, away_longest, waiting));
   if (draining.hints > 0) {
     sentences.push_back(fmt::format("{} {} owed to {}, {}; {}.", draining.Amount(),
                                     draining.one() ? "is" : "are", Listed(draining.targets),

@@ -17,6 +17,7 @@ struct ClusterSight {
   struct Node {
     std::string name;
     bool up = false;
+    Duration away;  // zero if up, or not known
   };
   std::vector<Node> peers;  // the other nodes
   // By name; of who is no peer too (it was one once).

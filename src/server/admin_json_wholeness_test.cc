@@ -51,7 +51,18 @@ TEST(WholenessTest, SaysWhatIsKeptForNodesThatAreAway) {
   EXPECT_EQ(Summary(sight),
             "Node c is not reachable. 1 hint (120 B) is kept here for it, less than 1 s old; it is "
             "handed over when it is back.");
+  sight.peers[1].away = kThreeMinutes;
+  sight.owed.clear();
+  EXPECT_EQ(Summary(sight), "Node c is not reachable, for 3 min now. Nothing is kept here for it.");
+  sight.peers[1].away = Duration::Millis(999);
+  EXPECT_EQ(Summary(sight), "Node c is not reachable. Nothing is kept here for it.");
+  sight.peers[0].away = kThreeMinutes;  // of who is up nothing is said
+  EXPECT_EQ(Summary(sight), "Node c is not reachable. Nothing is kept here for it.");
   sight.peers[0].up = false;
+  EXPECT_EQ(Summary(sight),
+            "Nodes b and c are not reachable, the longest for 3 min now. Nothing is kept here for "
+            "them.");
+  sight.peers[0].away = {};
   sight.owed = {Debt("b", 4, 4'000, Duration::Seconds(9)),
                 Debt("c", 6, 6'000, Duration::Seconds(5))};
   EXPECT_EQ(Summary(sight),

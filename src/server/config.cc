@@ -137,7 +137,7 @@ class Loader {
     }
     if (!sections.empty()) return "; known here: " + sections;
     return "; the sections are node, cluster, listen, security, storage, server, limits, "
-           "hints, background, log, keyspaces";
+           "hints, background, operator, log, keyspaces";
   }
 
   ServerConfig config_;
@@ -167,6 +167,34 @@ Result<HostPort> ParseHostPort(std::string_view text) {
   const Result<std::uint64_t> port = ParseWhole(text.substr(colon + 1), 0, 65535);
   if (!port) return Fail(bad);
   return HostPort{host.empty() ? "0.0.0.0" : std::string(host), static_cast<std::uint16_t>(*port)};
+}
+
+Result<WebhookUrl> ParseWebhook(std::string_view text) {
+  constexpr std::size_t kUrlBytesMax = 2048;
+  constexpr std::string_view kScheme = "http://";
+  std::string accepted = "a URL such as http://127.0.0.1:9000/hook, or nothing";
+  if (text.starts_with("https:")) accepted += "; https is not supported yet";
+  const Error bad{ErrorCode::kInvalidArgument, std::move(accepted)};
+  const auto fits = [](char c) { return c > ' ' && c < 0x7F && c != '#'; };
+  if (text.size() > kUrlBytesMax || !text.starts_with(kScheme) ||
+      !std::all_of(text.begin(), text.end(), fits)) {
+    return Fail(bad);
+  }
+  text.remove_prefix(kScheme.size());
+  const std::string_view authority = text.substr(0, text.find_first_of("/?"));
+  const std::string_view path = text.substr(authority.size());
+  // What is left of the port: a name, an IPv4 address, or an IPv6 address in brackets.
+  const bool has_port = authority.find(':', authority.rfind(']') + 1) != std::string_view::npos;
+  const Result<HostPort> address = ParseHostPort(std::string(authority) + (has_port ? "" : ":80"));
+  if (!address || address->port == 0 || authority.empty() || authority.starts_with(':') ||
+      authority.starts_with("[]") ||
+      !std::all_of(address->host.begin(), address->host.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' ||
+               c == '_' || c == ':';
+      })) {
+    return Fail(bad);
+  }
+  return WebhookUrl{*address, (path.starts_with('/') ? "" : "/") + std::string(path)};
 }
 
 Result<std::vector<MemberConfig>> ParsePeers(std::string_view text) {

@@ -34,6 +34,16 @@ struct HostPort {
 // Errors: kInvalidArgument.
 Result<HostPort> ParseHostPort(std::string_view text);
 
+// Where notices are posted: http://host[:port]/path.
+struct WebhookUrl {
+  HostPort address;
+  std::string path;  // with the query, as it is sent
+
+  bool operator==(const WebhookUrl&) const = default;
+};
+// Errors: kInvalidArgument, also for https.
+Result<WebhookUrl> ParseWebhook(std::string_view text);
+
 // One node of the cluster, this one included. All nodes are given the same list.
 struct MemberConfig {
   std::string name;
@@ -84,6 +94,10 @@ struct ServerConfig {
   Duration unread_max = Duration::Seconds(1);             // in which a RESP command must be read
   Duration client_idle_timeout;                           // zero: none (RESP); HTTP: 60 s
   Duration http_request_timeout = Duration::Seconds(30);  // from first byte to last of a request
+
+  // A node that is away for so long is reported to people; zero: none is.
+  Duration dead_notice_after = Duration::Seconds(60);
+  std::string webhook;  // that is told so too: a URL; empty: none
 
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kAuto;

@@ -110,6 +110,14 @@ Status CheckBackground(const ServerConfig& config) {
   return {};
 }
 
+Status CheckWebhook(const ServerConfig& config) {
+  if (config.webhook.empty()) return {};
+  if (const Result<WebhookUrl> url = ParseWebhook(config.webhook); !url) {
+    return Fail(ErrorCode::kInvalidArgument, "operator.webhook: accepted: " + url.error().message);
+  }
+  return {};
+}
+
 bool IsLoopback(std::string_view host) {
   return host.starts_with("127.") || host == "localhost" || host == "::1";
 }
@@ -133,6 +141,7 @@ Status FinishConfig(ServerConfig& config) {
   if (Status status = CheckMembers(config); !status) return status;
   if (Status status = CheckKeyspaces(config); !status) return status;
   if (Status status = CheckBackground(config); !status) return status;
+  if (Status status = CheckWebhook(config); !status) return status;
   return CheckPorts(config);
 }
 

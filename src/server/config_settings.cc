@@ -248,6 +248,27 @@ const SettingRow kRows[] = {
       "so old a deleted or expired key must be before it is forgotten", "purge-after"},
      GYRE_SPAN(core.purge_after, Duration::Millis(0), Duration::Seconds(365 * 24 * 3600))},
 
+    {{"operator.dead_notice_after", "a duration such as 60s, 0 for none",
+      "a node away for so long is reported: log, metrics, webhook", "dead-notice-after"},
+     [](ServerConfig& c, std::string_view t) -> Status {
+       const Result<Duration> span =
+           ParseDuration(t, Duration::Seconds(t == "0" ? 0 : 1), Duration::Seconds(7 * 86400));
+       if (!span) return Refuse("0 (none), or " + span.error().message);
+       c.dead_notice_after = *span;
+       return {};
+     },
+     [](const ServerConfig& c) { return DurationText(c.dead_notice_after); }},
+    {{"operator.webhook", "http://host[:port]/path, or empty",
+      "where such reports are posted, as JSON; https is not supported yet", "webhook"},
+     [](ServerConfig& c, std::string_view t) -> Status {
+       if (!t.empty()) {
+         if (Result<WebhookUrl> url = ParseWebhook(t); !url) return Fail(std::move(url.error()));
+       }
+       c.webhook = t;
+       return {};
+     },
+     [](const ServerConfig& c) { return c.webhook; }},
+
     {{"log.level", "debug, info, warning or error", "what is logged", "log-level"},
      [](ServerConfig& c, std::string_view t) { return Assign(c.log_level, ParseLogLevel(t)); },
      [](const ServerConfig& c) { return std::string(LogLevelName(c.log_level)); }},

@@ -158,6 +158,41 @@ TEST(ConfigTest, RefusesClustersThatCannotWork) {
   }
 }
 
+// Goal: a webhook is a plain URL, checked before anything starts; nothing in it can break a
+// request.
+TEST(ConfigTest, WebhooksAreUrlsOfHttp) {
+  const auto url = [](const char* text) { return ParseWebhook(text).value(); };
+  EXPECT_EQ(url("http://alerts:9000/hook?k=v&x"), (WebhookUrl{{"alerts", 9000}, "/hook?k=v&x"}));
+  EXPECT_EQ(url("http://10.0.0.9"), (WebhookUrl{{"10.0.0.9", 80}, "/"}));
+  EXPECT_EQ(url("http://[::1]/a/b"), (WebhookUrl{{"::1", 80}, "/a/b"}));
+  EXPECT_EQ(url("http://[::1]:81?q"), (WebhookUrl{{"::1", 81}, "/?q"}));
+  for (const char* bad :
+       {"http://", "http:///x", "http://:80/", "http://[]/", "http://h:0/", "http://h:x/",
+        "http://h:70000/", "http://u:p@h/", "http://u@h/", "http://h/a b", "http://h/a\r\nX: y",
+        "http://h/#top", "http://h/\x80", "http://a:b:1/", "ftp://h/", "h:80/hook", "http:/h"}) {
+    EXPECT_FALSE(ParseWebhook(bad)) << bad;
+    EXPECT_THAT(ErrorOf(FromFlags({{"webhook", bad}})), StartsWith("--webhook: bad value")) << bad;
+  }
+  EXPECT_FALSE(ParseWebhook("http://h/" + std::string(2'048, 'a')));
+  EXPECT_THAT(ErrorOf(FromFlags({{"webhook", "https://h/hook"}})),
+              HasSubstr("https is not supported yet"));
+  EXPECT_EQ(FromFlags({{"webhook", ""}}).value().webhook, "");
+  ServerConfig made_in_code;
+  made_in_code.webhook = "https://h/hook";
+  EXPECT_FALSE(FinishConfig(made_in_code));
+}
+
+// Goal: 0 turns notices off; what is too short to mean anything is refused.
+TEST(ConfigTest, DeadNoticesHaveARange) {
+  const auto after = [](const char* text) { return FromFlags({{"dead-notice-after", text}}); };
+  EXPECT_EQ(after("0").value().dead_notice_after, Duration{});
+  EXPECT_EQ(after("1s").value().dead_notice_after, Duration::Seconds(1));
+  EXPECT_EQ(after("7d").value().dead_notice_after, Duration::Seconds(7 * 86400));
+  for (const char* bad : {"999ms", "8d", "60", ""}) {
+    EXPECT_THAT(ErrorOf(after(bad)), HasSubstr("accepted: 0 (none), or a duration")) << bad;
+  }
+}
+
 // Goal: ids are hashes of names; two names with one id must not meet in one cluster.
 TEST(ConfigTest, RefusesNodesWhoseNamesGiveOneId) {
   std::map<std::uint32_t, std::string> ids;
@@ -202,6 +237,8 @@ TEST(ConfigTest, DescriptionReadsBackAsTheSameConfig) {
                                          {"sloppy", "no"},
                                          {"hint-after", "20ms"},
                                          {"background-rate-max", "5MiB"},
+                                         {"dead-notice-after", "90s"},
+                                         {"webhook", "http://h:1/x"},
                                          {"shards", "3"},
                                          {"partitioner", "xxh3"}})
                                   .value();

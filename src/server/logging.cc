@@ -15,18 +15,6 @@ namespace {
 
 constexpr std::size_t kValueBytesShown = 4096;  // of one message or field
 
-// "2026-01-31T12:00:00.123Z".
-std::string TimeText(WallTime time) {
-  const std::time_t seconds = static_cast<std::time_t>(time.ms / 1000);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  char date[32];
-  const std::size_t size = std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-  char millis[8];
-  std::snprintf(millis, sizeof millis, ".%03dZ", static_cast<int>(time.ms % 1000));
-  return std::string(date, size) + millis;
-}
-
 // Length of the well-formed UTF-8 sequence at the front of `text`; 0 if there is none.
 std::size_t Utf8Length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -135,6 +123,17 @@ class StderrLog final : public Log {
 };
 
 }  // namespace
+
+std::string TimeText(WallTime time) {
+  const std::time_t seconds = static_cast<std::time_t>(time.ms / 1000);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char date[32];
+  const std::size_t size = std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
+  char millis[8];
+  std::snprintf(millis, sizeof millis, ".%03dZ", static_cast<int>(time.ms % 1000));
+  return std::string(date, size) + millis;
+}
 
 Result<LogLevel> ParseLogLevel(std::string_view text) {
   for (const LogLevel level :

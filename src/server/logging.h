@@ -20,6 +20,9 @@ struct LogOptions {
 // A log to stderr. Safe to use from all threads.
 std::unique_ptr<Log> OpenLog(const LogOptions& options);
 
+// "2026-01-31T12:00:00.123Z" (RFC 3339).
+std::string TimeText(WallTime time);
+
 // The lines themselves, without the newline.
 std::string JsonLogLine(WallTime time, LogLevel level, std::string_view event,
                         std::string_view message, std::initializer_list<LogField> fields);

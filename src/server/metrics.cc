@@ -245,6 +245,20 @@ void AddPeers(Page& page, const std::vector<PeerStats>& peers) {
          [](const PeerStats& p) { return p.frames_dropped; });
 }
 
+void AddNotices(Page& page, const NodeStats& stats) {
+  page.Gauge("gyre_nodes_dead", "Other nodes that are away for so long that people were told.",
+             std::count_if(stats.peers.begin(), stats.peers.end(),
+                           [](const PeerStats& peer) { return peer.dead; }));
+  page.Counter("gyre_dead_notices_total", "Times that people were told of a dead node.",
+               stats.dead_notices);
+  constexpr std::string_view kPosts = "gyre_webhook_posts_total";
+  page.Family(kPosts, "counter",
+              "Posts of notices: taken, failed (and tried again), and given up for good.");
+  page.Sample(kPosts, Label("result", "ok"), stats.webhook.ok);
+  page.Sample(kPosts, Label("result", "failed"), stats.webhook.failed);
+  page.Sample(kPosts, Label("result", "dropped"), stats.webhook.dropped);
+}
+
 }  // namespace
 
 std::string MetricsText(const NodeStats& stats, std::string_view node_name) {
@@ -275,6 +289,7 @@ std::string MetricsText(const NodeStats& stats, std::string_view node_name) {
                stats.refused_unread);
   AddEngine(page, stats.engine);
   AddPeers(page, stats.peers);
+  AddNotices(page, stats);
   return page.Take();
 }
 

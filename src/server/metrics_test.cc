@@ -36,6 +36,9 @@ NodeStats SomeStats() {
   stats.purge_waiting = 3;
   stats.core.rows_dropped = 5;
   stats.uptime = Duration::Millis(1500);
+  stats.peers[0].dead = true;
+  stats.dead_notices = 4;
+  stats.webhook = {5, 6, 7};
   return stats;
 }
 
@@ -62,6 +65,11 @@ TEST(MetricsTest, SaysTheCounters) {
   EXPECT_THAT(page, HasSubstr("gyre_digest_reads_total{result=\"unequal\"} 22\n"));
   EXPECT_THAT(page, HasSubstr("gyre_peer_up{peer=\"n\\\"2\\\\\\n\"} 0\n"));
   EXPECT_THAT(page, HasSubstr("gyre_peer_up{peer=\"n3\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_nodes_dead 1\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_dead_notices_total 4\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_webhook_posts_total{result=\"ok\"} 5\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_webhook_posts_total{result=\"failed\"} 6\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_webhook_posts_total{result=\"dropped\"} 7\n"));
   EXPECT_THAT(page, HasSubstr("gyre_uptime_seconds 1.5\n"));
 }
 

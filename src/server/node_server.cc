@@ -68,6 +68,7 @@ Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config
   for (std::size_t shard = 0; shard < node->loops_.size(); ++shard) {
     if (Status ok = node->Listen(shard); !ok) return Fail(ok.error());
   }
+  node->notices_->Start();
   for (auto& loop : node->loops_) {
     loop->links().Start();
     node->threads_.emplace_back([&loop = *loop] { loop.Run(); });
@@ -192,16 +193,20 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Shard
     resp_.push_back(std::make_unique<RespService>(*loops_.back(), kDocuments, std::move(resp)));
     loops_.back()->reactor().AddTurnEndHook(
         [service = resp_.back().get()](Now) { service->OnTurnEnd(); });
-    loops_.back()->SetStatsHook([service = resp_.back().get()](NodeStats& stats) {
-      const RespCounters& counters = service->counters();
-      stats.resp_connections = counters.connections;
-      stats.connections_total += counters.connections_total;
-      stats.protocol_errors += counters.protocol_errors;
-      stats.refused_unread += counters.refused_unread;
-      stats.commands_total += counters.commands;
-    });
+    loops_.back()->SetStatsHook(
+        [this, first = i == 0, service = resp_.back().get()](NodeStats& stats) {
+          if (first) notices_->AddTo(stats);
+          const RespCounters& counters = service->counters();
+          stats.resp_connections = counters.connections;
+          stats.connections_total += counters.connections_total;
+          stats.protocol_errors += counters.protocol_errors;
+          stats.refused_unread += counters.refused_unread;
+          stats.commands_total += counters.commands;
+        });
   }
   for (auto& loop : loops_) loop->SetSiblings(siblings);
+  notices_ =
+      std::make_unique<Notices>(config_, board_, loops_.front()->reactor(), log_, RandomSeed());
   return {};
 }
 
@@ -277,6 +282,7 @@ Status NodeServer::Stop() {
   const EngineStats before = engine_->Stats();
   board_.SetNodePart({});
   resp_.clear();
+  notices_.reset();
   for (auto& loop : loops_) loop->SetStatsHook({});
   loops_.clear();
   if (Status ok = engine_->Close(); !ok) return ok;

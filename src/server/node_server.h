@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "core/causality/actor.h"
 #include "server/config.h"
+#include "server/notices.h"
 #include "server/resp/resp_service.h"
 #include "server/shard_loop.h"
 #include "server/stats_board.h"
@@ -57,6 +58,7 @@ class NodeServer {
   StatsBoard board_;
   std::vector<std::unique_ptr<ShardLoop>> loops_;
   std::vector<std::unique_ptr<RespService>> resp_;
+  std::unique_ptr<Notices> notices_;  // on the first loop
   std::vector<std::thread> threads_;
   SocketAddress resp_address_, http_address_, peer_address_;
 };

@@ -80,6 +80,8 @@ struct PeerStats {
   std::uint64_t reconnects = 0;
   std::uint64_t frames_sent = 0, frames_received = 0, frames_dropped = 0;
   std::string last_problem;  // one sentence, empty if none
+  Duration away;             // zero if up
+  bool dead = false;         // people were told so
 };
 
 // What is kept here for a node that could not be reached (paper 4.6).
@@ -109,6 +111,13 @@ struct ScrubStats {
   std::uint64_t begun = 0;  // in the round under way
 };
 
+// Notices to the operator's webhook.
+struct WebhookStats {
+  std::uint64_t ok = 0;
+  std::uint64_t failed = 0;   // attempts, each of them
+  std::uint64_t dropped = 0;  // given up: too many waited, or it was tried for too long
+};
+
 struct NodeStats {
   ShardCounters core;
   std::vector<HintDebt> owed;            // only where something is
@@ -125,6 +134,8 @@ struct NodeStats {
   std::vector<PeerStats> peers;
   std::uint64_t resp_connections = 0, http_connections = 0, connections_total = 0;
   std::uint64_t connections_refused = 0, protocol_errors = 0, commands_total = 0;
+  std::uint64_t dead_notices = 0;  // times that a peer was told dead
+  WebhookStats webhook;
   std::uint64_t refused_unread = 0;  // commands that lay unread for too long
   std::uint64_t requests_in_flight = 0;
   std::uint16_t shard_count = 1;

@@ -3,6 +3,38 @@
 #include <algorithm>
 
 namespace gyre {
+namespace {
+
+void AddPeers(std::vector<PeerStats>& total, const std::vector<PeerStats>& shard) {
+  for (const PeerStats& peer : shard) {
+    const auto known = std::find_if(total.begin(), total.end(),
+                                    [&](const PeerStats& p) { return p.id == peer.id; });
+    if (known == total.end()) {
+      total.push_back(peer);
+      continue;
+    }
+    known->up = known->up && peer.up;
+    known->queued_bytes += peer.queued_bytes;
+    known->reconnects += peer.reconnects;
+    known->frames_sent += peer.frames_sent;
+    known->frames_received += peer.frames_received;
+    known->frames_dropped += peer.frames_dropped;
+    if (known->last_problem.empty()) known->last_problem = peer.last_problem;
+    known->away = std::max(known->away, peer.away);
+    known->dead = known->dead || peer.dead;
+  }
+}
+
+// Who is away is looked at less often than the links are: who is up is not away.
+void SettleAbsences(std::vector<PeerStats>& peers) {
+  for (PeerStats& peer : peers) {
+    if (!peer.up) continue;
+    peer.away = {};
+    peer.dead = false;
+  }
+}
+
+}  // namespace
 
 void AddShardStats(NodeStats& total, const NodeStats& shard) {
   const auto add = [](std::uint64_t& to, std::uint64_t from) { to += from; };
@@ -15,6 +47,10 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.protocol_errors, shard.protocol_errors);
   add(total.refused_unread, shard.refused_unread);
   add(total.commands_total, shard.commands_total);
+  add(total.dead_notices, shard.dead_notices);
+  add(total.webhook.ok, shard.webhook.ok);
+  add(total.webhook.failed, shard.webhook.failed);
+  add(total.webhook.dropped, shard.webhook.dropped);
   add(total.requests_in_flight, shard.requests_in_flight);
   add(total.background.bytes_per_second, shard.background.bytes_per_second);
   add(total.background.bytes_spent, shard.background.bytes_spent);
@@ -39,21 +75,7 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
     known->bytes += debt.bytes;
     known->oldest_age = std::max(known->oldest_age, debt.oldest_age);
   }
-  for (const PeerStats& peer : shard.peers) {
-    const auto known = std::find_if(total.peers.begin(), total.peers.end(),
-                                    [&](const PeerStats& p) { return p.id == peer.id; });
-    if (known == total.peers.end()) {
-      total.peers.push_back(peer);
-      continue;
-    }
-    known->up = known->up && peer.up;
-    known->queued_bytes += peer.queued_bytes;
-    known->reconnects += peer.reconnects;
-    known->frames_sent += peer.frames_sent;
-    known->frames_received += peer.frames_received;
-    known->frames_dropped += peer.frames_dropped;
-    if (known->last_problem.empty()) known->last_problem = peer.last_problem;
-  }
+  AddPeers(total.peers, shard.peers);
 }
 
 NodeStats StatsBoard::Total() const {
@@ -63,8 +85,19 @@ NodeStats StatsBoard::Total() const {
     for (const NodeStats& shard : shards_) AddShardStats(total, shard);
     total.shard_count = static_cast<std::uint16_t>(shards_.size());
   }
+  SettleAbsences(total.peers);
   if (add_node_part_) add_node_part_(total);
   return total;
+}
+
+std::vector<PeerStats> StatsBoard::Peers() const {
+  std::vector<PeerStats> peers;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const NodeStats& shard : shards_) AddPeers(peers, shard.peers);
+  }
+  SettleAbsences(peers);
+  return peers;
 }
 
 }  // namespace gyre

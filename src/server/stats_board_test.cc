@@ -62,5 +62,36 @@ TEST(StatsBoardTest, NumbersAreAddedUp) {
   EXPECT_EQ(total.shard_count, 2);
 }
 
+// Goal: the first shard alone knows who is away; who is up for all is not, whatever it knows.
+TEST(StatsBoardTest, AbsencesAreOfWhoIsDown) {
+  StatsBoard board(2);
+  NodeStats first;
+  first.peers = {{NodeId(7), "n7", "h:7", /*up=*/true}, {NodeId(8), "n8", "h:8", /*up=*/true}};
+  for (PeerStats& peer : first.peers) {
+    peer.away = Duration::Seconds(9);
+    peer.dead = true;
+  }
+  first.dead_notices = 2;
+  first.webhook = {1, 2, 3};
+  board.Publish(ShardId(0), first);
+  NodeStats second;
+  second.peers = {{NodeId(7), "n7", "h:7", /*up=*/true}, {NodeId(8), "n8", "h:8", /*up=*/false}};
+  board.Publish(ShardId(1), second);
+  const NodeStats total = board.Total();
+  for (const std::vector<PeerStats>& peers : {total.peers, board.Peers()}) {
+    ASSERT_THAT(peers, SizeIs(2));
+    EXPECT_TRUE(peers[0].up);
+    EXPECT_EQ(peers[0].away, Duration{});
+    EXPECT_FALSE(peers[0].dead);
+    EXPECT_FALSE(peers[1].up);
+    EXPECT_EQ(peers[1].away, Duration::Seconds(9));
+    EXPECT_TRUE(peers[1].dead);
+  }
+  EXPECT_EQ(total.dead_notices, 2u);
+  EXPECT_EQ(total.webhook.ok, 1u);
+  EXPECT_EQ(total.webhook.failed, 2u);
+  EXPECT_EQ(total.webhook.dropped, 3u);
+}
+
 }  // namespace
 }  // namespace gyre

@@ -1,0 +1,102 @@
+#include "server/notices.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "server/admin_json_wholeness.h"
+#include "server/logging.h"
+
+namespace gyre {
+namespace {
+
+constexpr Duration kLookInterval = Duration::Millis(250);
+
+}  // namespace
+
+Notices::Notices(const ServerConfig& config, const StatsBoard& board, Reactor& reactor, Log& log,
+                 std::uint64_t seed)
+    : config_(config),
+      board_(board),
+      reactor_(reactor),
+      log_(log),
+      nodes_(config.dead_notice_after) {
+  for (const MemberConfig& member : config.members) {
+    if (member.name != config.node_name) others_.push_back(member);
+  }
+  if (config.webhook.empty()) return;
+  WebhookOptions options;
+  options.url = ParseWebhook(config.webhook).value();  // FinishConfig has checked it
+  options.seed = seed;
+  webhook_.emplace(reactor, log, std::move(options));
+}
+
+Notices::~Notices() { reactor_.CancelTimer(timer_); }
+
+void Notices::Look() {
+  const std::vector<PeerStats> peers = board_.Peers();
+  std::vector<DeadNodes::Sight> sights;
+  for (const MemberConfig& member : others_) {
+    const NodeId id = NodeIdOf(member.name);
+    const bool up = std::any_of(peers.begin(), peers.end(),
+                                [&](const PeerStats& p) { return p.id == id && p.up; });
+    sights.push_back({id, up});
+  }
+  const Now now = reactor_.now();
+  for (const DeadNodes::Notice& notice : nodes_.Look(now.instant, sights)) Tell(notice, now.wall);
+  timer_ = reactor_.AddTimer(now.instant + kLookInterval, [this] { Look(); });
+}
+
+void Notices::Tell(const DeadNodes::Notice& notice, WallTime time) {
+  const MemberConfig& node =
+      *std::find_if(others_.begin(), others_.end(),
+                    [&](const MemberConfig& m) { return NodeIdOf(m.name) == notice.node; });
+  const std::string address = node.address.ToString();
+  if (notice.dead) {
+    ++dead_told_;
+    log_.Write(LogLevel::kWarning, "node_dead",
+               "node " + node.name + " has not been reachable for " + AgeText(notice.away),
+               {{"node", node.name},
+                {"address", address},
+                {"away_ms", notice.away.ms()},
+                {"next", NextStepText(notice.dead, node.name)}});
+  } else {
+    log_.Write(LogLevel::kInfo, "node_back",
+               "node " + node.name + " is reachable again, after " + AgeText(notice.away),
+               {{"node", node.name}, {"address", address}, {"away_ms", notice.away.ms()}});
+  }
+  if (webhook_) webhook_->Post(NoticeJson(config_, notice, node, time));
+}
+
+void Notices::AddTo(NodeStats& stats) const {
+  for (PeerStats& peer : stats.peers) {
+    const DeadNodes::State state = nodes_.Of(peer.id);
+    peer.away = state.away;
+    peer.dead = state.dead;
+  }
+  stats.dead_notices += dead_told_;
+  if (webhook_) stats.webhook = webhook_->stats();
+}
+
+std::string NextStepText(bool dead, const std::string& node) {
+  if (dead) {
+    return "Run \"gyre status\" at another node to see what is owed to " + node + ", and start " +
+           node + " again: what it missed comes to it by itself.";
+  }
+  return "Nothing need be done: what " + node +
+         " missed comes to it by itself; \"gyre status\" tells how far that is.";
+}
+
+std::string NoticeJson(const ServerConfig& config, const DeadNodes::Notice& notice,
+                       const MemberConfig& node, WallTime time) {
+  const nlohmann::ordered_json json = {{"event", notice.dead ? "node_dead" : "node_back"},
+                                       {"cluster", config.cluster_id},
+                                       {"node", node.name},
+                                       {"address", node.address.ToString()},
+                                       {"told_by", config.node_name},
+                                       {"away_ms", notice.away.ms()},
+                                       {"time", TimeText(time)},
+                                       {"next", NextStepText(notice.dead, node.name)}};
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace gyre

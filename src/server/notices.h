@@ -1,0 +1,56 @@
+// Tells people of nodes that stay away: looks at the links of all shards now and then, and what
+// DeadNodes says of them goes to the log, the counters and the webhook, if there is one. Each node
+// tells what it sees itself: of one dead node several may tell.
+//
+// On shard 0's loop, all of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "net/reactor.h"
+#include "server/config.h"
+#include "server/dead_nodes.h"
+#include "server/stats_board.h"
+#include "server/webhook.h"
+
+namespace gyre {
+
+class Notices {
+ public:
+  // All of these must outlive this. `seed` is for jitter.
+  Notices(const ServerConfig& config, const StatsBoard& board, Reactor& reactor, Log& log,
+          std::uint64_t seed);
+  ~Notices();
+  Notices(const Notices&) = delete;
+  Notices& operator=(const Notices&) = delete;
+
+  // Begins to look: who is not up now counts as away from here on.
+  void Start() { Look(); }
+  // How long the peers in `stats` are away, who is dead, what was told.
+  void AddTo(NodeStats& stats) const;
+
+ private:
+  void Look();
+  void Tell(const DeadNodes::Notice& notice, WallTime time);
+
+  const ServerConfig& config_;
+  const StatsBoard& board_;
+  Reactor& reactor_;
+  Log& log_;
+  std::vector<MemberConfig> others_;  // all members but this node
+  DeadNodes nodes_;
+  std::optional<Webhook> webhook_;
+  std::uint64_t dead_told_ = 0;
+  TimerId timer_ = 0;
+};
+
+// What an operator is told to do.
+std::string NextStepText(bool dead, const std::string& node);
+// The body of a post.
+std::string NoticeJson(const ServerConfig& config, const DeadNodes::Notice& notice,
+                       const MemberConfig& node, WallTime time);
+
+}  // namespace gyre

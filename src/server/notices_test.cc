@@ -1,0 +1,74 @@
+#include "server/notices.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "net/net_test_util.h"
+
+namespace gyre {
+namespace {
+
+using testing::HasSubstr;
+
+ServerConfig TwoNodes() {
+  ServerConfig config;
+  config.node_name = "a";
+  config.members = {{"a", {"h", 1}, 1, "", ""}, {"b", {"h", 2}, 1, "", ""}};
+  GYRE_CHECK(FinishConfig(config).has_value());
+  return config;
+}
+
+NodeStats Seen(const char* peer, bool up) {
+  NodeStats stats;
+  stats.peers.push_back({NodeIdOf(peer), peer, "h:2", up});
+  return stats;
+}
+
+// Goal: what is told goes to the log once, and the numbers agree with it.
+TEST(NoticesTest, DeadAndBackAreLoggedAndCounted) {
+  ServerConfig config = TwoNodes();
+  config.dead_notice_after = Duration::Micros(1);  // two looks
+  const std::unique_ptr<Reactor> reactor = NewReactor();
+  RecordingLog log;
+  StatsBoard board(1);
+  Notices notices(config, board, *reactor, log, 1);
+  notices.Start();
+  const auto stats = [&](bool up) {
+    NodeStats seen = Seen("b", up);
+    notices.AddTo(seen);
+    return seen;
+  };
+  EXPECT_FALSE(stats(false).peers[0].dead);
+  ASSERT_TRUE(TurnUntil({reactor.get()}, [&] { return stats(false).peers[0].dead; }));
+  EXPECT_TRUE(log.Has({"node_dead", "node=b", "address=h:2", "away_ms=", "gyre status"}))
+      << log.Text();
+  EXPECT_GT(stats(false).peers[0].away, Duration{});
+  EXPECT_EQ(stats(false).dead_notices, 1u);
+  board.Publish(ShardId(0), Seen("b", true));
+  ASSERT_TRUE(TurnUntil({reactor.get()}, [&] { return !stats(true).peers[0].dead; }));
+  EXPECT_TRUE(log.Has({"node_back", "node=b", "address=h:2", "away_ms="})) << log.Text();
+  EXPECT_EQ(log.Count({"node_"}), 2u);
+  EXPECT_EQ(stats(true).dead_notices, 1u);
+  EXPECT_EQ(stats(true).webhook.ok + stats(true).webhook.failed, 0u);
+}
+
+// Goal: what a webhook is sent is said in docs/http.md, and stays so.
+TEST(NoticesTest, BodySaysWhoWhereAndWhatToDo) {
+  const ServerConfig config = TwoNodes();
+  const DeadNodes::Notice dead{NodeIdOf("b"), true, Duration::Millis(61'250)};
+  EXPECT_EQ(NoticeJson(config, dead, config.members[1], WallTime{1'769'860'800'123}),
+            "{\"event\":\"node_dead\",\"cluster\":\"gyre\",\"node\":\"b\",\"address\":\"h:2\","
+            "\"told_by\":\"a\",\"away_ms\":61250,\"time\":\"2026-01-31T12:00:00.123Z\","
+            "\"next\":\"Run \\\"gyre status\\\" at another node to see what is owed to b, and "
+            "start b again: what it missed comes to it by itself.\"}");
+  const DeadNodes::Notice back{NodeIdOf("b"), false, Duration::Millis(61'250)};
+  const auto json = nlohmann::json::parse(NoticeJson(config, back, config.members[1], WallTime{}));
+  EXPECT_EQ(json.at("event"), "node_back");
+  EXPECT_THAT(json.at("next").get<std::string>(), HasSubstr("Nothing need be done"));
+}
+
+}  // namespace
+}  // namespace gyre
