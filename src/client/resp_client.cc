@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -30,6 +31,12 @@ class Socket final : public ByteSource {
   Socket& operator=(const Socket&) = delete;
 
   void SetDeadline(Duration from_now) { deadline_us_ = MonotonicUs() + from_now.us; }
+  Duration TimeLeft() const { return {deadline_us_ - MonotonicUs()}; }
+
+  bool Readable() const {  // bytes, the end, or an error
+    pollfd wanted{fd_, POLLIN, 0};
+    return poll(&wanted, 1, 0) != 0;
+  }
 
   // False once the deadline has passed.
   bool Wait(short events) {
@@ -60,14 +67,19 @@ class Socket final : public ByteSource {
   }
 
   Status Send(std::string_view bytes) {
+    const std::size_t size = bytes.size();
+    const auto failed = [&](const std::string& why) -> Status {
+      if (bytes.size() < size) return Lost(why);
+      return Fail(ErrorCode::kUnavailable, "the connection to the node is lost: " + why);
+    };
     while (!bytes.empty()) {
       const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (sent >= 0) {
         bytes.remove_prefix(static_cast<std::size_t>(sent));
       } else if (errno == EAGAIN) {
-        if (!Wait(POLLOUT)) return Lost("the node took no more bytes in time");
+        if (!Wait(POLLOUT)) return failed("the node took no more bytes in time");
       } else if (errno != EINTR) {
-        return Lost(std::strerror(errno));
+        return failed(std::strerror(errno));
       }
     }
     return {};
@@ -110,7 +122,7 @@ std::unique_ptr<Socket> DialOne(const addrinfo& address, Duration timeout, std::
   return dialed;
 }
 
-Result<std::unique_ptr<Socket>> Dial(const RespClientOptions& options) {
+Result<std::unique_ptr<Socket>> Dial(const RespClientOptions& options, std::int64_t deadline_us) {
   const std::string where = options.host + ":" + std::to_string(options.port);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -124,8 +136,12 @@ Result<std::unique_ptr<Socket>> Dial(const RespClientOptions& options) {
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> list(found, &freeaddrinfo);
   std::string problem = "it has no address";
-  for (const addrinfo* address = list.get(); address != nullptr; address = address->ai_next) {
-    if (auto dialed = DialOne(*address, options.timeout, problem)) return dialed;
+  std::int64_t untried = 0;
+  for (const addrinfo* it = list.get(); it != nullptr; it = it->ai_next) ++untried;
+  for (const addrinfo* it = list.get(); it != nullptr; it = it->ai_next, --untried) {
+    // One that is silent must not take the time of those behind it.
+    const Duration share{std::max<std::int64_t>(1, deadline_us - MonotonicUs()) / untried};
+    if (auto dialed = DialOne(*it, share, problem)) return dialed;
   }
   return Fail(ErrorCode::kUnavailable, "cannot reach a node at " + where + ": " + problem);
 }
@@ -145,7 +161,8 @@ RespClient::RespClient(RespClient&&) noexcept = default;
 RespClient& RespClient::operator=(RespClient&&) noexcept = default;
 
 Result<RespClient> RespClient::Connect(const RespClientOptions& options) {
-  Result<std::unique_ptr<Socket>> dialed = Dial(options);
+  const std::int64_t deadline_us = MonotonicUs() + options.timeout.us;
+  Result<std::unique_ptr<Socket>> dialed = Dial(options, deadline_us);
   if (!dialed) return Fail(std::move(dialed.error()));
   RespClient client(std::make_unique<Impl>(std::move(*dialed), options.timeout));
 
@@ -154,7 +171,7 @@ Result<RespClient> RespClient::Connect(const RespClientOptions& options) {
     hello.insert(hello.end(), {"AUTH", "default", options.password});
   }
   const auto greet = [&](std::span<const std::string_view> command) -> Status {
-    Result<RespValue> reply = client.Call(command);
+    Result<RespValue> reply = client.Call(command, Duration{deadline_us - MonotonicUs()});
     // Nothing of the caller's was sent yet, so whatever happened, nothing was applied.
     if (!reply) return Fail(ErrorCode::kUnavailable, std::move(reply.error().message));
     if (reply->is_error()) return Fail(ErrorOfReply(reply->text));
@@ -169,15 +186,21 @@ Result<RespClient> RespClient::Connect(const RespClientOptions& options) {
 }
 
 Result<RespValue> RespClient::Call(std::span<const std::string_view> command) {
-  impl_->socket->SetDeadline(impl_->timeout);
+  return Call(command, impl_->timeout);
+}
+
+Result<RespValue> RespClient::Call(std::span<const std::string_view> command, Duration timeout) {
+  impl_->socket->SetDeadline(timeout);
   if (Status status = impl_->socket->Send(EncodeCommand(command)); !status) {
     // The node may have said why it hung up ("value too large") before our write failed.
-    impl_->socket->SetDeadline(Duration::Millis(500));
+    impl_->socket->SetDeadline(std::min(Duration::Millis(500), impl_->socket->TimeLeft()));
     if (Result<RespValue> reply = impl_->reader.Read(); reply && reply->is_error()) return reply;
     return Fail(std::move(status.error()));
   }
   return impl_->reader.Read();
 }
+
+bool RespClient::Quiet() const { return impl_->reader.empty() && !impl_->socket->Readable(); }
 
 std::string EncodeCommand(std::span<const std::string_view> command) {
   std::size_t size = 16;
@@ -198,7 +221,9 @@ Error ErrorOfReply(std::string_view text) {
   const auto of = [&](ErrorCode code) { return Error{code, std::string(text)}; };
   if (word == "UNKNOWN") return of(ErrorCode::kOutcomeUnknown);
   if (word == "UNAVAILABLE") return of(ErrorCode::kUnavailable);
-  if (word == "BUSY") return of(ErrorCode::kOverloaded);
+  if (word == "BUSY" || text == "ERR max number of clients reached") {
+    return of(ErrorCode::kOverloaded);
+  }
   if (word == "CORRUPT") return of(ErrorCode::kCorruption);
   if (word == "IOERR") return of(ErrorCode::kIoError);
   return of(ErrorCode::kInvalidArgument);

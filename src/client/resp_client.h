@@ -18,24 +18,29 @@ struct RespClientOptions {
   std::uint16_t port = 7379;
   std::string password;
   std::string keyspace;                      // empty or "default": none to choose
-  Duration timeout = Duration::Seconds(10);  // to connect; and for each command's reply
+  Duration timeout = Duration::Seconds(10);  // to connect, all of it; and for each command's reply
 };
 
 class RespClient {
  public:
   // Connects, says HELLO 3 (with the password) and chooses the keyspace.
-  // Errors: kUnavailable (nobody there), kInvalidArgument (refused, the node's sentence).
+  // Errors: kUnavailable (nobody there), kInvalidArgument (refused, the node's sentence),
+  // kOverloaded (it takes no more connections).
   static Result<RespClient> Connect(const RespClientOptions& options);
   ~RespClient();
   RespClient(RespClient&&) noexcept;
   RespClient& operator=(RespClient&&) noexcept;
 
   // The reply, which may be a RESP error. After an Error the connection is of no use.
-  // Errors: kOutcomeUnknown (no whole reply came: the command may have been applied), kCorruption.
+  // Errors: kUnavailable (not a byte could be sent), kOutcomeUnknown (no whole reply came: the
+  // command may have been applied), kCorruption (what came is no RESP: likewise).
   Result<RespValue> Call(std::span<const std::string_view> command);
+  Result<RespValue> Call(std::span<const std::string_view> command, Duration timeout);
   Result<RespValue> Call(std::initializer_list<std::string_view> command) {
     return Call(std::span<const std::string_view>(command.begin(), command.size()));
   }
+  // Between calls: the node has not hung up, nor said what nobody asked for.
+  bool Quiet() const;
 
  private:
   struct Impl;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -34,6 +35,9 @@ struct RespValue {
   bool is_error() const { return kind == Kind::kError; }
   // The value of `key` in a kMap, or in the flat array that RESP2 has for one; null if absent.
   const RespValue* Find(std::string_view key) const;
+  RespValue* Find(std::string_view key) {
+    return const_cast<RespValue*>(std::as_const(*this).Find(key));
+  }
 };
 
 // Where bytes come from.
@@ -59,6 +63,7 @@ class ReplyReader {
   // Errors: those of the source; kCorruption if it is no RESP or past a limit (the stream is of no
   // use then). Memory grows with the bytes that came, not with lengths announced.
   Result<RespValue> Read();
+  bool empty() const { return at_ == buffer_.size(); }  // nothing came after the last reply
 
  private:
   Result<RespValue> ReadValue(int depth);

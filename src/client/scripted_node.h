@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,7 +19,8 @@ namespace gyre {
 class ScriptedNode {
  public:
   using Command = std::vector<std::string>;
-  // Bytes to answer with; empty: hang up. Runs on the node's thread.
+  // Bytes to answer with; empty: hang up. Each connection has a thread, and calls are one at a
+  // time.
   using Script = std::function<std::string(const Command&)>;
 
   explicit ScriptedNode(Script script)
@@ -31,12 +33,16 @@ class ScriptedNode {
     GYRE_CHECK(listen(listener_, 16) == 0);
     GYRE_CHECK(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
     port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] { Serve(); });
+    acceptor_ = std::thread([this] { Accept(); });
   }
+  // As if killed: whoever is connected is cut off.
   ~ScriptedNode() {
     shutdown(listener_, SHUT_RDWR);
-    thread_.join();
+    acceptor_.join();
     close(listener_);
+    for (const int fd : connections_) shutdown(fd, SHUT_RDWR);
+    for (std::thread& thread : threads_) thread.join();
+    for (const int fd : connections_) close(fd);
   }
   ScriptedNode(const ScriptedNode&) = delete;
   ScriptedNode& operator=(const ScriptedNode&) = delete;
@@ -62,28 +68,39 @@ class ScriptedNode {
     const int fd_;
   };
 
-  // One connection after the other.
-  void Serve() {
+  void Accept() {
     for (;;) {
       const int fd = accept(listener_, nullptr, nullptr);
       if (fd < 0) return;
-      Source source(fd);
-      ReplyReader reader(source);
-      while (Result<RespValue> value = reader.Read()) {
-        Command command;
-        for (RespValue& item : value->items) command.push_back(std::move(item.text));
-        const std::string answer = script_(command);
-        if (answer.empty()) break;
-        if (send(fd, answer.data(), answer.size(), MSG_NOSIGNAL) < 0) break;
-      }
-      close(fd);
+      connections_.push_back(fd);
+      threads_.emplace_back([this, fd] { Serve(fd); });
     }
+  }
+
+  void Serve(int fd) {
+    Source source(fd);
+    ReplyReader reader(source);
+    while (Result<RespValue> value = reader.Read()) {
+      Command command;
+      for (RespValue& item : value->items) command.push_back(std::move(item.text));
+      std::string answer;
+      {
+        const std::lock_guard lock(mutex_);
+        answer = script_(command);
+      }
+      if (answer.empty()) break;
+      if (send(fd, answer.data(), answer.size(), MSG_NOSIGNAL) < 0) break;
+    }
+    shutdown(fd, SHUT_RDWR);  // closed at the end, so that its number names nothing else meanwhile
   }
 
   const Script script_;
   const int listener_;
   std::uint16_t port_ = 0;
-  std::thread thread_;
+  std::mutex mutex_;
+  std::vector<int> connections_;  // the acceptor's, until it has ended
+  std::vector<std::thread> threads_;
+  std::thread acceptor_;
 };
 
 }  // namespace gyre

@@ -1,0 +1,137 @@
+#include "client/ring_view.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace gyre {
+namespace {
+
+using testing::ElementsAre;
+using Json = nlohmann::json;
+
+Json Status() {
+  return {{"node", "n1"},
+          {"cluster", "shop"},
+          {"ring_epoch", 1},
+          {"nodes", 3},
+          {"keyspaces", {{{"name", "carts"}, {"n", 2}}, {{"name", "default"}, {"n", 3}}}}};
+}
+
+NodeFacts Facts() { return ParseNodeFacts(Status().dump(), "").value(); }
+
+// As the server writes it (admin_json.cc).
+Json RingOf(const Ring& ring) {
+  Json members = Json::array();
+  for (const Member& member : ring.members()) {
+    char id[16];
+    std::snprintf(id, sizeof id, "%06x", member.id.value);
+    members.push_back({{"name", member.name},
+                       {"id", id},
+                       {"zone", member.zone},
+                       {"region", member.region},
+                       {"weight", member.weight}});
+  }
+  Json owners = Json::array();
+  for (const NodeId owner : ring.owners()) owners.push_back(ring.FindMember(owner)->name);
+  return {{"epoch", ring.epoch().value},
+          {"partitioner", std::string(PartitionerName(ring.partitioner()))},
+          {"partition_count", ring.partition_count()},
+          {"members", members},
+          {"owners", owners}};
+}
+
+Ring ThreeNodes(PartitionerKind partitioner) {
+  const std::vector<Member> members = {
+      {NodeId{1}, "n1", 1, "a", ""}, {NodeId{2}, "n2", 1, "a", ""}, {NodeId{3}, "n3", 1, "b", ""}};
+  return Ring::Create(RingEpoch{1}, partitioner, members,
+                      {NodeId{1}, NodeId{2}, NodeId{3}, NodeId{1}})
+      .value();
+}
+
+// Goal: the client names the same owners, in the same order, as the nodes do (paper 4.3).
+TEST(RingViewTest, OwnersAreThoseOfTheNodes) {
+  for (const PartitionerKind kind : {PartitionerKind::kMd5, PartitionerKind::kXxh3}) {
+    const Ring ring = ThreeNodes(kind);
+    NodeFacts facts = Facts();
+    facts.replicas = 2;
+    const RingView view = RingView::Parse(RingOf(ring).dump(), facts).value();
+    for (int i = 0; i < 100; ++i) {
+      const std::string key = "key" + std::to_string(i);
+      const PreferenceList list =
+          ring.PreferenceListOf(ring.PartitionOf(ring.TokenOf(key)), /*replicas=*/2, 0);
+      EXPECT_THAT(view.OwnersOf(key), ElementsAre(ring.FindMember(list.owners[0])->name,
+                                                  ring.FindMember(list.owners[1])->name));
+    }
+  }
+}
+
+// Goal: N is that of the keyspace in use; one that does not exist is the user's mistake.
+TEST(RingViewTest, FactsAreOfTheKeyspace) {
+  EXPECT_EQ(Facts().name, "n1");
+  EXPECT_EQ(Facts().cluster, "shop");
+  EXPECT_EQ(Facts().replicas, 3);
+  EXPECT_EQ(ParseNodeFacts(Status().dump(), "carts")->replicas, 2);
+  EXPECT_EQ(ParseNodeFacts(Status().dump(), "none").error().code, ErrorCode::kInvalidArgument);
+}
+
+// Goal: a later ring replaces what is known, one that a lagging node tells does not.
+TEST(RingViewTest, OnlyALaterRingOutdates) {
+  const std::string ring = RingOf(ThreeNodes(PartitionerKind::kMd5)).dump();
+  NodeFacts facts = Facts();
+  facts.epoch = 5;
+  const RingView view = RingView::Parse(ring, facts).value();
+  EXPECT_FALSE(view.OutdatedBy(facts));
+  facts.epoch = 6;
+  EXPECT_TRUE(view.OutdatedBy(facts));
+  facts.epoch = 4;
+  facts.nodes = 7;
+  EXPECT_FALSE(view.OutdatedBy(facts));
+  facts.epoch = 5;  // a static list that has grown has the same epoch
+  EXPECT_TRUE(view.OutdatedBy(facts));
+}
+
+// Goal: answers of no Gyre, or of a later one, are errors: whatever field is missing or strange.
+TEST(RingViewTest, StrangeJsonIsAnError) {
+  for (const char* text : {"", "x", "[]", "null", "3", "{", "{}", "\xff\xfe"}) {
+    EXPECT_FALSE(ParseNodeFacts(text, "")) << text;
+    EXPECT_FALSE(RingView::Parse(text, Facts())) << text;
+  }
+  const Json status = Status();
+  const Json ring = RingOf(ThreeNodes(PartitionerKind::kMd5));
+  const std::vector<Json> strange = {
+      nullptr, -1, 1.5, true, "x", Json::array({1}), Json::object(), Json::array({"?"})};
+  for (const auto& [field, value] : status.items()) {
+    Json without = status;
+    without.erase(field);
+    EXPECT_FALSE(ParseNodeFacts(without.dump(), "")) << field;
+    for (const Json& other : strange) {
+      if (other.type() == value.type() && value.is_string()) continue;
+      Json changed = status;
+      changed[field] = other;
+      EXPECT_FALSE(ParseNodeFacts(changed.dump(), "")) << changed;
+    }
+  }
+  for (const char* field : {"epoch", "partitioner", "members", "owners"}) {
+    Json without = ring;
+    without.erase(field);
+    EXPECT_FALSE(RingView::Parse(without.dump(), Facts())) << field;
+    for (const Json& other : strange) {
+      Json changed = ring;
+      changed[field] = other;
+      EXPECT_FALSE(RingView::Parse(changed.dump(), Facts())) << changed;
+    }
+  }
+  for (const char* field : {"name", "id", "zone", "region"}) {
+    Json changed = ring;
+    changed["members"][1][field] = 7;
+    EXPECT_FALSE(RingView::Parse(changed.dump(), Facts())) << changed;
+  }
+  Json three_partitions = ring;
+  three_partitions["owners"].erase(0);
+  EXPECT_FALSE(RingView::Parse(three_partitions.dump(), Facts()));
+}
+
+}  // namespace
+}  // namespace gyre
