@@ -18,6 +18,7 @@ from resp import Resp
 CONNECTIONS = 100
 OVERLOAD = 3
 OVERLOAD_SECONDS = 6
+ATTEMPTS = 3
 GIVE_UP_SECONDS = 2          # later answers are not wanted any more
 GOODPUT_MIN = 0.5            # of the peak; measured: 0.8
 RSS_MAX = 700 * 2**20        # measured: 190 MiB, of them 128 MiB caches
@@ -63,20 +64,28 @@ class OverloadTest(unittest.TestCase):
     def test_three_times_the_load(self):
         peak = bench(self.cluster, "--pipeline", 16, "--duration", 3)
         self.assertEqual(peak["errors"], {})
-        rate = int(OVERLOAD * peak["ops_per_second"])
-        with Watch(self.cluster) as watch:
-            over = bench(self.cluster, "--no-load", "--rate", rate, "--pipeline", 10_000,
-                         "--warmup", 0, "--duration", OVERLOAD_SECONDS)
+        could = peak["ops_per_second"]
+        for attempt in range(ATTEMPTS):
+            rate = int(OVERLOAD * could)
+            with Watch(self.cluster) as watch:
+                over = bench(self.cluster, "--no-load", "--rate", rate, "--pipeline", 10_000,
+                             "--warmup", 0, "--duration", OVERLOAD_SECONDS)
+            if over["ops_per_second"] < 2 * could:
+                break
+            # It was no overload: something else slowed the peak down.
+            could = over["ops_per_second"]
+        else:
+            self.skipTest("other programs come and go: what the machine can do is not known")
         began = time.monotonic()
         while True:
-            after = bench(self.cluster, "--no-load", "--rate", int(peak["ops_per_second"] / 10),
+            after = bench(self.cluster, "--no-load", "--rate", int(could / 10),
                           "--warmup", 0, "--duration", 0.5)
             recovered = time.monotonic() - began
             if not after["errors"] and after["latency"]["p99_us"] < 200_000:
                 break
             self.assertLess(recovered, RECOVERED_SECONDS_MAX, after)
-        goodput = over["ops_per_second"] / peak["ops_per_second"]
-        print(f"peak {peak['ops_per_second']:.0f}/s; at {rate}/s: in time {goodput:.2f} of it, "
+        goodput = over["ops_per_second"] / could
+        print(f"peak {could:.0f}/s; at {rate}/s: in time {goodput:.2f} of it, "
               f"p99 {over['latency']['p99_us'] / 1e6:.2f} s, errors {over['errors']}; "
               f"at most {watch.most / 2**20:.0f} MiB a node; as before after {recovered:.1f} s",
               flush=True)
