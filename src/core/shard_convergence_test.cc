@@ -125,12 +125,12 @@ class Storm {
   }
   void CheckNode(int at) {
     const TestNode& node = cluster_.node(at);
-    std::map<RowLedger::LeafName, std::uint64_t> sums;
+    std::map<LeafName, std::uint64_t> sums;
     for (const auto& [key, row] : node.rows) {
       EXPECT_FALSE(key.is_hint()) << "left at " << at << " for " << key.owed_to.value;
       if (!key.is_hint()) sums[node.LeafOfKey(key)] += RowDigest(key, row.record.view());
     }
-    std::map<RowLedger::LeafName, std::uint64_t> stored = node.leaf_sums;
+    std::map<LeafName, std::uint64_t> stored = node.leaf_sums;
     std::erase_if(stored, [](const auto& leaf) { return leaf.second == 0; });
     EXPECT_EQ(stored, sums) << at;
     const Shard& shard = cluster_.node(at).shard();

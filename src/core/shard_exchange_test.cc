@@ -67,14 +67,14 @@ class ShardExchangeTest : public ::testing::Test {
     const int bits = node(0).shard().ledger().tree().leaf_bits();
     for (int at = 0; at < nodes_; ++at) {
       std::map<RowKey, Bytes> here, first;
-      std::map<RowLedger::LeafName, std::uint64_t> sums;
+      std::map<LeafName, std::uint64_t> sums;
       for (const auto& [key, row] : node(0).rows) first[key] = row.record;
       for (const auto& [key, row] : node(at).rows) {
         here[key] = row.record;
         sums[node(at).LeafOfKey(key)] += RowDigest(key, row.record.view());
       }
       EXPECT_EQ(here, first) << at;
-      std::map<RowLedger::LeafName, std::uint64_t> stored = node(at).leaf_sums;
+      std::map<LeafName, std::uint64_t> stored = node(at).leaf_sums;
       std::erase_if(stored, [](const auto& leaf) { return leaf.second == 0; });
       EXPECT_EQ(stored, sums) << at;
       for (const auto& [leaf, sum] : sums) {

@@ -140,6 +140,24 @@ class ShardStaleCopyTest : public ::testing::Test {
     Release(std::move(reply));
     return number;
   }
+  // The request has asked both others, and their replies come only after a ballot: they answer a
+  // question that was given up.
+  std::uint64_t StartAndVoteMeanwhile(ClientRequest request) {
+    EXPECT_TRUE(cluster.Run(0, Put(key, "v")).has_value());
+    floors_asked.clear();
+    const std::uint64_t number = cluster.Start(0, std::move(request));
+    cluster.Deliver();
+    cluster.Deliver();
+    auto replies = HoldFlights();
+    EXPECT_EQ(replies.size(), 2u);
+    VoteEverywhere(7);
+    HoldFlights();
+    Release(std::move(replies));
+    EXPECT_EQ(CountersAt(0).reads_begun_anew, 1u);
+    EXPECT_THAT(floors_asked[1], ElementsAre(0, 7));
+    EXPECT_THAT(floors_asked[2], ElementsAre(0, 7));
+    return number;
+  }
   bool Gone() {
     for (int i = 0; i < cluster.size(); ++i) {
       if (cluster.node(i).rows.contains(key)) return false;
@@ -303,19 +321,7 @@ TEST_F(ShardStaleCopyTest, AGetBeginsAnew) {
 
 // Goal: replies to a question that was given up do not count for the next.
 TEST_F(ShardStaleCopyTest, RepliesToTheEarlierQuestionDoNotCount) {
-  ASSERT_TRUE(cluster.Run(0, Put(key, "v")).has_value());
-  floors_asked.clear();
-  const auto number = cluster.Start(0, Get(key));
-  cluster.Deliver();
-  cluster.Deliver();  // both are asked
-  auto replies = HoldFlights();
-  ASSERT_EQ(replies.size(), 2u);
-  VoteEverywhere(7);
-  HoldFlights();
-  Release(std::move(replies));
-  EXPECT_EQ(CountersAt(0).reads_begun_anew, 1u);
-  EXPECT_THAT(floors_asked[1], ElementsAre(0, 7));
-  EXPECT_THAT(floors_asked[2], ElementsAre(0, 7));
+  const auto number = StartAndVoteMeanwhile(Get(key));
   ASSERT_TRUE(cluster.answers.at(number).has_value());
   EXPECT_THAT(ValuesOf(std::get<GetOutcome>(*cluster.answers.at(number)).record), ElementsAre("v"));
 }
@@ -364,19 +370,7 @@ TEST_F(ShardStaleCopyTest, APutThatReadsBeginsAnew) {
 
 // Goal: neither do replies to the put's earlier question count for the next.
 TEST_F(ShardStaleCopyTest, RepliesToThePutsEarlierQuestionDoNotCount) {
-  ASSERT_TRUE(cluster.Run(0, Put(key, "v")).has_value());
-  floors_asked.clear();
-  const auto number = cluster.Start(0, Expire());
-  cluster.Deliver();
-  cluster.Deliver();  // both are asked
-  auto replies = HoldFlights();
-  ASSERT_EQ(replies.size(), 2u);
-  VoteEverywhere(7);
-  HoldFlights();
-  Release(std::move(replies));
-  EXPECT_EQ(CountersAt(0).reads_begun_anew, 1u);
-  EXPECT_THAT(floors_asked[1], ElementsAre(0, 7));
-  EXPECT_THAT(floors_asked[2], ElementsAre(0, 7));
+  const auto number = StartAndVoteMeanwhile(Expire());
   ASSERT_TRUE(cluster.answers.at(number).has_value());
   EXPECT_TRUE(std::get<PutOutcome>(*cluster.answers.at(number)).changed);
 }

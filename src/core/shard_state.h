@@ -52,13 +52,19 @@ struct ShardState {
   // when the event ends.
   std::vector<std::pair<PartitionId, NodeId>> copies_missing;
   // Leaves whose sum may not be that of their rows: the scrubber counts them next.
-  std::set<RowLedger::LeafName> suspect_leaves;
+  std::set<LeafName> suspect_leaves;
 
   // May this node be planned with, for reads?
   bool Reachable(NodeId node) const { return node == self || up.contains(node); }
   // May another node stand in for this one? Not while it may just not have been met yet.
   bool KnownAway(NodeId node) const {
     return !Reachable(node) && (!starting || met.contains(node));
+  }
+  // Is this node the one that sees to the purge of what is dead there?
+  bool IsFirstOwner(KeyspaceId id, PartitionId partition) const {
+    const KeyspaceConfig* keyspace = view->FindKeyspace(id);
+    return keyspace != nullptr &&
+           *view->ring.OwnersOf(partition, keyspace->replicas).begin() == self;
   }
   // Does this shard serve the partition?
   bool Serves(PartitionId partition) const { return partition.value % shard_count == shard.value; }

@@ -33,7 +33,7 @@ class TestNode : private RowsAtHand {
   Shard& shard() { return shard_; }
   std::map<RowKey, Row> rows;
   // As storage keeps them: the sum of every leaf_delta.
-  std::map<RowLedger::LeafName, std::uint64_t> leaf_sums;
+  std::map<LeafName, std::uint64_t> leaf_sums;
   std::set<RowKey> damaged;          // reads and scans that meet one of them fail, until rewritten
   std::optional<Error> read_error;   // reads fail with it
   std::optional<Error> write_error;  // writes fail with it
@@ -43,7 +43,7 @@ class TestNode : private RowsAtHand {
   std::deque<WriteEffect> held_writes;
   std::deque<ReadEffect> held_reads;
 
-  RowLedger::LeafName LeafOfKey(const RowKey& key) const {
+  LeafName LeafOfKey(const RowKey& key) const {
     return {key.keyspace, LeafOf(key.token, leaf_bits_)};
   }
   void Store(const WriteEffect& write) {
@@ -227,7 +227,7 @@ class TestCluster {
   // Storage lost the row, adds so to its sum, and says so.
   void LoseRow(int at, const RowKey& key) {
     const std::uint64_t digest = RowDigest(key, node(at).rows.at(key).record.view());
-    const RowLedger::LeafName leaf = node(at).LeafOfKey(key);
+    const LeafName leaf = node(at).LeafOfKey(key);
     node(at).rows.erase(key);
     node(at).leaf_sums[leaf] -= digest;
     node(at).shard().OnRowsLost({{leaf.first, leaf.second, -digest}}, now_, effects_);

@@ -23,7 +23,7 @@ class ExchangeSession : public Machine {
   // `scheduler` outlives it. REQUIRES: this shard serves the partition, and both own it.
   // `damaged`: only this leaf, all of it from the peer, as the own rows cannot be read.
   ExchangeSession(ShardState& shard, RepairScheduler& scheduler, NodeId peer, PartitionId partition,
-                  std::optional<RowLedger::LeafName> damaged = {})
+                  std::optional<LeafName> damaged = {})
       : Machine(shard),
         scheduler_(scheduler),
         peer_(peer),
@@ -57,7 +57,7 @@ class ExchangeSession : public Machine {
   RepairScheduler& scheduler_;
   const NodeId peer_;
   const PartitionId partition_;
-  const std::optional<RowLedger::LeafName> damaged_;
+  const std::optional<LeafName> damaged_;
   State state_ = State::kIdle;
   Instant deadline_;                   // of the question under way, or the end of a pause
   std::vector<KeyspaceId> keyspaces_;  // still to come; the present one last

@@ -100,7 +100,7 @@ void RepairScheduler::BeginFetch(Env& /*env*/) {
     }
     under_way_.insert(pair);
     shard().spawned.push_back(std::make_unique<ExchangeSession>(
-        shard(), *this, pair.peer, pair.partition, RowLedger::LeafName{it->keyspace, it->leaf}));
+        shard(), *this, pair.peer, pair.partition, LeafName{it->keyspace, it->leaf}));
     it = damaged_.erase(it);
   }
 }

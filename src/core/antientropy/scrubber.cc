@@ -65,19 +65,13 @@ void Scrubber::NextRun(Env& env) {
   ReadPage(env);
 }
 
-bool Scrubber::IsFirstOwner(const RowLedger::LeafName& leaf) const {
-  const KeyspaceConfig* keyspace = view().FindKeyspace(leaf.first);
-  if (keyspace == nullptr) return false;
-  const PartitionId partition = shard().ledger.tree().PartitionOfLeaf(leaf.second);
-  return *view().ring.OwnersOf(partition, keyspace->replicas).begin() == shard().self;
-}
-
-std::optional<RowLedger::LeafName> Scrubber::NextExpired(Env& env) {
+std::optional<LeafName> Scrubber::NextExpired(Env& env) {
   const WallTime then{env.now.wall.ms - shard().config.purge_after.ms()};
-  std::optional<RowLedger::LeafName> leaf;
+  std::optional<LeafName> leaf;
   do {
     leaf = shard().ledger.expiries().TakeDue(then);
-  } while (leaf && !IsFirstOwner(*leaf));
+  } while (leaf &&
+           !shard().IsFirstOwner(leaf->first, shard().ledger.tree().PartitionOfLeaf(leaf->second)));
   return leaf;
 }
 
@@ -90,7 +84,7 @@ void Scrubber::ReadPage(Env& env) {
   const int bits = shard().ledger.tree().leaf_bits();
   // The leaf whose first rows came with an earlier page has been under watch since.
   const bool begun = after_ && LeafOf(after_->token, bits) == run_->leaf;
-  const RowLedger::LeafName leaf{run_->keyspace, run_->leaf};
+  const LeafName leaf{run_->keyspace, run_->leaf};
   shard().ledger.BeginWatch(begun ? std::optional(leaf) : std::nullopt);
   const TokenSpan span = run_->steps.Span();
   env.out.emplace_back(ScanEffect{id(),
@@ -142,7 +136,7 @@ void Scrubber::TakeRow(const ScannedRow& row, Env& env) {
 
 // All rows of run_->leaf have been read: ends it, and goes to the next.
 void Scrubber::CountLeaf(Env& env) {
-  const RowLedger::LeafName leaf{run_->keyspace, run_->leaf++};
+  const LeafName leaf{run_->keyspace, run_->leaf++};
   const std::uint64_t sum = std::exchange(sum_, 0);
   if (std::exchange(damaged_, false)) scheduler_.RepairLeaf(leaf.first, leaf.second, env);
   RowLedger& ledger = shard().ledger;

@@ -43,8 +43,7 @@ class Scrubber : public Machine {
   };
 
   void NextRun(Env& env);
-  std::optional<RowLedger::LeafName> NextExpired(Env& env);
-  bool IsFirstOwner(const RowLedger::LeafName& leaf) const;
+  std::optional<LeafName> NextExpired(Env& env);
   void ReadPage(Env& env);
   void TakeRow(const ScannedRow& row, Env& env);
   void CountLeaf(Env& env);

@@ -24,7 +24,7 @@ void ExpiryBook::Note(KeyspaceId keyspace, Token token, WallTime at) {
   ++size_;
 }
 
-std::optional<ExpiryBook::LeafName> ExpiryBook::TakeDue(WallTime then) {
+std::optional<LeafName> ExpiryBook::TakeDue(WallTime then) {
   while (!due_.empty() && due_.begin()->first <= then.ms / step_ms_) {
     const auto it = due_.begin();
     const Step step = it->first;

@@ -23,8 +23,6 @@ namespace gyre {
 
 class ExpiryBook {
  public:
-  using LeafName = std::pair<KeyspaceId, std::uint32_t>;
-
   ExpiryBook(int partition_bits, Duration step)
       : partition_bits_(partition_bits), step_ms_(step.ms() > 0 ? step.ms() : 1) {}
 

@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -34,6 +35,8 @@ constexpr int LeafBitsOf(int partition_bits) { return partition_bits + kLeafBits
 constexpr std::uint32_t LeafOf(Token token, int leaf_bits) {
   return static_cast<std::uint32_t>(token.high >> (64 - leaf_bits));
 }
+
+using LeafName = std::pair<KeyspaceId, std::uint32_t>;
 
 // The sum of one leaf, as storage keeps it: that of every change ever made to it, modulo 2^64.
 struct LeafSum {

@@ -67,7 +67,6 @@ class RowLedger {
   }
   // For one who counts leaves while rows change: from here on it is noted which leaves do. Of those
   // noted before only `keep` stays.
-  using LeafName = std::pair<KeyspaceId, std::uint32_t>;
   void BeginWatch(const std::optional<LeafName>& keep);
   void EndWatch() { watched_.reset(); }
   bool ChangedUnderWatch(const LeafName& leaf) const {

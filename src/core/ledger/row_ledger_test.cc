@@ -30,7 +30,7 @@ RowKey HintOf(std::string_view name, NodeId target = kTarget) { return KeyOf(nam
 HintLedger::Place PlaceOf(const RowKey& key) {
   return {key.owed_to, key.keyspace, PartitionOf(key.token, kPartitionBits)};
 }
-RowLedger::LeafName LeafNameOf(const RowKey& key) {
+LeafName LeafNameOf(const RowKey& key) {
   return {key.keyspace, LeafOf(key.token, LeafBitsOf(kPartitionBits))};
 }
 std::uint64_t SumAt(const RowLedger& ledger, const RowKey& key) {

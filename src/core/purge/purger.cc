@@ -7,17 +7,11 @@
 
 namespace gyre {
 
-bool Purger::IsFirstOwner(const RowKey& key) const {
-  const KeyspaceConfig* keyspace = view().FindKeyspace(key.keyspace);
-  if (keyspace == nullptr) return false;
-  const Ring& ring = view().ring;
-  return *ring.OwnersOf(ring.PartitionOf(key.token), keyspace->replicas).begin() == shard().self;
-}
-
 void Purger::Wake(Env& env) {
   for (RowKey& key : shard().ledger.TakeDead()) {
-    if (candidate_count_ >= shard().config.purge_candidates_max || !IsFirstOwner(key)) continue;
+    if (candidate_count_ >= shard().config.purge_candidates_max) continue;
     const PartitionId partition = view().ring.PartitionOf(key.token);
+    if (!shard().IsFirstOwner(key.keyspace, partition)) continue;
     candidate_count_ += places_[partition].candidates.insert(std::move(key)).second;
   }
   if (candidate_count_ > 0 && next_look_ == Instant::Max() && !in_ballot_) {

@@ -40,7 +40,6 @@ class Purger : public Machine {
  private:
   void LookAt(Instant at);
   void Look(Env& env);
-  bool IsFirstOwner(const RowKey& key) const;
   bool MayBegin(PartitionId partition) const;
 
   struct Place {
