@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "storage/background_priority.h"
 #include "storage/file_ops.h"
 #include "storage/key_layout.h"
 #include "storage/rocks_options.h"
@@ -80,6 +81,7 @@ rocksdb::Status RocksDatabase::OpenOnce(const EngineOptions& options, const std:
   rocksdb::DBOptions db_options = MakeDbOptions(options, log_watch_.env());
   if (!options.salvages) damaged_->LeaveAsTheyAre();
   db_options.listeners.push_back(damaged_);
+  db_options.listeners.push_back(std::make_shared<BackgroundPriority>());
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
       {rocksdb::kDefaultColumnFamilyName, MakeRowOptions(options, block_cache_)},
       {"meta", MakeMetaOptions()},

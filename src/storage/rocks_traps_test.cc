@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "storage/background_priority.h"
 #include "storage/disk_space.h"
 #include "storage/storage_test_util.h"
 
@@ -278,6 +279,34 @@ TEST_F(FullDiskTest, AFullDiskFailsPutsAndIsLeftBehindBySpace) {
   EXPECT_TRUE(BallastThere());
   TestSession session(*engine);
   expect_all(session);
+}
+
+// The nice values of this process's threads of RocksDB's that have one other than 0.
+std::vector<int> LoweredThreads() {
+  std::vector<int> lowered;
+  for (const auto& task : fs::directory_iterator("/proc/self/task")) {
+    std::ifstream file(task.path() / "comm");
+    std::string name;
+    std::getline(file, name);
+    if (!name.starts_with("rocksdb:")) continue;
+    const int nice =
+        ::getpriority(PRIO_PROCESS, static_cast<id_t>(std::stoi(task.path().filename())));
+    if (nice != 0) lowered.push_back(nice);
+  }
+  return lowered;
+}
+
+// Goal: a flush does not hold up what clients wait for (background_priority.h says what it cost).
+TEST_F(RocksTrapsTest, FlushesGiveWay) {
+  const auto engine = Open();
+  TestSession session(*engine);
+  const std::string value = Noise(100'000, 1);
+  for (int i = 0; LoweredThreads().empty(); ++i) {
+    ASSERT_LT(i, 10'000) << "1 GB, and no flush has begun";
+    ASSERT_TRUE(session.Put(MakeKey(Text(i % 100)), MakeRow(value)).has_value());
+  }
+  EXPECT_THAT(LoweredThreads(), ::testing::Each(kBackgroundNice));
+  EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), 0);  // this thread
 }
 
 // Goal: trap 2. Opening on a full disk works, by the ballast.
