@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
-#include "core/causality/size_counter.h"
+#include "base/size_counter.h"
 #include "core/config.h"
 
 // Form of a record, every byte of it under a checksum (docs/disk-format.md):

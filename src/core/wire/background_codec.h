@@ -2,7 +2,7 @@
 // greetings. For message_codec.cc only.
 #pragma once
 
-#include "core/causality/size_counter.h"
+#include "base/size_counter.h"
 #include "core/wire/codec_parts.h"
 #include "core/wire/messages.h"
 

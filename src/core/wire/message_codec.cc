@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/codec.h"
 #include "base/hash.h"
-#include "core/causality/size_counter.h"
+#include "base/size_counter.h"
 #include "core/config.h"
 #include "core/wire/background_codec.h"
 #include "core/wire/codec_parts.h"

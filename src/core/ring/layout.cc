@@ -1,0 +1,302 @@
+#include "core/ring/layout.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/check.h"
+#include "base/codec.h"
+#include "base/hash.h"
+#include "base/size_counter.h"
+#include "core/config.h"
+
+namespace gyre {
+namespace {
+
+constexpr std::uint8_t kFormat = 1;
+// Of names, zones and regions, when decoding.
+constexpr std::size_t kTextBytesMax = 64;
+
+NodeList OwnersIn(const Ring& ring, PartitionId partition, int replicas) {
+  NodeList owners;
+  for (const NodeId owner : ring.OwnersOf(partition, replicas)) owners.push_back(owner);
+  return owners;
+}
+
+bool SameOwners(const NodeList& a, const NodeList& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+Ring WithEpoch(const Ring& ring, RingEpoch epoch, int replicas) {
+  Result<Ring> copy = Ring::Create(epoch, ring.partitioner(), ring.members(), ring.owners());
+  GYRE_CHECK(copy.has_value());  // as `ring` is one
+  copy->PrepareOwners(replicas);
+  return *std::move(copy);
+}
+
+}  // namespace
+
+Layout Layout::Found(const Lineage& lineage, Ring ring, int replicas) {
+  ring.PrepareOwners(replicas);
+  return Layout(lineage, std::move(ring), replicas);
+}
+
+const Member* Layout::FindMember(NodeId id) const {
+  if (const Member* member = ring_.FindMember(id)) return member;
+  for (const Member& member : leaving_) {
+    if (member.id == id) return &member;
+  }
+  return nullptr;
+}
+
+std::vector<NodeId> Layout::MemberIds() const {
+  std::vector<NodeId> ids;
+  for (const Member& member : ring_.members()) ids.push_back(member.id);
+  for (const Member& member : leaving_) ids.push_back(member.id);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+bool Layout::IsNewerThan(const Layout& other) const {
+  return std::pair(lineage_, number()) > std::pair(other.lineage_, other.number());
+}
+
+NodeList Layout::Awaited(PartitionId partition) const {
+  NodeList awaited;
+  const NodeList* from = moves_.FromOwners(partition);
+  if (from == nullptr) return awaited;
+  std::size_t place = 0;
+  for (const NodeId owner : ring_.OwnersOf(partition, replicas_)) {
+    ++place;
+    const NodeId* const end = from->begin() + std::min(place, from->size());
+    if (std::find(from->begin(), end, owner) == end) awaited.push_back(owner);
+  }
+  return awaited;
+}
+
+Layout Layout::Next(Ring ring) const {
+  Layout next(lineage_, WithEpoch(ring, RingEpoch(number().value + 1), replicas_), replicas_);
+  next.leaving_ = leaving_;
+  return next;
+}
+
+Result<Layout> Layout::ChangeTo(const Ring& target, std::span<const NodeId> removed) const {
+  if (target.partition_count() != ring_.partition_count() ||
+      target.partitioner() != ring_.partitioner()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "a layout keeps its number of partitions and its partitioner");
+  }
+  Layout next = Next(target);
+  next.leaving_.clear();
+  for (const std::vector<Member>* members : {&ring_.members(), &leaving_}) {
+    for (const Member& member : *members) {
+      const bool gone = std::find(removed.begin(), removed.end(), member.id) != removed.end();
+      if (!gone && target.FindMember(member.id) == nullptr) next.leaving_.push_back(member);
+    }
+  }
+  std::sort(next.leaving_.begin(), next.leaving_.end(),
+            [](const Member& a, const Member& b) { return a.id < b.id; });
+  const std::size_t count = ring_.partition_count();
+  for (std::uint32_t p = 0; p < count; ++p) {
+    const PartitionId partition(p);
+    const NodeList before = OwnersIn(ring_, partition, replicas_);
+    const NodeList* moving = moves_.FromOwners(partition);
+    const NodeList& from = moving != nullptr ? *moving : before;
+    const NodeList after = OwnersIn(next.ring_, partition, replicas_);
+    if (!SameOwners(from, after)) next.moves_.SetMoving(partition, from, count);
+    const bool changed = !SameOwners(before, after);
+    const RingEpoch epoch = changed ? next.number() : moves_.EpochOf(partition);
+    if (epoch.value != 0) next.moves_.SetEpoch(partition, epoch, count);
+  }
+  return next;
+}
+
+Layout Layout::Settle(std::span<const PartitionId> partitions) const {
+  Layout next = Next(ring_);
+  const std::size_t count = ring_.partition_count();
+  const std::set<PartitionId> settled(partitions.begin(), partitions.end());
+  for (std::uint32_t p = 0; p < count; ++p) {
+    const PartitionId partition(p);
+    const NodeList* from = moves_.FromOwners(partition);
+    const bool settles = from != nullptr && settled.contains(partition);
+    if (from != nullptr && !settles) next.moves_.SetMoving(partition, *from, count);
+    const RingEpoch epoch = settles ? next.number() : moves_.EpochOf(partition);
+    if (epoch.value != 0) next.moves_.SetEpoch(partition, epoch, count);
+  }
+  return next;
+}
+
+bool Layout::Releasable(NodeId member) const {
+  const bool leaves = std::any_of(leaving_.begin(), leaving_.end(),
+                                  [&](const Member& each) { return each.id == member; });
+  if (!leaves) return false;
+  for (std::uint32_t p = 0; p < ring_.partition_count(); ++p) {
+    const NodeList* from = moves_.FromOwners(PartitionId(p));
+    if (from != nullptr && from->Contains(member)) return false;
+  }
+  return true;
+}
+
+Layout Layout::Release(std::span<const NodeId> members) const {
+  Layout next = Next(ring_);
+  next.moves_ = moves_;
+  for (const NodeId member : members) {
+    GYRE_CHECK(Releasable(member));
+    std::erase_if(next.leaving_, [&](const Member& each) { return each.id == member; });
+  }
+  return next;
+}
+
+// ---- bytes -----------------------------------------------------------------------------------
+
+namespace {
+
+template <typename Out>
+void EncodeMembers(Out& out, const std::vector<Member>& members) {
+  out.Varint(members.size());
+  for (const Member& member : members) {
+    out.U32(member.id.value);
+    out.Sized(member.name);
+    out.Varint(member.weight);
+    out.Sized(member.zone);
+    out.Sized(member.region);
+  }
+}
+
+std::vector<Member> DecodeMembers(Reader& in) {
+  std::vector<Member> members(in.VarintAtMost(std::min(kNodesMax, in.remaining())));
+  for (Member& member : members) {
+    member.id = NodeId(in.U32());
+    member.name = in.Sized(kTextBytesMax);
+    member.weight = static_cast<std::uint32_t>(in.VarintAtMost(kWeightMax));
+    member.zone = in.Sized(kTextBytesMax);
+    member.region = in.Sized(kTextBytesMax);
+  }
+  return members;
+}
+
+template <typename Out>
+void EncodeOwners(Out& out, const Ring& ring) {
+  out.U8(static_cast<std::uint8_t>(ring.partitioner()));
+  out.U8(static_cast<std::uint8_t>(ring.partition_bits()));
+  EncodeMembers(out, ring.members());
+  for (const NodeId owner : ring.owners()) {
+    out.Varint(static_cast<std::uint64_t>(ring.FindMember(owner) - ring.members().data()));
+  }
+}
+
+// Each with how far it is behind the one before it.
+template <typename Out>
+void EncodeMoves(Out& out, const Moves& moves, std::size_t partition_count) {
+  out.Varint(moves.count());
+  std::uint32_t next = 0;
+  for (std::uint32_t p = 0; p < partition_count; ++p) {
+    const NodeList* from = moves.FromOwners(PartitionId(p));
+    if (from == nullptr) continue;
+    out.Varint(p - next);
+    next = p + 1;
+    out.Varint(from->size());
+    for (const NodeId owner : *from) out.U32(owner.value);
+  }
+  // Runs of partitions with one epoch.
+  for (std::uint32_t p = 0; p < partition_count;) {
+    const RingEpoch epoch = moves.EpochOf(PartitionId(p));
+    std::uint32_t end = p + 1;
+    while (end < partition_count && moves.EpochOf(PartitionId(end)) == epoch) ++end;
+    out.Varint(end - p);
+    out.Varint(epoch.value);
+    p = end;
+  }
+}
+
+Moves DecodeMoves(Reader& in, std::size_t partition_count, RingEpoch number) {
+  Moves moves;
+  std::uint64_t next = 0;
+  for (std::uint64_t left = in.VarintAtMost(partition_count); left > 0 && in.ok(); --left) {
+    next += in.VarintAtMost(partition_count);
+    NodeList from;
+    for (std::uint64_t n = in.VarintAtMost(kReplicasMax); n > 0; --n) {
+      from.push_back(NodeId(in.U32()));
+    }
+    if (next >= partition_count || from.empty()) in.SetFailed();
+    if (!in.ok()) break;
+    moves.SetMoving(PartitionId(static_cast<std::uint32_t>(next)), from, partition_count);
+    ++next;
+  }
+  for (std::size_t p = 0; p < partition_count && in.ok();) {
+    const std::uint64_t run = in.VarintAtMost(partition_count - p);
+    const RingEpoch epoch(in.VarintAtMost(number.value));
+    if (run == 0) in.SetFailed();
+    for (const std::size_t end = p + run; p < end && in.ok(); ++p) {
+      if (epoch.value != 0) {
+        moves.SetEpoch(PartitionId(static_cast<std::uint32_t>(p)), epoch, partition_count);
+      }
+    }
+  }
+  return moves;
+}
+
+template <typename Out>
+void EncodeLayout(Out& out, const Layout& layout) {
+  out.U8(kFormat);
+  out.Varint(layout.lineage().generation);
+  out.U64(layout.lineage().founding);
+  out.Varint(layout.number().value);
+  out.U8(static_cast<std::uint8_t>(layout.replicas()));
+  EncodeOwners(out, layout.ring());
+  EncodeMembers(out, layout.leaving());
+  EncodeMoves(out, layout.moves(), layout.ring().partition_count());
+}
+
+}  // namespace
+
+std::string Layout::Encode() const {
+  SizeCounter size;
+  EncodeLayout(size, *this);
+  std::string bytes(size.size(), '\0');
+  Writer out(bytes.data());
+  EncodeLayout(out, *this);
+  return bytes;
+}
+
+Result<Layout> Layout::Decode(std::string_view bytes) {
+  const auto damaged = [](const std::string& what) {
+    return Fail(ErrorCode::kCorruption, "layout: " + what);
+  };
+  Reader in(bytes);
+  if (in.U8() != kFormat) return damaged("an unknown format");
+  Lineage lineage;
+  lineage.generation = in.Varint();
+  lineage.founding = in.U64();
+  const RingEpoch number(in.Varint());
+  const auto replicas = static_cast<int>(in.U8());
+  const std::uint8_t partitioner = in.U8();
+  const std::uint8_t bits = in.U8();
+  const bool known = partitioner == static_cast<std::uint8_t>(PartitionerKind::kMd5) ||
+                     partitioner == static_cast<std::uint8_t>(PartitionerKind::kXxh3);
+  if (!in.ok() || !known || bits > kPartitionBitsMax || replicas < 1 ||
+      static_cast<std::size_t>(replicas) > kReplicasMax) {
+    return damaged("a field out of its range");
+  }
+  std::vector<Member> members = DecodeMembers(in);
+  std::vector<NodeId> owners(std::size_t{1} << bits);
+  for (NodeId& owner : owners) {
+    const std::uint64_t index = in.Varint();
+    if (index >= members.size()) return damaged("an owner that is no member");
+    owner = members[index].id;
+  }
+  std::vector<Member> leaving = DecodeMembers(in);
+  Moves moves = DecodeMoves(in, owners.size(), number);
+  if (!in.done()) return damaged("cut short, or more than it should be");
+  Result<Ring> ring = Ring::Create(number, static_cast<PartitionerKind>(partitioner),
+                                   std::move(members), std::move(owners));
+  if (!ring) return damaged(ring.error().message);
+  Layout layout = Found(lineage, *std::move(ring), replicas);
+  layout.leaving_ = std::move(leaving);
+  layout.moves_ = std::move(moves);
+  return layout;
+}
+
+std::uint64_t Layout::Digest() const { return Xxh3_64(Encode()); }
+
+}  // namespace gyre
