@@ -19,6 +19,8 @@ inline constexpr std::size_t kContextBytesMax = 64 * 1024;
 inline constexpr int kPartitionBitsMax = 16;
 inline constexpr int kPartitionBitsDefault = 8;
 inline constexpr std::size_t kReplicasMax = 16;  // N
+// N where members may change: a partition that moves has twice as many owners.
+inline constexpr std::size_t kMovingReplicasMax = 12;
 inline constexpr std::size_t kNodesMax = 16'384;
 inline constexpr std::size_t kTreeNodesMax = 4'096;  // in one message of the tree exchange
 inline constexpr std::size_t kLeafRowsMax = 4'096;   // in one message of the tree exchange
@@ -46,6 +48,9 @@ struct CoreConfig {
   Duration start_grace = Duration::Millis(2'000);  // sim: 50 ms..2 s
   // How long after a greeting that was not answered a peer is greeted again.
   Duration greeting_retry = Duration::Millis(100);  // sim: 10..100 ms
+  // How long after a peer refused a message, because its view of the partition's owners is another,
+  // it is asked again.
+  Duration view_retry = Duration::Millis(20);  // sim: 1..50 ms
   // Paper 4.6. How long an owner that takes part in a put may be silent before a fallback is given
   // its copy too, as a hint.
   Duration hint_after = Duration::Millis(500);  // sim: 10..500 ms

@@ -31,6 +31,7 @@ struct ShardCounters {
   std::uint64_t copies_renewed = 0;        // refused because of a purge, and sent once more
   std::uint64_t reads_begun_anew = 0;      // their copies were read before a purge
   std::uint64_t partitions_set_aside = 0;  // the disk had gone back to before a purge
+  std::uint64_t surplus_dropped = 0;       // partitions that only others own, and have
   std::uint64_t ballots = 0, ballots_failed = 0;  // begun here
   std::uint64_t rows_dropped = 0;                 // purged, or set aside
 
@@ -72,6 +73,7 @@ struct ShardCounters {
     copies_renewed += o.copies_renewed;
     reads_begun_anew += o.reads_begun_anew;
     partitions_set_aside += o.partitions_set_aside;
+    surplus_dropped += o.surplus_dropped;
     ballots += o.ballots;
     ballots_failed += o.ballots_failed;
     rows_dropped += o.rows_dropped;

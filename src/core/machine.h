@@ -28,6 +28,8 @@ class Machine {
   virtual void OnPeerUp(NodeId /*peer*/, Env& /*env*/) {}
   // The link went down: what was asked of this peer is not answered any more.
   virtual void OnPeerDown(NodeId /*peer*/, Env& /*env*/) {}
+  // The shard's view is another one.
+  virtual void OnView(Env& /*env*/) {}
   // A timer of this machine may be due; it compares with its own deadlines.
   virtual void OnTimer(Env& /*env*/) {}
 

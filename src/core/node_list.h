@@ -1,5 +1,6 @@
 // A few nodes of one key, in order: owners, those of them asked, those that answered. Fixed in size
-// and trivially copied, because every request carries several.
+// and trivially copied, because every request carries several. While a partition moves it has
+// twice as many owners as N.
 #pragma once
 
 #include <algorithm>
@@ -15,9 +16,12 @@ namespace gyre {
 
 class NodeList {
  public:
+  static constexpr std::size_t kCountMax = 2 * kMovingReplicasMax;
+  static_assert(kCountMax >= kReplicasMax);
+
   NodeList() = default;
   NodeList(NodeId only) { push_back(only); }
-  // REQUIRES: size() < kReplicasMax.
+  // REQUIRES: size() < kCountMax.
   void push_back(NodeId node) {
     GYRE_CHECK(count_ < nodes_.size());
     nodes_[count_++] = node;
@@ -46,12 +50,16 @@ class NodeList {
   bool empty() const { return count_ == 0; }
 
   std::span<const NodeId> span() const { return {begin(), count_}; }
+  // The first `count`, or all if there are fewer.
+  std::span<const NodeId> First(std::size_t count) const {
+    return span().first(std::min<std::size_t>(count, count_));
+  }
   const NodeId* begin() const { return nodes_.data(); }
   const NodeId* end() const { return nodes_.data() + count_; }
 
  private:
   std::uint32_t count_ = 0;
-  std::array<NodeId, kReplicasMax> nodes_;
+  std::array<NodeId, kCountMax> nodes_;
 };
 
 }  // namespace gyre

@@ -7,12 +7,12 @@ namespace {
 
 std::optional<ErrorCode> CheckRow(RingEpoch epoch, const RowKey& key, bool as_owner,
                                   ShardState& shard) {
-  const Ring& ring = shard.view->ring;
-  const KeyspaceConfig* keyspace = shard.view->FindKeyspace(key.keyspace);
+  const ClusterView& view = *shard.view;
+  const KeyspaceConfig* keyspace = view.FindKeyspace(key.keyspace);
   if (keyspace == nullptr || !CheckKey(key)) return ErrorCode::kInvalidArgument;
-  if (epoch != ring.epoch() ||
-      (as_owner &&
-       !ring.OwnersOf(ring.PartitionOf(key.token), keyspace->replicas).Contains(shard.self))) {
+  const PartitionId partition = view.ring.PartitionOf(key.token);
+  if (epoch != view.EpochOf(partition) ||
+      (as_owner && !view.Owns(shard.self, partition, keyspace->replicas))) {
     ++shard.counters.wrong_epoch;
     return ErrorCode::kWrongEpoch;
   }
@@ -25,7 +25,9 @@ std::optional<ErrorCode> CheckRow(RingEpoch epoch, const RowKey& key, bool as_ow
 
 std::optional<ErrorCode> CheckHint(const ReplicaPut& put, ShardState& shard) {
   const NodeId target = put.key.owed_to;
-  if (target == shard.self || shard.view->ring.FindMember(target) == nullptr) {
+  const ClusterView& view = *shard.view;
+  if (target == shard.self || !view.Owns(target, view.ring.PartitionOf(put.key.token),
+                                         view.FindKeyspace(put.key.keyspace)->replicas)) {
     return ErrorCode::kInvalidArgument;
   }
   if (!shard.ledger.hints().Fits(target, put.record.size(), shard.config)) {
@@ -48,12 +50,13 @@ std::optional<ErrorCode> Refused(const ReplicaPut& put, ShardState& shard) {
 }
 
 std::optional<ErrorCode> Refused(const LeafKeys& keys, const ShardState& shard) {
-  if (keys.epoch != shard.view->ring.epoch()) return ErrorCode::kWrongEpoch;
   const MerkleTree& tree = shard.ledger.tree();
-  const KeyspaceConfig* keyspace = shard.view->FindKeyspace(keys.keyspace);
+  if (keys.bits != tree.leaf_bits()) return ErrorCode::kInvalidArgument;
   const PartitionId partition = tree.PartitionOfLeaf(keys.leaf);
-  if (keyspace == nullptr || keys.bits != tree.leaf_bits() || !shard.Serves(partition) ||
-      !shard.view->ring.OwnersOf(partition, keyspace->replicas).Contains(shard.self)) {
+  if (keys.epoch != shard.view->EpochOf(partition)) return ErrorCode::kWrongEpoch;
+  const KeyspaceConfig* keyspace = shard.view->FindKeyspace(keys.keyspace);
+  if (keyspace == nullptr || !shard.Serves(partition) ||
+      !shard.view->Owns(shard.self, partition, keyspace->replicas)) {
     return ErrorCode::kInvalidArgument;
   }
   return std::nullopt;

@@ -32,6 +32,7 @@ void Shard::OnStart(Now now, Effects& out) {
   impl_->handoff->Start(env);
   impl_->repair->Start(env);
   impl_->scrubber->Start(env);
+  impl_->surplus->Start(env);
   impl_->Settle(env);
 }
 
@@ -120,6 +121,31 @@ void Shard::OnTick(Now now, Effects& out) {
   impl_->Settle(env);
 }
 
+void Shard::OnView(ClusterViewPtr view, Now now, Effects& out) {
+  Env env{now, out, impl_->local};
+  impl_->state.view = std::move(view);
+  impl_->replica.SetView(impl_->state.view.get());
+  for (const RequestId id : impl_->machines.Ids()) {
+    impl_->With(id, env, [&](Machine& m) { m.OnView(env); });
+  }
+  impl_->Settle(env);
+}
+
+std::vector<Shard::Arrival> Shard::arrivals() const {
+  const ClusterView& view = *impl_->state.view;
+  std::vector<Arrival> arrivals;
+  for (std::uint32_t p = 0; view.moves.any() && p < view.ring.partition_count(); ++p) {
+    const PartitionId partition(p);
+    if (view.moves.FromOwners(partition) == nullptr || !impl_->state.Serves(partition)) continue;
+    if (impl_->repair->HasArrived(partition)) {
+      arrivals.push_back({partition, view.EpochOf(partition)});
+    }
+  }
+  return arrivals;
+}
+
+std::size_t Shard::surplus_partitions() const { return impl_->surplus->partitions(); }
+
 void Shard::HurryRepair(Now now, Effects& out) {
   Env env{now, out, impl_->local};
   impl_->repair->MarkAllDirty(env);
@@ -138,7 +164,6 @@ Shard::ScrubState Shard::scrub_state() const {
 bool Shard::serving() const { return impl_->state.serving; }
 std::size_t Shard::purge_candidates() const { return impl_->purger->candidates(); }
 Instant Shard::NextWake() const { return impl_->state.timers.NextWake(); }
-void Shard::OnView(ClusterViewPtr view) { impl_->state.view = std::move(view); }
 const ShardCounters& Shard::counters() const { return impl_->counters; }
 const DotSource& Shard::dots() const { return impl_->replica.dots(); }
 std::uint64_t Shard::run() const { return impl_->state.run; }

@@ -68,7 +68,8 @@ class Shard {
   // Something is due; the driver calls it at NextWake() or soon after.
   void OnTick(Now now, Effects& out);
   Instant NextWake() const;
-  void OnView(ClusterViewPtr view);
+  // Another view, of the same partitions and keyspaces.
+  void OnView(ClusterViewPtr view, Now now, Effects& out);
 
   const ShardCounters& counters() const;
   // Which life of the shard this is; drawn by OnStart.
@@ -91,6 +92,17 @@ class Shard {
     std::size_t begun = 0;       // in the round under way
   };
   ScrubState scrub_state() const;
+  // Partitions that move to this node, and what every owner of before had of them is here: what the
+  // members wait for to settle them. docs/adr/0008-moving-partitions.md.
+  struct Arrival {
+    PartitionId partition;
+    RingEpoch epoch;  // since when it moves so
+
+    bool operator==(const Arrival&) const = default;
+  };
+  std::vector<Arrival> arrivals() const;
+  // Partitions of which this node still holds rows that others own.
+  std::size_t surplus_partitions() const;
   // Requests are taken, and not kept until another member has been met.
   bool serving() const;
   // Dead rows that this shard is to have purged, as far as it has heard of them.

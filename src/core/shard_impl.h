@@ -8,6 +8,7 @@
 
 #include "core/antientropy/repair_scheduler.h"
 #include "core/antientropy/scrubber.h"
+#include "core/antientropy/surplus.h"
 #include "core/coordinator/admission.h"
 #include "core/coordinator/await_peers.h"
 #include "core/greeting/greeter.h"
@@ -38,6 +39,7 @@ struct Shard::Impl {
               prng,           replica,         ledger,
               budget},
         machines(prng) {
+    replica.SetView(state.view.get());
     for (const LeafSum& leaf : options.leaves) {
       ledger.LoadLeaf(leaf.keyspace, leaf.leaf, leaf.sum);
     }
@@ -46,6 +48,7 @@ struct Shard::Impl {
     repair = Keep(std::make_unique<RepairScheduler>(state));
     scrubber = Keep(std::make_unique<Scrubber>(state, *repair));
     purger = Keep(std::make_unique<Purger>(state, *repair));
+    surplus = Keep(std::make_unique<Surplus>(state, *repair));
   }
 
   // Takes in a machine that stays as long as the shard.
@@ -143,11 +146,12 @@ struct Shard::Impl {
   SlotMap<MachinePtr> machines;
   std::size_t requests = 0;    // of the machines
   std::size_t kept_count = 0;  // of the machines: those that stay
-  Greeter* greeter;            // these five are of the machines
+  Greeter* greeter;            // these six are of the machines
   HintReplayer* handoff;
   RepairScheduler* repair;
   Scrubber* scrubber;
   Purger* purger;
+  Surplus* surplus;
   std::vector<LocalOutcome> local;
   std::vector<LocalOutcome> draining;
 };

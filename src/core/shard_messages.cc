@@ -42,8 +42,10 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
         if (put.id.value != 0) reply(ReplicaPutReply{put.id, *error});
       } else {
         // A repair that nobody waits for has no id.
-        const Ticket ticket =
+        Ticket ticket =
             put.id.value == 0 ? Ticket::Nobody() : Ticket::Peer(from, from_shard, put.id);
+        ticket.partition = impl.state.view->ring.PartitionOf(put.key.token);
+        ticket.epoch = put.epoch;
         impl.replica.Merge(put.key, std::move(put.record), put.stamp, put.repair, ticket, env);
       }
       break;
@@ -66,9 +68,7 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
     }
     case MessageType::kTreeCompare: {
       auto& compare = std::get<TreeCompare>(message);
-      TreeCompareReply answer = AnswerTreeCompare(compare, impl.state);
-      if (compare.epoch != impl.state.view->ring.epoch()) answer.error = ErrorCode::kWrongEpoch;
-      reply(std::move(answer));
+      reply(AnswerTreeCompare(compare, impl.state));
       break;
     }
     case MessageType::kLeafKeys: {

@@ -1,6 +1,7 @@
 // What all machines of a shard share.
 #pragma once
 
+#include <algorithm>
 #include <boost/container/flat_set.hpp>
 #include <memory>
 #include <set>
@@ -65,6 +66,16 @@ struct ShardState {
     const KeyspaceConfig* keyspace = view->FindKeyspace(id);
     return keyspace != nullptr &&
            *view->ring.OwnersOf(partition, keyspace->replicas).begin() == self;
+  }
+  // Rows of the partition that only others own, of this keyspace, or of any.
+  bool HoldsSurplus(KeyspaceId id, const KeyspaceConfig& keyspace, PartitionId partition) const {
+    return ledger.keeps_tree() && ledger.tree().SumOfPartition(id, partition) != 0 &&
+           !view->Owns(self, partition, keyspace.replicas);
+  }
+  bool HoldsSurplus(PartitionId partition) const {
+    return std::any_of(view->keyspaces.begin(), view->keyspaces.end(), [&](const auto& each) {
+      return HoldsSurplus(each.first, each.second, partition);
+    });
   }
   // Does this shard serve the partition?
   bool Serves(PartitionId partition) const { return partition.value % shard_count == shard.value; }

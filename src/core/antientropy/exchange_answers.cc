@@ -96,8 +96,12 @@ TreeCompareReply AnswerTreeCompare(const TreeCompare& compare, const ShardState&
   }
   for (const TreeCompare::NodeSum& node : compare.nodes) {
     const std::uint32_t partition = node.index >> (compare.bits - tree.partition_bits());
-    if (!shard.Serves(PartitionId(partition))) {
+    if (partition >= shard.view->ring.partition_count() || !shard.Serves(PartitionId(partition))) {
       reply.error = ErrorCode::kInvalidArgument;
+      return reply;
+    }
+    if (compare.epoch != shard.view->EpochOf(PartitionId(partition))) {
+      reply.error = ErrorCode::kWrongEpoch;
       return reply;
     }
     if (tree.SumOf(compare.keyspace, {compare.bits, node.index}) != node.sum) {

@@ -15,14 +15,17 @@ std::uint64_t CostOf(const RowKey& key, const Bytes& record) {
 }  // namespace
 
 void ExchangeSession::Start(Env& env) {
+  epoch_ = view().EpochOf(partition_);
   if (damaged_) {
     keyspaces_.push_back(damaged_->first);
     leaves_.push_back(damaged_->second);
     return NextLeaf(env);
   }
   for (const auto& [id, keyspace] : view().keyspaces) {
-    const Ring::Owners owners = view().ring.OwnersOf(partition_, keyspace.replicas);
-    if (owners.Contains(shard().self) && owners.Contains(peer_)) keyspaces_.push_back(id);
+    const OwnerSets owners = view().SetsOf(partition_, keyspace.replicas);
+    const bool here =
+        owners.Contains(shard().self) || shard().HoldsSurplus(id, keyspace, partition_);
+    if (here && owners.Contains(peer_)) keyspaces_.push_back(id);
   }
   ++shard().counters.exchanges;
   NextKeyspace(env);
@@ -39,6 +42,7 @@ void ExchangeSession::Ask(Message message, Env& env) {
 void ExchangeSession::NextKeyspace(Env& env) {
   if (keyspaces_.empty()) {
     return End(any_failed_     ? Outcome::kFailed
+               : any_cut_      ? Outcome::kPartly
                : any_differed_ ? Outcome::kRepaired
                                : Outcome::kEqual,
                env);
@@ -52,7 +56,7 @@ void ExchangeSession::Compare(int bits, std::vector<std::uint32_t> nodes, Env& e
   bits_ = bits;
   nodes_ = std::move(nodes);
   TreeCompare compare{
-      id(), view().ring.epoch(), keyspaces_.back(), static_cast<std::uint8_t>(bits), {}};
+      id(), view().EpochOf(partition_), keyspaces_.back(), static_cast<std::uint8_t>(bits), {}};
   for (const std::uint32_t index : nodes_) {
     compare.nodes.push_back({index, shard().ledger.tree().SumOf(keyspaces_.back(), {bits, index})});
   }
@@ -60,6 +64,7 @@ void ExchangeSession::Compare(int bits, std::vector<std::uint32_t> nodes, Env& e
 }
 
 void ExchangeSession::OnCompared(const TreeCompareReply& reply, Env& env) {
+  if (reply.error == ErrorCode::kWrongEpoch) return End(Outcome::kOtherView, env);
   if (reply.error) return End(Outcome::kFailed, env);
   std::vector<std::uint32_t> differing;
   for (const std::uint32_t index : reply.differing) {
@@ -137,7 +142,7 @@ void ExchangeSession::OnScanDone(Result<ScanPage> page, Env& env) {
 
 void ExchangeSession::AskForStretch(Env& env) {
   state_ = State::kAsking;
-  LeafKeys keys{id(), view().ring.epoch(), keyspaces_.back()};
+  LeafKeys keys{id(), view().EpochOf(partition_), keyspaces_.back()};
   keys.bits = static_cast<std::uint8_t>(shard().ledger.tree().leaf_bits());
   keys.leaf = leaves_.back();
   keys.after = after_;
@@ -168,15 +173,19 @@ void ExchangeSession::OnAnswer(LeafKeysReply& reply, Env& env) {
   if (reply.error == ErrorCode::kCorruption && !damaged_) {
     // The peer cannot read its own rows there: it gets all that is here.
     for (const ScannedRow& row : rows_) PushRow(row, env);
+  } else if (reply.error == ErrorCode::kWrongEpoch) {
+    return End(Outcome::kOtherView, env);
   } else if (reply.error) {
     any_failed_ = true;
   } else {
     more_ = reply.more;
     if (damaged_ && more_ && !reply.records.empty()) upto_ = reply.records.back().key;
     const Ring& ring = view().ring;
+    const bool gives_only =
+        !view().Owns(shard().self, partition_, view().FindKeyspace(keyspaces_.back())->replicas);
     for (LeafKeysReply::KeyedRecord& each : reply.records) {
       if (each.key.keyspace != keyspaces_.back() ||
-          ring.PartitionOf(each.key.token) != partition_) {
+          ring.PartitionOf(each.key.token) != partition_ || gives_only) {
         continue;
       }
       ++moving_;
@@ -197,9 +206,10 @@ void ExchangeSession::PushRow(const ScannedRow& row, Env& env) {
   ++moving_;
   ++shard().counters.exchange_records_sent;
   bytes_ += Budget::PriceOfMoved(CostOf(row.key, row.row.record));
-  env.out.emplace_back(SendEffect{peer_, std::nullopt,
-                                  ReplicaPut{id(), view().ring.epoch(), row.key, row.row.record,
-                                             /*repair=*/true, stamp_}});
+  env.out.emplace_back(
+      SendEffect{peer_, std::nullopt,
+                 ReplicaPut{id(), view().EpochOf(partition_), row.key, row.row.record,
+                            /*repair=*/true, stamp_}});
 }
 
 void ExchangeSession::OnLocal(LocalOutcome& outcome, Env& env) {
@@ -221,7 +231,7 @@ void ExchangeSession::EndStretch(Env& env) {
     shard().suspect_leaves.insert({keyspaces_.back(), leaves_.back()});
   }
   // What was cut short is looked at again in the session that follows.
-  if (more_ && !damaged_) any_differed_ = true;
+  if (more_ && !damaged_) any_cut_ = true;
   if (upto_) {
     after_ = upto_;
   } else {
@@ -236,6 +246,10 @@ void ExchangeSession::EndStretch(Env& env) {
 
 void ExchangeSession::OnPeerDown(NodeId peer, Env& env) {
   if (peer == peer_ && !finished()) End(Outcome::kFailed, env);
+}
+
+void ExchangeSession::OnView(Env& env) {
+  if (!finished() && view().EpochOf(partition_) != epoch_) End(Outcome::kOtherView, env);
 }
 
 void ExchangeSession::OnTimer(Env& env) {
@@ -262,7 +276,7 @@ void ExchangeSession::End(Outcome outcome, Env& env) {
     scheduler_.OnFetchEnd(pair, damaged_->first, damaged_->second, outcome != Outcome::kFailed,
                           env);
   } else {
-    scheduler_.OnSessionEnd(pair, outcome, env);
+    scheduler_.OnSessionEnd(pair, epoch_, outcome, env);
   }
 }
 

@@ -35,6 +35,7 @@ class ExchangeSession : public Machine {
   void OnLocal(LocalOutcome& outcome, Env& env) override;
   void OnScanDone(Result<ScanPage> page, Env& env) override;
   void OnPeerDown(NodeId peer, Env& env) override;
+  void OnView(Env& env) override;
   void OnTimer(Env& env) override;
 
  private:
@@ -58,6 +59,7 @@ class ExchangeSession : public Machine {
   const NodeId peer_;
   const PartitionId partition_;
   const std::optional<LeafName> damaged_;
+  RingEpoch epoch_;  // of the partition, when it began
   State state_ = State::kIdle;
   Instant deadline_;                   // of the question under way, or the end of a pause
   std::vector<KeyspaceId> keyspaces_;  // still to come; the present one last
@@ -73,6 +75,7 @@ class ExchangeSession : public Machine {
   bool more_ = false;           // the peer had more for this stretch
   bool leaf_differed_ = false;  // any record of this leaf was moved
   bool any_differed_ = false;
+  bool any_cut_ = false;  // more differs than one session moves
   bool any_failed_ = false;
   std::uint64_t bytes_ = 0;  // of this stretch, to be paid for
 };

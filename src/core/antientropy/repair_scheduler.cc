@@ -9,6 +9,7 @@ namespace gyre {
 
 void RepairScheduler::Start(Env& env) {
   ListPairs();
+  MarkMoving();
   if (shared_.empty()) return;
   // Nodes that start together do not begin with the same partition.
   if (!pairs_.empty()) next_ = shard().prng.Below(pairs_.size());
@@ -18,12 +19,16 @@ void RepairScheduler::Start(Env& env) {
 
 // Of two owners the one that comes first in the preference list begins.
 void RepairScheduler::ListPairs() {
-  const Ring& ring = view().ring;
-  for (std::uint32_t p = 0; p < ring.partition_count(); ++p) {
+  pairs_.clear();
+  shared_.clear();
+  for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
     const PartitionId partition(p);
     if (!shard().Serves(partition)) continue;
     for (const auto& [id, keyspace] : view().keyspaces) {
-      const Ring::Owners owners = ring.OwnersOf(partition, keyspace.replicas);
+      const NodeList owners = view().SetsOf(partition, keyspace.replicas).All();
+      if (shard().HoldsSurplus(id, keyspace, partition)) {
+        for (const NodeId owner : owners) shared_.insert({partition, owner});
+      }
       if (!owners.Contains(shard().self)) continue;
       bool first = false;  // has this node come already?
       for (const NodeId owner : owners) {
@@ -35,6 +40,58 @@ void RepairScheduler::ListPairs() {
       }
     }
   }
+}
+
+void RepairScheduler::MarkMoving() {
+  for (const Pair& pair : shared_) {
+    const bool moves = view().moves.FromOwners(pair.partition) != nullptr;
+    if (moves || shard().HoldsSurplus(pair.partition)) dirty_.insert(pair);
+  }
+}
+
+void RepairScheduler::OnView(Env& env) {
+  ListPairs();
+  next_ = pairs_.empty() ? 0 : next_ % pairs_.size();
+  const auto gone = [&](const Pair& pair) { return !shared_.contains(pair); };
+  std::erase_if(dirty_, gone);
+  std::erase_if(unequal_, gone);
+  std::erase_if(failed_, [&](const auto& failed) { return gone(failed.first); });
+  std::erase_if(synced_, [&](const auto& synced) {
+    return gone(synced.first) || synced.second != view().EpochOf(synced.first.partition);
+  });
+  const auto not_shared = [&](const DamagedLeaf& each) {
+    return gone({shard().ledger.tree().PartitionOfLeaf(each.leaf), each.peer});
+  };
+  std::erase_if(damaged_, not_shared);
+  std::erase_if(fetched_in_vain_, not_shared);
+  MarkMoving();
+  if (next_turn_.us == INT64_MIN && !shared_.empty()) next_turn_ = env.now.instant;
+  SetTimer(next_turn_);
+  BeginDirty(env);
+}
+
+void RepairScheduler::BeginDrop(PartitionId partition) { dropping_ = partition; }
+
+void RepairScheduler::EndDrop(PartitionId partition, Env& env) {
+  dropping_.reset();
+  std::erase_if(synced_, [&](const auto& synced) { return synced.first.partition == partition; });
+  MarkDirty(partition, env);
+}
+
+bool RepairScheduler::Synced(PartitionId partition, NodeId peer) const {
+  const auto it = synced_.find({partition, peer});
+  return it != synced_.end() && it->second == view().EpochOf(partition) && dropping_ != partition;
+}
+
+bool RepairScheduler::HasArrived(PartitionId partition) const {
+  for (const auto& [id, keyspace] : view().keyspaces) {
+    const OwnerSets sets = view().SetsOf(partition, keyspace.replicas);
+    if (!sets.now.Contains(shard().self) || sets.from.Contains(shard().self)) continue;
+    for (const NodeId owner : sets.from) {
+      if (view().FindMember(owner) != nullptr && !Synced(partition, owner)) return false;
+    }
+  }
+  return true;
 }
 
 void RepairScheduler::OnPeerUp(NodeId peer, Env& env) {
@@ -119,14 +176,10 @@ void RepairScheduler::BeginDirty(Env& env) {
 }
 
 void RepairScheduler::OnTimer(Env& env) {
+  BeginFailed(env);
   if (env.now.instant < next_turn_) return;
   damaged_.merge(fetched_in_vain_);
   fetched_in_vain_.clear();
-  std::erase_if(failed_, [&](const auto& failed) {
-    const bool due = env.now.instant >= failed.second;
-    if (due) dirty_.insert(failed.first);
-    return due;
-  });
   BeginDirty(env);
   if (!pairs_.empty() && CanBegin(pairs_[next_])) BeginSession(pairs_[next_]);
   if (!pairs_.empty()) next_ = (next_ + 1) % pairs_.size();
@@ -137,6 +190,17 @@ void RepairScheduler::OnTimer(Env& env) {
   SetTimer(next_turn_);
 }
 
+// Those whose time to be compared again has come.
+void RepairScheduler::BeginFailed(Env& env) {
+  const std::size_t waiting = failed_.size();
+  std::erase_if(failed_, [&](const auto& failed) {
+    const bool due = env.now.instant >= failed.second;
+    if (due) dirty_.insert(failed.first);
+    return due;
+  });
+  if (failed_.size() < waiting) BeginDirty(env);
+}
+
 void RepairScheduler::OnFetchEnd(const Pair& pair, KeyspaceId keyspace, std::uint32_t leaf, bool ok,
                                  Env& env) {
   under_way_.erase(pair);
@@ -144,19 +208,34 @@ void RepairScheduler::OnFetchEnd(const Pair& pair, KeyspaceId keyspace, std::uin
   BeginDirty(env);
 }
 
-void RepairScheduler::OnSessionEnd(const Pair& pair, Outcome outcome, Env& env) {
+void RepairScheduler::OnSessionEnd(const Pair& pair, RingEpoch epoch, Outcome outcome, Env& env) {
   under_way_.erase(pair);
-  if (outcome == Outcome::kEqual) {
-    unequal_.erase(pair);
-  } else {
-    unequal_.insert(pair);
-    // Looked at again: at once if there was progress, after a while if not.
-    if (outcome == Outcome::kRepaired) dirty_.insert(pair);
-    if (outcome == Outcome::kFailed) {
-      failed_[pair] = env.now.instant + shard().config.exchange_retry;
-    }
+  if (!shared_.contains(pair)) return BeginDirty(env);
+  switch (outcome) {
+    case Outcome::kEqual:
+      unequal_.erase(pair);
+      break;
+    case Outcome::kRepaired:
+    case Outcome::kPartly:  // there was progress: looked at again at once
+      unequal_.insert(pair);
+      dirty_.insert(pair);
+      break;
+    case Outcome::kOtherView:
+      unequal_.insert(pair);
+      RetryAt(pair, env.now.instant + shard().config.view_retry);
+      break;
+    case Outcome::kFailed:
+      unequal_.insert(pair);
+      RetryAt(pair, env.now.instant + shard().config.exchange_retry);
+      break;
   }
+  if (outcome == Outcome::kEqual || outcome == Outcome::kRepaired) synced_[pair] = epoch;
   BeginDirty(env);
+}
+
+void RepairScheduler::RetryAt(const Pair& pair, Instant at) {
+  failed_[pair] = at;
+  if (at < next_turn_) SetTimer(at);
 }
 
 }  // namespace gyre

@@ -1,12 +1,14 @@
 // Which partitions are compared with which other owners, and when. Paper 4.7. One per shard, for
 // good. Nobody has to ask for it: all pairs come round once in repair_cycle, those that are known
-// to differ at once.
+// to differ at once. A partition that moves is compared with all its owners of before and of now,
+// at once when it begins to; surplus (rows that only others own) with each of its owners.
 //
 //   RepairScheduler (when)  ExchangeSession (one run for one pair)  MerkleTree (pure, ledger/)
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -30,6 +32,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
 
   void Start(Env& env) override;
   void OnPeerUp(NodeId peer, Env& env) override;
+  void OnView(Env& env) override;
   void OnTimer(Env& env) override;
 
   // These may differ: compared as soon as can be.
@@ -43,9 +46,20 @@ class RepairScheduler : public Machine, public OwnersAgree {
   // No pair of the partition is known to differ, or waits to be compared.
   bool Agree(PartitionId partition) const override;
 
-  enum class Outcome : std::uint8_t { kEqual, kRepaired, kFailed };
-  // By the session of this pair.
-  void OnSessionEnd(const Pair& pair, Outcome outcome, Env& env);
+  // Since the partition has the owner sets that it has, all that this peer had of it at some moment
+  // has come here, and what was here has gone there.
+  bool Synced(PartitionId partition, NodeId peer) const;
+  // ... with each owner of before that is a member, if the partition moves to this node.
+  bool HasArrived(PartitionId partition) const;
+  // While rows of the partition are being dropped it does not count as synced with anyone; what was
+  // is forgotten.
+  void BeginDrop(PartitionId partition);
+  void EndDrop(PartitionId partition, Env& env);
+
+  // kPartly: more of it is to come. kOtherView: the peer knows other owners.
+  enum class Outcome : std::uint8_t { kEqual, kRepaired, kPartly, kOtherView, kFailed };
+  // By the session of this pair, which began in this epoch of the partition.
+  void OnSessionEnd(const Pair& pair, RingEpoch epoch, Outcome outcome, Env& env);
 
   // By the session that was to fetch this leaf from this peer.
   void OnFetchEnd(const Pair& pair, KeyspaceId keyspace, std::uint32_t leaf, bool ok, Env& env);
@@ -58,9 +72,13 @@ class RepairScheduler : public Machine, public OwnersAgree {
 
  private:
   void ListPairs();
+  // Those that cannot wait for their turn.
+  void MarkMoving();
   void BeginSession(const Pair& pair);
   void BeginFetch(Env& env);
   void BeginDirty(Env& env);
+  void BeginFailed(Env& env);
+  void RetryAt(const Pair& pair, Instant at);
   bool CanBegin(const Pair& pair) const;
 
   std::vector<Pair> pairs_;  // that this node begins with when their turn comes
@@ -78,6 +96,8 @@ class RepairScheduler : public Machine, public OwnersAgree {
   std::set<DamagedLeaf> fetched_in_vain_;  // tried again at the next turn
   std::set<Pair> under_way_;
   std::set<Pair> unequal_;
+  std::map<Pair, RingEpoch> synced_;  // in which epoch of the partition, last
+  std::optional<PartitionId> dropping_;
   std::map<Pair, Instant> failed_;  // to be compared again, whoever begins with them in their turn
   Instant next_turn_{INT64_MIN};
 };

@@ -3,17 +3,35 @@
 #include <utility>
 
 namespace gyre {
+
 void Scrubber::Start(Env& env) {
-  const Ring& ring = view().ring;
-  for (std::uint32_t p = 0; p < ring.partition_count(); ++p) {
-    if (!shard().Serves(PartitionId(p))) continue;
+  ListTurns();
+  if (turns_.empty()) return;
+  Begin(env);
+}
+
+void Scrubber::ListTurns() {
+  turns_.clear();
+  for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
+    const PartitionId partition(p);
+    if (!shard().Serves(partition)) continue;
     for (const auto& [id, keyspace] : view().keyspaces) {
-      if (ring.OwnersOf(PartitionId(p), keyspace.replicas).Contains(shard().self)) {
-        turns_.emplace_back(PartitionId(p), id);
-      }
+      const bool here = view().Owns(shard().self, partition, keyspace.replicas) ||
+                        shard().HoldsSurplus(id, keyspace, partition);
+      if (here) turns_.emplace_back(partition, id);
     }
   }
+}
+
+void Scrubber::OnView(Env& env) {
+  const bool idle = turns_.empty();
+  ListTurns();
   if (turns_.empty()) return;
+  next_turn_ %= turns_.size();
+  if (idle) Begin(env);
+}
+
+void Scrubber::Begin(Env& env) {
   next_turn_ = shard().prng.Below(turns_.size());
   turn_at_ = env.now.instant +
              Duration{shard().config.scrub_cycle.us / static_cast<std::int64_t>(turns_.size())};

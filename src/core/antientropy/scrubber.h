@@ -27,6 +27,7 @@ class Scrubber : public Machine {
 
   void Start(Env& env) override;
   void OnScanDone(Result<ScanPage> page, Env& env) override;
+  void OnView(Env& env) override;
   void OnTimer(Env& env) override;
   // Called at the end of an event, while leaves are suspected.
   void Wake(Env& env);
@@ -42,6 +43,8 @@ class Scrubber : public Machine {
     std::uint32_t leaf;  // being counted
   };
 
+  void ListTurns();
+  void Begin(Env& env);
   void NextRun(Env& env);
   std::optional<LeafName> NextExpired(Env& env);
   void ReadPage(Env& env);

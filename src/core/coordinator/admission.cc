@@ -36,9 +36,21 @@ class Refusal : public RequestMachine {
   Error error_;
 };
 
-int NodesNeeded(const GetRequest& /*request*/, const ReplicaPlan& plan) { return plan.read_needed; }
-int NodesNeeded(const PutRequest& request, const ReplicaPlan& plan) {
-  return request.read_first ? std::max(plan.write_needed, plan.read_needed) : plan.write_needed;
+QuorumNeeds NodesNeeded(const GetRequest& /*request*/, const ReplicaPlan& plan) {
+  return plan.reads;
+}
+QuorumNeeds NodesNeeded(const PutRequest& request, const ReplicaPlan& plan) {
+  if (!request.read_first) return plan.writes;
+  return {std::max(plan.writes.now, plan.reads.now), std::max(plan.writes.from, plan.reads.from)};
+}
+
+// A node that the partition moves to leaves it to those that have all of it, if it can reach one:
+// its own row does not tell yet what a write replaces.
+bool CoordinatesPuts(const ShardState& shard, const Origin& origin, const ReplicaPlan& plan) {
+  if (!plan.self_is_owner) return false;
+  if (origin.peer || plan.HasAll(shard.self)) return true;
+  return std::none_of(plan.reachable.begin(), plan.reachable.end(),
+                      [&](NodeId owner) { return plan.HasAll(owner); });
 }
 
 }  // namespace
@@ -73,8 +85,12 @@ AdmittedPtr Refuse(ShardState& shard, const Origin& origin, RequestMachine::Kind
 }
 
 NodeList OthersThatCoordinate(const ShardState& shard, const ReplicaPlan& plan) {
-  NodeList others = plan.reachable;
-  others.Remove(shard.self);
+  NodeList others;
+  for (const bool has_all : {true, false}) {
+    for (const NodeId owner : plan.reachable) {
+      if (owner != shard.self && plan.HasAll(owner) == has_all) others.push_back(owner);
+    }
+  }
   if (!others.empty()) return others;
   for (const NodeId node : plan.standins) {
     if (node == shard.self) break;
@@ -87,8 +103,9 @@ AdmittedPtr CoordinateAsStandIn(ShardState& shard, const Origin& origin,
                                 ForwardCoordinator::Request&& request, const ReplicaPlan& plan,
                                 Now now) {
   GYRE_CHECK(plan.sloppy && !plan.self_is_owner);
-  const int needed = std::visit([&](const auto& r) { return NodesNeeded(r, plan); }, request);
-  if (plan.healthy() < needed) return nullptr;
+  const QuorumNeeds needed =
+      std::visit([&](const auto& r) { return NodesNeeded(r, plan); }, request);
+  if (!plan.Enough(needed)) return nullptr;
   if (auto* get = std::get_if<GetRequest>(&request)) {
     return std::make_unique<GetCoordinator>(shard, origin, std::move(*get), plan);
   }
@@ -147,7 +164,7 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, GetRequest&& request,
   if (Status key = CheckKey(request.key); !key) return Refuse(state, origin, kKind, key.error());
   Result<ReplicaPlan> plan = MakePlan(state, request.key, request.options);
   if (!plan) return Refuse(state, origin, kKind, plan.error());
-  if (plan->healthy() < NodesNeeded(request, *plan)) {
+  if (!plan->Enough(NodesNeeded(request, *plan))) {
     return TooFew(state, origin, kKind, std::move(request), *plan);
   }
   if (plan->self_is_owner) {
@@ -167,10 +184,10 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, PutRequest&& request,
       return Refuse(state, origin, kKind, ok.error());
     }
   }
-  if (plan->healthy() < NodesNeeded(request, *plan)) {
+  if (!plan->Enough(NodesNeeded(request, *plan))) {
     return TooFew(state, origin, kKind, std::move(request), *plan);
   }
-  if (plan->self_is_owner && state.replica.Writable(now.instant)) {
+  if (CoordinatesPuts(state, origin, *plan) && state.replica.Writable(now.instant)) {
     return std::make_unique<PutCoordinator>(state, origin, std::move(request), *plan);
   }
   return AdmitElsewhere(state, origin, kKind, std::move(request), *plan, now);
@@ -178,16 +195,18 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, PutRequest&& request,
 
 AdmittedPtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request, Now /*now*/) {
   constexpr auto kKind = RequestMachine::Kind::kScan;
-  const Ring& ring = state.view->ring;
-  const KeyspaceConfig* keyspace = state.view->FindKeyspace(request.keyspace);
-  if (keyspace == nullptr || request.partition.value >= ring.partition_count()) {
+  const ClusterView& view = *state.view;
+  const KeyspaceConfig* keyspace = view.FindKeyspace(request.keyspace);
+  if (keyspace == nullptr || request.partition.value >= view.ring.partition_count()) {
     return Refuse(state, origin, kKind,
                   {ErrorCode::kInvalidArgument, "no such keyspace or partition"});
   }
   request.limit = std::clamp<std::uint32_t>(request.limit, 1,
                                             static_cast<std::uint32_t>(state.config.scan_rows_max));
   NodeList candidates;
-  for (const NodeId owner : ring.OwnersOf(request.partition, keyspace->replicas)) {
+  const OwnerSets sets = view.SetsOf(request.partition, keyspace->replicas);
+  // While the partition moves only its owners of before have all of it.
+  for (const NodeId owner : sets.moving() ? sets.from : sets.now) {
     if (owner == state.self) {
       candidates.push_front(owner);
     } else if (!origin.peer && state.Reachable(owner)) {
@@ -199,7 +218,7 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request
                   {ErrorCode::kUnavailable, "no owner of the partition is reachable"});
   }
   return std::make_unique<ScanCoordinator>(state, origin, std::move(request), candidates,
-                                           ring.epoch());
+                                           view.EpochOf(request.partition));
 }
 
 AdmittedPtr Admit(ShardState& state, const Origin& origin, ExplainRequest&& request, Now /*now*/) {

@@ -8,10 +8,7 @@
 namespace gyre {
 GetCoordinator::GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request,
                                const ReplicaPlan& plan)
-    : RequestMachine(shard, origin),
-      request_(std::move(request)),
-      plan_(plan),
-      reads_(plan_.reachable, plan_.standins, plan_.read_needed) {}
+    : RequestMachine(shard, origin), request_(std::move(request)), plan_(plan), reads_(plan_) {}
 
 void GetCoordinator::Start(Env& env) {
   GYRE_CHECK(state_ == State::kIdle);
@@ -29,16 +26,18 @@ void GetCoordinator::Ask(Env& env) {
 }
 
 void GetCoordinator::AskAnew(Env& env) {
-  ++shard().counters.reads_begun_anew;
   const Result<ReplicaPlan> plan = MakePlan(shard(), request_.key, request_.options);
-  if (!plan || plan->healthy() < plan->read_needed || ++rounds_ > kReadRoundsMax) {
-    Answer(Fail(ErrorCode::kUnavailable, "the owners' copies were purged meanwhile"), env);
+  if (!plan || !plan->Enough(plan->reads)) {
+    Answer(Fail(plan ? Error{ErrorCode::kUnavailable, QuorumShortfall(*plan, plan->reads)}
+                     : plan.error()),
+           env);
     state_ = State::kDone;
     return Finish();
   }
   plan_ = *plan;
+  ask_again_at_ = Instant::Max();
   digests_.clear();
-  reads_ = ReadSet(plan_.reachable, plan_.standins, plan_.read_needed);
+  reads_ = ReadSet(plan_);
   floor_ = shard().ledger.ballots().Pending(plan_.partition).promised;
   Ask(env);
 }
@@ -46,6 +45,10 @@ void GetCoordinator::AskAnew(Env& env) {
 void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
     if (!get->error && get->stamp < floor_) return;
+    if (get->error == ErrorCode::kWrongEpoch && state_ == State::kWaitingForQuorum) {
+      ask_again_at_ = std::min(ask_again_at_, env.now.instant + shard().config.view_retry);
+      return SetTimer(ask_again_at_);
+    }
     if (get->digest) {
       digests_.push_back({from, *get->digest, get->stamp});
     } else {
@@ -96,6 +99,12 @@ void GetCoordinator::OnPeerDown(NodeId peer, Env& env) {
   if (!finished()) OnProgress(env);
 }
 
+void GetCoordinator::OnView(Env& env) {
+  if (state_ == State::kWaitingForQuorum && view().EpochOf(plan_.partition) != plan_.epoch) {
+    AskAnew(env);
+  }
+}
+
 void GetCoordinator::OnProgress(Env& env) {
   if (state_ == State::kWaitingForQuorum) {
     switch (reads_.standing()) {
@@ -108,10 +117,14 @@ void GetCoordinator::OnProgress(Env& env) {
         break;
     }
     if (reads_.stamp() < shard().ledger.ballots().Durable(plan_.partition).purged) {
-      return AskAnew(env);
+      ++shard().counters.reads_begun_anew;
+      if (++rounds_ <= kReadRoundsMax) return AskAnew(env);
+      Answer(Fail(ErrorCode::kUnavailable, "the owners' copies were purged meanwhile"), env);
+      state_ = State::kDone;
+      return Finish();
     }
-    const auto copies = static_cast<int>(plan_.owners.size());
-    if (!reads_.agree() && 2 * plan_.read_needed > copies) return BeginWriteBack(env);
+    const bool majority = 2 * plan_.reads.now > static_cast<int>(plan_.now_count);
+    if (!reads_.agree() && majority) return BeginWriteBack(env);
     if (reads_.all_answered() && reads_.agree() && !reads_.any_corrupt()) {
       // Nothing is left to repair.
       state_ = State::kDone;
@@ -131,7 +144,7 @@ void GetCoordinator::BeginWriteBack(Env& env) {
   answer_bytes_ = answer_.Encode();
   // Local merges may answer within Merge only through env.local, never into this machine.
   for (const ReadSet::Copy& copy : reads_.copies()) {
-    if (copy.state != ReadSet::State::kReplied || copy.standin) continue;
+    if (copy.state != ReadSet::State::kReplied || copy.standin()) continue;
     if (copy.record == answer_bytes_) {
       holders_.push_back(copy.node);
       continue;
@@ -146,18 +159,26 @@ void GetCoordinator::BeginWriteBack(Env& env) {
 void GetCoordinator::OnWrittenBack(NodeId node, bool ok, Env& env) {
   if (writing_back_.Contains(node)) {
     writing_back_.Remove(node);
-    if (ok) holders_.push_back(node);
-    failed_write_backs_ += ok ? 0 : 1;
+    (ok ? holders_ : not_written_back_).push_back(node);
   }
   if (state_ != State::kWaitingForWriteBack) return;
-  // With owners out of reach, more than those that replied cannot hold it.
-  const std::size_t enough =
-      std::min(plan_.owners.size() - static_cast<std::size_t>(plan_.read_needed) + 1,
-               holders_.size() + writing_back_.size() + failed_write_backs_);
-  if (holders_.size() >= enough) {
+  if (HeldByEnough(plan_.now(), plan_.reads.now) &&
+      (!plan_.moving() || HeldByEnough(plan_.from.span(), plan_.reads.from))) {
     AnswerNow(env);
     if (reads_.all_answered()) RepairAndFinish(env);
   }
+}
+
+// Of one owner set: so many hold it that R others meet one of them. With owners out of reach, more
+// than those that replied cannot hold it.
+bool GetCoordinator::HeldByEnough(std::span<const NodeId> set, int needed) const {
+  std::size_t holders = 0, possible = 0;
+  for (const NodeId owner : set) {
+    holders += holders_.Contains(owner);
+    possible += holders_.Contains(owner) || writing_back_.Contains(owner) ||
+                not_written_back_.Contains(owner);
+  }
+  return holders >= std::min(set.size() - static_cast<std::size_t>(needed) + 1, possible);
 }
 
 void GetCoordinator::AnswerNow(Env& env) {
@@ -179,7 +200,7 @@ void GetCoordinator::RepairAndFinish(Env& env) {
   if (joined.empty()) return;
   NodeList stale;
   for (const ReadSet::Copy& copy : reads_.copies()) {
-    if (copy.standin) continue;
+    if (copy.standin()) continue;
     const bool replied = copy.state == ReadSet::State::kReplied;
     if (!replied && !copy.corrupt) continue;
     if (replied && copy.record == joined) continue;
@@ -195,7 +216,11 @@ void GetCoordinator::OnTimer(Env& env) {
   if (state_ == State::kWaitingForStragglers && env.now.instant >= straggler_deadline_) {
     return RepairAndFinish(env);
   }
-  if (answered() || env.now.instant < deadline_) return;
+  if (answered()) return;
+  if (env.now.instant < deadline_) {
+    if (env.now.instant >= ask_again_at_ && state_ == State::kWaitingForQuorum) AskAnew(env);
+    return;
+  }
   const bool disagree = state_ == State::kWaitingForWriteBack;
   Answer(Fail(ErrorCode::kUnavailable,
               disagree ? "the owners' copies differ and could not be brought together in time"

@@ -28,7 +28,7 @@ namespace gyre {
 
 class GetCoordinator : public RequestMachine {
  public:
-  // REQUIRES: plan.healthy() >= plan.read_needed.
+  // REQUIRES: plan.Enough(plan.reads).
   GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request,
                  const ReplicaPlan& plan);
 
@@ -36,6 +36,7 @@ class GetCoordinator : public RequestMachine {
   void OnReply(NodeId from, Message& reply, Env& env) override;
   void OnLocal(LocalOutcome& outcome, Env& env) override;
   void OnPeerDown(NodeId peer, Env& env) override;
+  void OnView(Env& env) override;
   void OnTimer(Env& env) override;
   Kind kind() const override { return Kind::kGet; }
 
@@ -44,7 +45,9 @@ class GetCoordinator : public RequestMachine {
 
   void OnProgress(Env& env);
   void Ask(Env& env);
+  // What was asked is of no use any more.
   void AskAnew(Env& env);
+  bool HeldByEnough(std::span<const NodeId> set, int needed) const;
   void SettleDigests(Env& env);
   void BeginWriteBack(Env& env);
   void OnWrittenBack(NodeId node, bool ok, Env& env);
@@ -67,12 +70,13 @@ class GetCoordinator : public RequestMachine {
   State state_ = State::kIdle;
   Instant deadline_;
   Instant straggler_deadline_;
+  Instant ask_again_at_ = Instant::Max();  // those with another view
   // While and after writing back: what is being answered, and who holds at least that.
   Record answer_;
   Bytes answer_bytes_;
   NodeList holders_;
   NodeList writing_back_;
-  std::size_t failed_write_backs_ = 0;
+  NodeList not_written_back_;
 };
 
 }  // namespace gyre

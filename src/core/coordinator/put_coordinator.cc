@@ -43,17 +43,27 @@ void PutCoordinator::WakeAt(Instant at) {
 void PutCoordinator::BeginReading(Env& env) {
   state_ = State::kReading;
   ++rounds_;
-  reads_ = std::make_unique<ReadSet>(plan_.reachable, plan_.standins, plan_.read_needed);
+  reads_ = std::make_unique<ReadSet>(plan_);
   AskForCopies(plan_, request_.key.OwedTo({}), floor_, /*digest_over=*/0, id(), shard(), env);
 }
 
 void PutCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
     if (state_ != State::kReading || (!get->error && get->stamp < floor_)) return;
+    if (get->error == ErrorCode::kWrongEpoch) {
+      send_again_at_ = env.now.instant + shard().config.view_retry;
+      return WakeAt(send_again_at_);
+    }
     TakeCopy(*reads_, from, *get);
     OnReadProgress(env);
   } else if (auto* put = std::get_if<ReplicaPutReply>(&reply)) {
     if (put->error == ErrorCode::kStaleCopy && Renew(from, put->promised)) return;
+    Copy* copy = put->error == ErrorCode::kWrongEpoch ? FindWaiting(from) : nullptr;
+    if (copy != nullptr) {
+      copy->another_view = true;
+      send_again_at_ = std::min(send_again_at_, env.now.instant + shard().config.view_retry);
+      return WakeAt(send_again_at_);
+    }
     OnAck(from, !put->error, env);
   }
 }
@@ -111,25 +121,75 @@ void PutCoordinator::OnApplied(LocalApplied& applied, Env& env) {
   stamp_ = applied.stamp;
   // A put waits for its quorum in thousands: not with its value twice.
   request_.mutation = DeleteValue();
-  const NodeId self = shard().self;
-  copies_.push_back({self, request_.key.owed_to});
-  acks_.emplace(1, plan_.write_needed);
-  // Owners that went down since the plan are not asked; those that came up are.
-  NodeList others;
-  for (const NodeId owner : plan_.owners) {
-    if (owner == self || !shard().Reachable(owner)) continue;
-    others.push_back(owner);
-    copies_.push_back({owner, NodeId{}});
-    acks_->AddAsked();
-  }
-  SendCopies(others, request_.key.OwedTo({}), env);
-  for (const NodeId owner : plan_.owners) {
-    if (owner == self || others.Contains(owner) || owner == request_.key.owed_to) continue;
-    PlaceElsewhere(owner, env);
-  }
+  copies_.push_back({shard().self, request_.key.owed_to});
+  acks_.emplace(plan_.Tally(plan_.writes));
+  if (plan_.owners.Contains(copies_.front().owner())) acks_->AddAsked(copies_.front().owner());
+  SpreadCopies(env);
   hint_at_ = env.now.instant + shard().config.hint_after;
   WakeAt(hint_at_);
   CheckStanding(env);  // perhaps too few are left
+}
+
+// Owners that went down since the plan are not asked; those that came up are.
+void PutCoordinator::SpreadCopies(Env& env) {
+  NodeList others;
+  NodeList away;
+  for (const NodeId owner : plan_.owners) {
+    const bool reachable = shard().Reachable(owner);
+    const bool provided = std::any_of(copies_.begin(), copies_.end(), [&](const Copy& copy) {
+      return copy.node == owner || (!reachable && copy.owner() == owner);
+    });
+    if (!provided) (reachable ? others : away).push_back(owner);
+  }
+  for (const NodeId owner : others) {
+    copies_.push_back({owner, NodeId{}});
+    acks_->AddAsked(owner);
+  }
+  SendCopies(others, request_.key.OwedTo({}), env);
+  for (const NodeId owner : away) PlaceElsewhere(owner, env);
+}
+
+PutCoordinator::Copy* PutCoordinator::FindWaiting(NodeId node) {
+  const auto copy = std::find_if(copies_.begin(), copies_.end(), [&](const Copy& each) {
+    return each.node == node && each.state == Copy::State::kWaiting;
+  });
+  return copy == copies_.end() ? nullptr : &*copy;
+}
+
+// To those whose view was another.
+void PutCoordinator::SendAgain(Env& env) {
+  send_again_at_ = Instant::Max();
+  for (Copy& copy : copies_) {
+    if (!std::exchange(copy.another_view, false)) continue;
+    SendCopies(NodeList(copy.node), request_.key.OwedTo(copy.owed_to), env);
+  }
+}
+
+void PutCoordinator::OnView(Env& env) {
+  if (state_ == State::kIdle || state_ == State::kDone ||
+      view().EpochOf(plan_.partition) == plan_.epoch) {
+    return;
+  }
+  const Result<ReplicaPlan> plan = MakePlan(shard(), request_.key, request_.options);
+  if (!plan) return;  // its time will be up
+  plan_ = *plan;
+  if (state_ == State::kReading) {
+    if (plan_.Enough(plan_.reads)) return BeginReading(env);
+    return Refuse({ErrorCode::kUnavailable, QuorumShortfall(plan_, plan_.reads)}, env);
+  }
+  if (state_ == State::kApplying) return;
+  acks_.emplace(plan_.Tally(plan_.writes));
+  for (Copy& copy : copies_) {
+    if (!plan_.owners.Contains(copy.owner())) {
+      copy.given_elsewhere = true;  // an owner no more
+      continue;
+    }
+    acks_->AddAsked(copy.owner());
+    if (copy.state == Copy::State::kAcknowledged) acks_->AddOk(copy.owner());
+    if (copy.state == Copy::State::kFailed) acks_->AddFailed(copy.owner());
+  }
+  SpreadCopies(env);
+  CheckStanding(env);
 }
 
 void PutCoordinator::SendCopies(const NodeList& to, const RowKey& where, Env& env) {
@@ -140,10 +200,8 @@ void PutCoordinator::SendCopies(const NodeList& to, const RowKey& where, Env& en
 
 bool PutCoordinator::Renew(NodeId node, std::uint64_t promised) {
   constexpr int kRenewalsMax = 3;
-  const auto copy = std::find_if(copies_.begin(), copies_.end(), [&](const Copy& each) {
-    return each.node == node && each.state == Copy::State::kWaiting;
-  });
-  if (copy == copies_.end() || copy->renewals == kRenewalsMax) return false;
+  Copy* copy = FindWaiting(node);
+  if (copy == nullptr || copy->renewals == kRenewalsMax) return false;
   ++copy->renewals;
   const bool hint = copy->owed_to.value != 0;
   shard().spawned.push_back(
@@ -155,14 +213,15 @@ bool PutCoordinator::Renew(NodeId node, std::uint64_t promised) {
 void PutCoordinator::PlaceElsewhere(NodeId owner, Env& env) {
   const KeyspaceConfig* keyspace = view().FindKeyspace(request_.key.keyspace);
   const bool may = shard().Reachable(owner) || shard().KnownAway(owner);
-  if (plan_.sloppy && may && plan_.epoch == view().ring.epoch() && keyspace != nullptr) {
+  if (plan_.sloppy && may && plan_.epoch == view().EpochOf(plan_.partition) &&
+      keyspace != nullptr) {
     for (const NodeId node : view().ring.FallbacksOf(plan_.partition, keyspace->replicas)) {
       const bool used = std::any_of(copies_.begin(), copies_.end(),
                                     [&](const Copy& copy) { return copy.node == node; });
       if (used || node == shard().self || !shard().Reachable(node)) continue;
       ++shard().counters.hints_sent;
       copies_.push_back({node, owner});
-      acks_->AddAsked();
+      acks_->AddAsked(owner);
       return SendCopies(NodeList(node), request_.key.OwedTo(owner), env);
     }
   }
@@ -176,19 +235,13 @@ void PutCoordinator::LeaveToExchange(NodeId owner) {
 
 void PutCoordinator::OnAck(NodeId node, bool ok, Env& env) {
   if (state_ != State::kWaitingForQuorum && state_ != State::kPlacing) return;
-  const auto copy = std::find_if(copies_.begin(), copies_.end(), [&](const Copy& each) {
-    return each.node == node && each.state == Copy::State::kWaiting;
-  });
-  if (copy == copies_.end()) return;
-  if (ok) {
-    copy->state = Copy::State::kAcknowledged;
-    acks_->AddOk();
-  } else {
-    copy->state = Copy::State::kFailed;
-    const NodeId owner = copy->owner();
-    if (!copy->given_elsewhere) PlaceElsewhere(owner, env);
-    acks_->AddFailed();
-  }
+  Copy* copy = FindWaiting(node);
+  if (copy == nullptr) return;
+  const NodeId owner = copy->owner();
+  copy->state = ok ? Copy::State::kAcknowledged : Copy::State::kFailed;
+  if (!plan_.owners.Contains(owner)) return CheckStanding(env);
+  if (!ok && !copy->given_elsewhere) PlaceElsewhere(owner, env);
+  ok ? acks_->AddOk(owner) : acks_->AddFailed(owner);
   CheckStanding(env);
 }
 
@@ -212,12 +265,12 @@ void PutCoordinator::CheckStanding(Env& env) {
 // What the answer tells of where the write is.
 void PutCoordinator::NoteCopies() {
   boost::container::small_vector<std::uint32_t, 4> zones;
-  int owners = 0;
+  NodeList owners;
   const Ring& ring = view().ring;
   for (const Copy& copy : copies_) {
     if (copy.state != Copy::State::kAcknowledged) continue;
     ++outcome_.copies;
-    copy.owed_to.value != 0 ? void(++outcome_.hints) : void(++owners);
+    copy.owed_to.value != 0 ? void(++outcome_.hints) : owners.push_back(copy.node);
     const Member* member = ring.FindMember(copy.node);
     if (member == nullptr) continue;
     const std::uint32_t zone =
@@ -225,7 +278,13 @@ void PutCoordinator::NoteCopies() {
     if (std::find(zones.begin(), zones.end(), zone) == zones.end()) zones.push_back(zone);
   }
   outcome_.zones = static_cast<std::uint8_t>(zones.size());
-  outcome_.strict = owners + plan_.read_needed > static_cast<int>(plan_.owners.size());
+  const auto strict = [&](std::span<const NodeId> set, int reads) {
+    const auto held =
+        std::count_if(set.begin(), set.end(), [&](NodeId owner) { return owners.Contains(owner); });
+    return held + reads > static_cast<int>(set.size());
+  };
+  outcome_.strict = strict(plan_.now(), plan_.reads.now) &&
+                    (!plan_.moving() || strict(plan_.from.span(), plan_.reads.from));
 }
 
 void PutCoordinator::FinishIfPlaced() {
@@ -250,6 +309,13 @@ void PutCoordinator::OnTimer(Env& env) {
   if (state_ == State::kDone) return;
   wakes_at_ = Instant::Max();
   const bool sent = state_ == State::kWaitingForQuorum || state_ == State::kPlacing;
+  if (env.now.instant >= send_again_at_ && env.now.instant < deadline_) {
+    if (sent) SendAgain(env);
+    if (state_ == State::kReading) {
+      send_again_at_ = Instant::Max();
+      return BeginReading(env);
+    }
+  }
   if (sent && env.now.instant >= hint_at_) {
     const std::size_t asked = copies_.size();  // those asked from here on have their own time
     for (std::size_t i = 0; i < asked; ++i) {
@@ -261,7 +327,9 @@ void PutCoordinator::OnTimer(Env& env) {
     CheckStanding(env);
     if (finished()) return;
   }
-  if (env.now.instant < deadline_) return WakeAt(sent ? hint_at_ : deadline_);
+  if (env.now.instant < deadline_) {
+    return WakeAt(std::min(sent ? hint_at_ : deadline_, send_again_at_));
+  }
   if (state_ == State::kReading) {
     return Refuse({ErrorCode::kUnavailable, "too few owners answered the read in time"}, env);
   }

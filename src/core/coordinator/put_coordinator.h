@@ -11,6 +11,9 @@
 // An owner that cannot be reached, fails, or is silent for hint_after has its copy sent to the next
 // healthy fallback, as a hint that names it. Both count towards W: copies on distinct nodes.
 //
+// When the view changes, what nodes have acknowledged counts on, in the owner sets of now; owners
+// that are new get their copies.
+//
 // A copy that is refused because of a purge is read and sent once more (purge/copy_renewal.h), and
 // a read that came before one begins anew.
 #pragma once
@@ -27,8 +30,8 @@ namespace gyre {
 
 class PutCoordinator : public RequestMachine {
  public:
-  // REQUIRES: this node is an owner, or plan.sloppy; plan.healthy() >= plan.write_needed, and
-  // >= read_needed if the request reads first.
+  // REQUIRES: this node is an owner, or plan.sloppy; plan.Enough(plan.writes), and of plan.reads if
+  // the request reads first.
   PutCoordinator(ShardState& shard, const Origin& origin, PutRequest&& request,
                  const ReplicaPlan& plan);
 
@@ -36,6 +39,7 @@ class PutCoordinator : public RequestMachine {
   void OnReply(NodeId from, Message& reply, Env& env) override;
   void OnLocal(LocalOutcome& outcome, Env& env) override;
   void OnPeerDown(NodeId peer, Env& env) override;
+  void OnView(Env& env) override;
   void OnTimer(Env& env) override;
   Kind kind() const override { return Kind::kPut; }
 
@@ -48,6 +52,7 @@ class PutCoordinator : public RequestMachine {
     NodeId owed_to;  // 0: the node's own
     State state = State::kWaiting;
     bool given_elsewhere = false;  // silent: its owner has been provided for, as well as can be
+    bool another_view = false;     // refused for that: sent again soon
     std::uint8_t renewals = 0;
 
     NodeId owner() const { return owed_to.value != 0 ? owed_to : node; }
@@ -63,7 +68,11 @@ class PutCoordinator : public RequestMachine {
   // The owner's copy goes to the next fallback, or is left to the exchange.
   void PlaceElsewhere(NodeId owner, Env& env);
   void LeaveToExchange(NodeId owner);
+  // To all owners that have none yet.
+  void SpreadCopies(Env& env);
   void SendCopies(const NodeList& to, const RowKey& where, Env& env);
+  void SendAgain(Env& env);
+  Copy* FindWaiting(NodeId node);
   void CheckStanding(Env& env);
   void NoteCopies();
   void FinishIfPlaced();
@@ -76,6 +85,7 @@ class PutCoordinator : public RequestMachine {
   State state_ = State::kIdle;
   Instant deadline_;
   Instant hint_at_;
+  Instant send_again_at_ = Instant::Max();  // to those with another view
   Instant wakes_at_ = Instant::Max();
   std::unique_ptr<ReadSet> reads_;  // of a request that reads first
   std::uint64_t floor_ = 0;         // copies with a lower stamp answer an earlier question
@@ -83,7 +93,7 @@ class PutCoordinator : public RequestMachine {
   Bytes record_;             // what every copy gets
   std::uint64_t stamp_ = 0;  // of record_
   Dot written_;              // newest of record_
-  std::optional<Tally> acks_;
+  std::optional<JointTally> acks_;
   boost::container::small_vector<Copy, 4> copies_;
   PutOutcome outcome_;
 };

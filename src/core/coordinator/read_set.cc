@@ -7,11 +7,13 @@
 
 namespace gyre {
 
-ReadSet::ReadSet(const NodeList& owners, const NodeList& standins, int needed)
-    : tally_(static_cast<int>(owners.size() + standins.size()), needed) {
-  copies_.reserve(owners.size() + standins.size());
-  for (const NodeId node : owners) copies_.push_back({node});
-  for (const NodeId node : standins) copies_.push_back({node, State::kWaiting, /*standin=*/true});
+ReadSet::ReadSet(const ReplicaPlan& plan) : tally_(plan.Tally(plan.reads)) {
+  copies_.reserve(plan.reachable.size() + plan.standins.size());
+  for (const NodeId node : plan.reachable) copies_.push_back({node});
+  for (std::size_t i = 0; i < plan.standins.size(); ++i) {
+    copies_.push_back({plan.standins.span()[i], State::kWaiting, plan.away.span()[i]});
+  }
+  for (const Copy& copy : copies_) tally_.AddAsked(copy.counts_for());
 }
 
 ReadSet::Copy* ReadSet::FindWaiting(NodeId node) {
@@ -32,7 +34,7 @@ void ReadSet::AddReply(NodeId node, Bytes record, std::uint64_t stamp) {
     known = known || same;
     // A fallback that holds nothing agrees with everybody.
     const bool silent =
-        (copy->standin && record.empty()) || (other.standin && other.record.empty());
+        (copy->standin() && record.empty()) || (other.standin() && other.record.empty());
     same_as_all = same_as_all && (same || silent);
   }
   if (!known) {
@@ -47,7 +49,7 @@ void ReadSet::AddReply(NodeId node, Bytes record, std::uint64_t stamp) {
   if (!record.empty()) stamp_ = std::min(stamp_, stamp);
   copy->state = State::kReplied;
   copy->record = std::move(record);
-  tally_.AddOk();
+  tally_.AddOk(copy->counts_for());
 }
 
 void ReadSet::AddFailure(NodeId node, bool corrupt) {
@@ -56,7 +58,7 @@ void ReadSet::AddFailure(NodeId node, bool corrupt) {
   copy->state = State::kFailed;
   copy->corrupt = corrupt;
   any_corrupt_ = any_corrupt_ || corrupt;
-  tally_.AddFailed();
+  tally_.AddFailed(copy->counts_for());
 }
 
 bool ReadSet::HasAnswered(NodeId node) const {

@@ -10,7 +10,6 @@
 #include "base/bytes.h"
 #include "core/causality/record.h"
 #include "core/coordinator/replica_plan.h"
-#include "core/quorum/tally.h"
 
 namespace gyre {
 
@@ -23,13 +22,17 @@ class ReadSet {
   struct Copy {
     NodeId node;
     State state = State::kWaiting;
-    bool standin = false;
+    NodeId stands_for;     // 0: an owner
     bool corrupt = false;  // kFailed: it has a row and cannot read it
     Bytes record;          // kReplied: encoded; empty: none there
+
+    bool standin() const { return stands_for.value != 0; }
+    NodeId counts_for() const { return standin() ? stands_for : node; }
   };
   using Copies = boost::container::small_vector<Copy, 4>;
 
-  ReadSet(const NodeList& owners, const NodeList& standins, int needed);
+  // Of those that the plan can reach.
+  explicit ReadSet(const ReplicaPlan& plan);
 
   // A copy that does not decode counts as corrupt. No effect if this node was not asked or has
   // answered before (a doubled message). Cost: a decode for each copy unlike the ones before.
@@ -58,7 +61,7 @@ class ReadSet {
   Copy* FindWaiting(NodeId node);
 
   Copies copies_;
-  Tally tally_;
+  JointTally tally_;
   Record joined_;
   std::uint64_t stamp_ = UINT64_MAX;
   bool agree_ = true;

@@ -15,6 +15,7 @@ const KeyspaceConfig* SoleOwnerOf(const ShardState& shard, const RowKey& key,
   const Ring& ring = shard.view->ring;
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(key.keyspace);
   if (keyspace == nullptr || !CheckKey(key)) return nullptr;
+  if (shard.view->moves.any()) return nullptr;
   const Ring::Owners owners = ring.OwnersOf(ring.PartitionOf(key.token), keyspace->replicas);
   return owners.count == 1 && owners.data[0] == shard.self ? keyspace : nullptr;
 }

@@ -27,7 +27,8 @@ void Adoption::Start(Env& env) {
     const bool went_back = ballots.Durable(its.partition).promised < its.purged;
     if (!went_back || !HoldsAnything(its.partition, shard())) continue;
     ++waiting_;
-    shard().spawned.push_back(std::make_unique<SetAside>(shard(), id(), its.partition));
+    shard().spawned.push_back(
+        std::make_unique<SetAside>(shard(), id(), its.partition, SetAside::What::kEverything));
   }
   if (waiting_ == 0) return Raise(env);
   setting_aside_ = true;

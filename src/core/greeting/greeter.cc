@@ -8,7 +8,7 @@ namespace gyre {
 
 void Greeter::Begin(bool resumes, Env& env) {
   resumes_ = resumes;
-  if (view().ring.members().size() == 1) {
+  if (view().member_count() == 1) {
     Serve();  // nobody could know better
   }
   SetTimer(shard().start_over);
@@ -57,7 +57,7 @@ void Greeter::OnNoteLost(std::uint64_t& counter) {
 // ---- links -------------------------------------------------------------------------------------
 
 void Greeter::OnLinkUp(NodeId peer, std::uint16_t shard_count, Env& env) {
-  if (view().ring.FindMember(peer) == nullptr) return;
+  if (view().FindMember(peer) == nullptr) return;
   TakeDown(peer);
   shard().peers.Link(peer, shard_count, shard().shard, shard().shard_count);
   GreetUndone(env);

@@ -13,13 +13,17 @@ bool HoldsAnything(PartitionId partition, const ShardState& shard) {
 }
 
 void SetAside::Start(Env& env) {
-  ++shard().counters.partitions_set_aside;
+  const bool all = what_ == What::kEverything;
+  ++(all ? shard().counters.partitions_set_aside : shard().counters.surplus_dropped);
   const LeafSteps steps(partition_, shard().ledger.tree().leaf_bits());
   for (const auto& [keyspace, config] : view().keyspaces) {
-    ranges_.push_back({NodeId{}, keyspace, steps});
-    for (const Member& member : view().ring.members()) {
-      if (member.id != shard().self) ranges_.push_back({member.id, keyspace, steps});
+    if (all || shard().HoldsSurplus(keyspace, config, partition_)) {
+      ranges_.push_back({NodeId{}, keyspace, steps});
     }
+    if (!all) continue;
+    view().ForEachMember([&, id = keyspace](const Member& member) {
+      if (member.id != shard().self) ranges_.push_back({member.id, id, steps});
+    });
   }
   Read(env);
 }
@@ -35,7 +39,12 @@ void SetAside::Read(Env& env) {
 }
 
 void SetAside::OnScanDone(Result<ScanPage> page, Env& env) {
+  const Range& range = ranges_.back();
   LeafSteps& steps = ranges_.back().steps;
+  if (what_ == What::kSurplus &&
+      view().Owns(shard().self, partition_, view().FindKeyspace(range.keyspace)->replicas)) {
+    return End(Fail(ErrorCode::kWrongEpoch, "the partition is this node's again"), env);
+  }
   if (!page) {
     if (page.error().code != ErrorCode::kCorruption) return End(Fail(page.error()), env);
     // What cannot be read cannot come back.

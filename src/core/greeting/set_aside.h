@@ -1,6 +1,6 @@
-// Forgets all that this node holds of one partition, rows and hints: its disk has gone back to
-// before a purge, and what it held then must not come back. The other owners have what is valid
-// today; the tree exchange brings it.
+// Forgets what this node holds of one partition. Everything, rows and hints: its disk has gone back
+// to before a purge, and what it held then must not come back; the other owners have what is valid
+// today, and the tree exchange brings it. Or surplus: rows that only others own, and have.
 #pragma once
 
 #include <optional>
@@ -16,9 +16,10 @@ bool HoldsAnything(PartitionId partition, const ShardState& shard);
 
 class SetAside : public Machine {
  public:
+  enum class What : std::uint8_t { kEverything, kSurplus };
   // `asker` is told of the end by a LocalDurable.
-  SetAside(ShardState& shard, RequestId asker, PartitionId partition)
-      : Machine(shard), asker_(asker), partition_(partition) {}
+  SetAside(ShardState& shard, RequestId asker, PartitionId partition, What what)
+      : Machine(shard), asker_(asker), partition_(partition), what_(what) {}
 
   void Start(Env& env) override;
   void OnScanDone(Result<ScanPage> page, Env& env) override;
@@ -35,6 +36,7 @@ class SetAside : public Machine {
 
   const RequestId asker_;
   const PartitionId partition_;
+  const What what_;
   std::vector<Range> ranges_;  // still to be emptied, the present one last
   std::size_t dropping_ = 0;
 };

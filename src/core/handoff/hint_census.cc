@@ -20,11 +20,12 @@ WallTime MadeAt(const Bytes& encoded, WallTime now) {
 }  // namespace
 
 void HintCensus::Start(Env& env) {
-  for (const Member& member : view().ring.members()) {
-    if (member.id == shard().self) continue;
-    for (const auto& [keyspace, config] : view().keyspaces)
+  view().ForEachMember([&](const Member& member) {
+    if (member.id == shard().self) return;
+    for (const auto& [keyspace, config] : view().keyspaces) {
       ranges_.push_back({member.id, keyspace, {}});
-  }
+    }
+  });
   if (!ranges_.empty()) return Read(std::nullopt, env);
   shard().ledger.EndCensus();
   Finish();

@@ -12,20 +12,19 @@ void HintDelivery::Start(Env& env) {
   sent_at_ = env.now.instant;
   deadline_ = sent_at_ + shard().config.request_timeout;
   SetTimer(deadline_);
-  const Ring& ring = view().ring;
-  const Ring::Owners owners = ring.OwnersOf(ring.PartitionOf(hint_.token), keyspace->replicas);
-  if (owners.Contains(hint_.owed_to)) {
+  const PartitionId partition = view().ring.PartitionOf(hint_.token);
+  if (view().Owns(hint_.owed_to, partition, keyspace->replicas)) {
     waiting_.push_back(hint_.owed_to);
   } else {
-    for (const NodeId owner : owners) waiting_.push_back(owner);
+    waiting_ = view().SetsOf(partition, keyspace->replicas).All();
   }
   const RowKey own = hint_.OwedTo({});
   NodeList others = waiting_;
   others.Remove(shard().self);
   if (!others.empty()) {
-    env.out.emplace_back(
-        SendEffect{others, std::nullopt,
-                   ReplicaPut{id(), ring.epoch(), own, record_, /*repair=*/false, stamp_}});
+    env.out.emplace_back(SendEffect{
+        others, std::nullopt,
+        ReplicaPut{id(), view().EpochOf(partition), own, record_, /*repair=*/false, stamp_}});
   }
   if (others.size() < waiting_.size()) {
     shard().replica.Merge(own, record_, stamp_, /*repair=*/false, Ticket::Local(id()), env);

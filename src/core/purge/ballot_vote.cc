@@ -1,5 +1,6 @@
 #include "core/purge/ballot_vote.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace gyre {
@@ -7,21 +8,23 @@ namespace {
 
 bool Owns(const RowKey& key, const ShardState& shard) {
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(key.keyspace);
-  const Ring& ring = shard.view->ring;
   return keyspace != nullptr &&
-         ring.OwnersOf(ring.PartitionOf(key.token), keyspace->replicas).Contains(shard.self);
+         shard.view->Owns(shard.self, shard.view->ring.PartitionOf(key.token), keyspace->replicas);
 }
 
 }  // namespace
 
 std::vector<Ballot::MemberRun> RunsOfMembers(PartitionId partition, const ShardState& shard) {
   std::vector<Ballot::MemberRun> runs;
-  for (const Member& member : shard.view->ring.members()) {
+  bool all = true;
+  shard.view->ForEachMember([&](const Member& member) {
     const std::uint64_t run =
         member.id == shard.self ? shard.run : shard.peers.RunOf(member.id, partition);
-    if (run == 0) return {};
+    all = all && run != 0;
     runs.push_back({member.id, run});
-  }
+  });
+  if (!all) return {};
+  std::sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.node < b.node; });
   return runs;
 }
 
@@ -35,13 +38,17 @@ std::optional<Error> BallotVote::Objection() const {
   const BallotBook& ballots = shard().ledger.ballots();
   const auto no = [](const char* why) { return Error{ErrorCode::kUnavailable, why}; };
   if (!shard().notes_read || !shard().Serves(ballot_.partition)) return no("not ready");
-  if (ballot_.epoch != view().ring.epoch()) return Error{ErrorCode::kWrongEpoch, "another ring"};
+  if (ballot_.epoch != view().EpochOf(ballot_.partition)) {
+    return Error{ErrorCode::kWrongEpoch, "other owners are known here"};
+  }
+  if (view().moves.FromOwners(ballot_.partition) != nullptr) return no("the partition moves");
   if (RunsOfMembers(ballot_.partition, shard()) != ballot_.runs || ballot_.runs.empty()) {
     return no("other lives of the members are known here");
   }
   if (ballot_.step == Ballot::Step::kCommit) return std::nullopt;
   if (ballot_.number <= ballots.Pending(ballot_.partition).promised) return no("a number of old");
   if (shard().ledger.MayHoldHints(ballot_.partition)) return no("hints are kept here");
+  if (shard().HoldsSurplus(ballot_.partition)) return no("rows of other owners are kept here");
   if (watch_ && watch_->touched()) return no("a row is being changed");
   return std::nullopt;
 }

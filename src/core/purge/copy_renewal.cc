@@ -26,7 +26,7 @@ void CopyRenewal::OnLocal(LocalOutcome& outcome, Env& env) {
       read->record ? Record::Decode(*read->record) : Fail(read->record.error());
   if (own && own->clock.Covers(written_)) {
     env.out.emplace_back(SendEffect{to_, std::nullopt,
-                                    ReplicaPut{put_, view().ring.epoch(), where_,
+                                    ReplicaPut{put_, view().EpochOf(own_.token), where_,
                                                std::move(*read->record), false, read->stamp}});
   }
   Finish();

@@ -9,7 +9,7 @@ namespace gyre {
 
 void PurgeBallot::Start(Env& env) {
   ballot_.id = id();
-  ballot_.epoch = view().ring.epoch();
+  ballot_.epoch = view().EpochOf(ballot_.partition);
   ReadNext(env);
 }
 

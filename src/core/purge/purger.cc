@@ -31,8 +31,8 @@ void Purger::OnTimer(Env& env) {
 }
 
 bool Purger::MayBegin(PartitionId partition) const {
-  return shard().up.size() + 1 == view().ring.members().size() && owners_.Agree(partition) &&
-         !shard().ledger.MayHoldHints(partition);
+  return shard().up.size() + 1 == view().member_count() && owners_.Agree(partition) &&
+         view().moves.FromOwners(partition) == nullptr && !shard().ledger.MayHoldHints(partition);
 }
 
 // Begins with the next partition in turn that is due.

@@ -476,7 +476,12 @@ void Replica::AnswerChange(const Ticket& ticket, const Status& status, Env& env)
     env.local.push_back({ticket.request, LocalDurable{status}});
   } else if (ticket.kind == Ticket::Kind::kPeer) {
     ReplicaPutReply reply{ticket.request, std::nullopt};
-    if (!status) reply.error = status.error().code;
+    if (!status) {
+      reply.error = status.error().code;
+    } else if (ticket.epoch.value != 0 && view_->EpochOf(ticket.partition) != ticket.epoch) {
+      ++counters_.wrong_epoch;
+      reply.error = ErrorCode::kWrongEpoch;
+    }
     env.out.emplace_back(SendEffect{ticket.peer, ticket.peer_shard, std::move(reply)});
   }
 }

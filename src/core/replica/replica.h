@@ -6,7 +6,9 @@
 //   from storage at most once for all that wait for it, and never written from a stale read.
 // - A get sees only what is as durable as configured: it waits for the writes that were in flight
 //   when it came, and no longer. What a client has read does not vanish in a crash.
-// - An acknowledgement means durable, also for a merge that changed nothing.
+// - An acknowledgement means durable, also for a merge that changed nothing; and that the partition
+//   has the owners that the sender of the copy knows, still. What a new owner has been given of it
+//   since may lack that copy, so that it must not count for the owners of before.
 // A key's own row and the hints kept for each of its owners are rows of their own
 // (RowKey::owed_to), and all of this holds for each.
 #pragma once
@@ -21,6 +23,7 @@
 #include "base/prng.h"
 #include "base/result.h"
 #include "core/causality/merge.h"
+#include "core/cluster_view.h"
 #include "core/config.h"
 #include "core/counters.h"
 #include "core/effects.h"
@@ -42,6 +45,9 @@ struct Ticket {
   ShardId peer_shard;             // kPeer
   std::uint64_t stamp = 0;        // of a get: when its reading began
   std::uint64_t digest_over = 0;  // of a get: as in ReplicaGet
+  // Of a copy: since when its partition has the owners that its sender knows.
+  PartitionId partition;
+  RingEpoch epoch;  // 0: none is named
 
   static Ticket Nobody() { return {}; }
   static Ticket Local(RequestId request) { return {Kind::kLocal, request, {}, {}}; }
@@ -82,6 +88,9 @@ class Replica {
   // `at_hand` may be null: then every row is waited for.
   Replica(NodeId self, const CoreConfig& config, DotSource dots, Prng& prng,
           ShardCounters& counters, RowLedger& ledger, RowsAtHand* at_hand);
+
+  // Before all else, and with each new view. It outlives its use.
+  void SetView(const ClusterView* view) { view_ = view; }
 
   void Get(const RowKey& key, const Ticket& ticket, Env& env);
   // Joins an encoded record into the row. `repair` may also replace a row that is damaged.
@@ -238,6 +247,7 @@ class Replica {
   ShardCounters& counters_;
   RowLedger& ledger_;
   RowsAtHand* const at_hand_;
+  const ClusterView* view_ = nullptr;
   SlotMap<Operation> operations_;
   KeyTable keys_;
   std::uint64_t writes_failed_ = 0;

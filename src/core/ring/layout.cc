@@ -37,6 +37,7 @@ Ring WithEpoch(const Ring& ring, RingEpoch epoch, int replicas) {
 }  // namespace
 
 Layout Layout::Found(const Lineage& lineage, Ring ring, int replicas) {
+  GYRE_CHECK(replicas >= 1 && static_cast<std::size_t>(replicas) <= kMovingReplicasMax);
   ring.PrepareOwners(replicas);
   return Layout(lineage, std::move(ring), replicas);
 }
@@ -215,7 +216,7 @@ Moves DecodeMoves(Reader& in, std::size_t partition_count, RingEpoch number) {
   for (std::uint64_t left = in.VarintAtMost(partition_count); left > 0 && in.ok(); --left) {
     next += in.VarintAtMost(partition_count);
     NodeList from;
-    for (std::uint64_t n = in.VarintAtMost(kReplicasMax); n > 0; --n) {
+    for (std::uint64_t n = in.VarintAtMost(kMovingReplicasMax); n > 0; --n) {
       from.push_back(NodeId(in.U32()));
     }
     if (next >= partition_count || from.empty()) in.SetFailed();
@@ -275,7 +276,7 @@ Result<Layout> Layout::Decode(std::string_view bytes) {
   const bool known = partitioner == static_cast<std::uint8_t>(PartitionerKind::kMd5) ||
                      partitioner == static_cast<std::uint8_t>(PartitionerKind::kXxh3);
   if (!in.ok() || !known || bits > kPartitionBitsMax || replicas < 1 ||
-      static_cast<std::size_t>(replicas) > kReplicasMax) {
+      static_cast<std::size_t>(replicas) > kMovingReplicasMax) {
     return damaged("a field out of its range");
   }
   std::vector<Member> members = DecodeMembers(in);

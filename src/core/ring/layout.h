@@ -35,7 +35,7 @@ struct Lineage {
 class Layout {
  public:
   // Everything is with the ring's owners. `replicas`: the largest N that a keyspace may have.
-  // REQUIRES: 1 <= replicas <= kReplicasMax.
+  // REQUIRES: 1 <= replicas <= kMovingReplicasMax.
   static Layout Found(const Lineage& lineage, Ring ring, int replicas);
 
   const Lineage& lineage() const { return lineage_; }

@@ -1,0 +1,64 @@
+#include "core/antientropy/surplus.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "core/greeting/set_aside.h"
+
+namespace gyre {
+
+void Surplus::Start(Env& env) { List(env); }
+void Surplus::OnView(Env& env) { List(env); }
+
+void Surplus::List(Env& env) {
+  partitions_.clear();
+  for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
+    const PartitionId partition(p);
+    if (shard().Serves(partition) && shard().HoldsSurplus(partition)) {
+      partitions_.insert(partition);
+    }
+  }
+  if (partitions_.empty()) return;
+  next_look_ = env.now.instant;
+  SetTimer(next_look_);
+}
+
+bool Surplus::GivenToAll(PartitionId partition) const {
+  for (const auto& [id, keyspace] : view().keyspaces) {
+    if (!shard().HoldsSurplus(id, keyspace, partition)) continue;
+    const NodeList owners = view().SetsOf(partition, keyspace.replicas).All();
+    const bool all = std::all_of(owners.begin(), owners.end(),
+                                 [&](NodeId owner) { return scheduler_.Synced(partition, owner); });
+    if (!all) return false;
+  }
+  return true;
+}
+
+void Surplus::OnTimer(Env& env) {
+  if (env.now.instant < next_look_) return;
+  next_look_ = Instant::Max();
+  std::erase_if(partitions_, [&](PartitionId partition) {
+    return partition != dropping_ && !shard().HoldsSurplus(partition);
+  });
+  if (partitions_.empty()) return;
+  const auto given = std::find_if(partitions_.begin(), partitions_.end(),
+                                  [&](PartitionId partition) { return GivenToAll(partition); });
+  if (!dropping_ && given != partitions_.end()) {
+    dropping_ = *given;
+    scheduler_.BeginDrop(*dropping_);
+    shard().spawned.push_back(
+        std::make_unique<SetAside>(shard(), id(), *dropping_, SetAside::What::kSurplus));
+    return;
+  }
+  next_look_ = env.now.instant + shard().config.exchange_settle;
+  SetTimer(next_look_);
+}
+
+void Surplus::OnLocal(LocalOutcome& outcome, Env& env) {
+  if (!std::holds_alternative<LocalDurable>(outcome.what) || !dropping_) return;
+  scheduler_.EndDrop(*dropping_, env);
+  dropping_.reset();
+  List(env);
+}
+
+}  // namespace gyre
