@@ -13,16 +13,25 @@ std::string_view CheckerName(Checker checker) {
   return kNames[static_cast<int>(checker)];
 }
 
-Judge::Judge(ClusterViewPtr view, const CoreConfig& config, std::vector<RowKey> keys)
-    : view_(std::move(view)), config_(config), keys_(std::move(keys)), states_(keys_.size()) {
+Judge::Judge(ClusterViewPtr view, const CoreConfig& config, std::vector<RowKey> keys,
+             std::vector<NodeId> nodes)
+    : view_(std::move(view)),
+      config_(config),
+      keys_(std::move(keys)),
+      states_(keys_.size()),
+      node_ids_(std::move(nodes)) {
   for (std::size_t i = 0; i < keys_.size(); ++i) key_index_[keys_[i]] = i;
-  for (const Member& member : view_->ring.members()) node_ids_.push_back(member.id);
   GYRE_CHECK(node_ids_.size() <= 32);  // holders are a mask
   listed_.resize(node_ids_.size());
   for (KeyState& state : states_) {
     state.arrived.resize(node_ids_.size());
     state.known.resize(node_ids_.size());
   }
+}
+
+void Judge::OnView(ClusterViewPtr view) {
+  view_ = std::move(view);
+  views_differ_ = true;
 }
 
 std::size_t Judge::KeyIndex(const RowKey& key) const {
@@ -39,14 +48,14 @@ void Judge::Report(Checker checker, std::string text) {
 
 int Judge::CopiesOf(std::size_t key) const {
   const KeyspaceConfig* keyspace = view_->FindKeyspace(keys_[key].keyspace);
-  return std::min(keyspace->replicas, static_cast<int>(node_ids_.size()));
+  return std::min(keyspace->replicas, static_cast<int>(view_->ring.members().size()));
 }
 
 std::uint32_t Judge::OwnersMask(std::size_t key) const {
   const KeyspaceConfig* keyspace = view_->FindKeyspace(keys_[key].keyspace);
   std::uint32_t mask = 0;
-  for (const NodeId owner :
-       view_->ring.OwnersOf(view_->ring.PartitionOf(keys_[key].token), keyspace->replicas)) {
+  const PartitionId partition = view_->ring.PartitionOf(keys_[key].token);
+  for (const NodeId owner : view_->SetsOf(partition, keyspace->replicas).All()) {
     const auto place = std::find(node_ids_.begin(), node_ids_.end(), owner);
     mask |= std::uint32_t{1} << (place - node_ids_.begin());
   }

@@ -61,11 +61,16 @@ struct Witness {
   WallTime wall_max;        // the latest that its clock has shown
   bool sets_aside = false;  // this shard has found, in this life, that its disk went back in time
   bool went_back = false;   // it has, and this shard has met nobody yet who could tell
+  ClusterViewPtr view;      // as the shard knows it
 };
 
 class Judge {
  public:
-  Judge(ClusterViewPtr view, const CoreConfig& config, std::vector<RowKey> keys);
+  // `nodes`: all that ever are, by their index.
+  Judge(ClusterViewPtr view, const CoreConfig& config, std::vector<RowKey> keys,
+        std::vector<NodeId> nodes);
+  // Decided after the one before. Some may not know it yet.
+  void OnView(ClusterViewPtr view);
 
   // ---- the history ----
   Write& NewWrite(std::size_t key, OpKind kind);
@@ -186,6 +191,7 @@ class Judge {
   int CopiesOf(std::size_t key) const;
 
   ClusterViewPtr view_;
+  bool views_differ_ = false;  // there has been another
   CoreConfig config_;
   std::vector<RowKey> keys_;
   std::map<RowKey, std::size_t> key_index_;

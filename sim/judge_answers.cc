@@ -133,7 +133,8 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
   }
   covered.Set(written);
   bool took_effect = false;
-  const std::uint32_t owners = OwnersMask(op.key);
+  // Whoever owned it by the view with which the put was made.
+  const std::uint32_t owners = views_differ_ ? ~std::uint32_t{0} : OwnersMask(op.key);
   const int owners_told = outcome.copies - outcome.hints;
   if (outcome.copies < op.write_needed || (!op.sloppy && outcome.hints > 0)) {
     Report(Checker::kOutcomes, "a put with W=" + std::to_string(op.write_needed) + " tells of " +

@@ -140,9 +140,16 @@ void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
   if (row == nullptr) return;
   const Record record = BeforeOf(witness, row_key);
   const std::uint64_t digest = RowDigest(row_key, row->record.view());
+  // Surplus: those who own it have it, or it will be missed.
+  const KeyspaceConfig* keyspace = witness.view->FindKeyspace(row_key.keyspace);
+  const int node = witness.node;
+  if (!witness.view->Owns(node_ids_[static_cast<std::size_t>(node)],
+                          witness.view->ring.PartitionOf(row_key.token), keyspace->replicas)) {
+    return;
+  }
   const bool live = record.AnyLiveAt(witness.wall_max);
   const bool listed =
-      node_ids_.size() == 1 || listed_[static_cast<std::size_t>(witness.node)].contains(digest);
+      (node_ids_.size() == 1) || listed_[static_cast<std::size_t>(witness.node)].contains(digest);
   if (witness.sets_aside && (live || !listed)) {
     return OnLoss(witness.node, row_key, *row, all_storages(), /*still_there=*/true);
   }
@@ -190,7 +197,9 @@ void Judge::CheckDrop(const Witness& witness, const RowKey& row_key) {
   Bits held = state.truth.Covered(record.clock);
   held.Add(state.truth.SiblingsOf(record));
   for (const std::size_t index : held.Indexes()) {
-    if ((state.truth.event(index).holders & bit) != 0) continue;
+    const std::uint32_t holders = state.truth.event(index).holders;
+    // Those of now have it instead, once the target is no owner any more.
+    if ((holders & bit) != 0 || (views_differ_ && holders != 0)) continue;
     return Report(Checker::kLost, "a hint of key " + std::to_string(key) +
                                       " is dropped before its target has it: " + ToString(record));
   }

@@ -13,10 +13,12 @@ using ::testing::IsEmpty;
 
 struct JudgeTest : ::testing::Test {
   JudgeTest() : spec(QuietSpec(3, 3, QuorumSpec::Number(2), QuorumSpec::Number(2))) {
-    view = MakeView(spec);
+    view = MakeView(spec, MakeLayout(spec));
     spec.config.clock_entries_max = 4;
     key = {KeyspaceId(0), view->ring.TokenOf("k"), Bytes("k")};
-    judge = std::make_unique<Judge>(view, spec.config, std::vector<RowKey>{key});
+    std::vector<NodeId> nodes;
+    for (const Member& member : spec.members) nodes.push_back(member.id);
+    judge = std::make_unique<Judge>(view, spec.config, std::vector<RowKey>{key}, nodes);
     judge->all_storages = [this] { return Storages(); };
     va = {ActorOf(0), 1, 1};
     deleted = {ActorOf(0), 1, 2};

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "sim/episodes.h"
+#include "sim/operator.h"
 #include "sim/workload.h"
 
 namespace gyre::sim {
@@ -27,8 +28,9 @@ void AddCounters(StorageCounters& sum, const StorageCounters& c) {
 }
 
 // Load and faults, until every session has done its part.
-void DriveLoad(World& world, Faults& faults, Workload& load, Episodes& episodes) {
+void DriveLoad(World& world, Faults& faults, Workload& load, Episodes& episodes, Operator& people) {
   world.StartAll();
+  if (world.spec().changes > 0) people.Start();
   world.RunFor(50'000);
   load.Start();
   // Spread over the load: the i-th comes when i parts of the operations have been issued.
@@ -39,11 +41,16 @@ void DriveLoad(World& world, Faults& faults, Workload& load, Episodes& episodes)
   };
   int injected = 0;
   int begun = 0;
+  int changed = 0;
   while ((!load.done() || !episodes.idle()) && world.events().now() < kLoadUsMax &&
          world.events().RunNext()) {
     if (episodes.idle() && due(begun, world.spec().episodes)) {
       ++begun;
       episodes.Begin();
+    }
+    while (due(changed, world.spec().changes)) {
+      ++changed;
+      people.Act();
     }
     while (due(injected, world.spec().faults)) {
       ++injected;  // those of a calm time are left out
@@ -61,10 +68,11 @@ SeedResult RunSeed(std::uint64_t seed, const RunOptions& options) {
   Faults faults(world, seed * 3 + 1);
   Workload load(world, seed * 5 + 2);
   Episodes episodes(world, faults, load, seed * 7 + 3);
+  Operator people(world, seed * 11 + 4);
   SeedResult result;
   result.seed = seed;
   result.description = spec.Describe();
-  DriveLoad(world, faults, load, episodes);
+  DriveLoad(world, faults, load, episodes, people);
   result.virtual_us = world.events().now();
   result.healed_us = world.HealAndCheck();
   for (std::size_t i = 0; i < world.node_count(); ++i) {
@@ -83,6 +91,7 @@ SeedResult RunSeed(std::uint64_t seed, const RunOptions& options) {
   result.fault_count = faults.total();
   result.totals = world.totals();
   result.episodes = episodes.counters();
+  result.changes = people.counters();
   result.judged = world.judge().counters();
   result.network = world.network().counters();
   result.events = world.events().events_run();
@@ -174,6 +183,9 @@ const std::vector<RarePath>& RarePaths() {
       {"leaves exchanged", [](const R& r) { return r.shards.leaves_exchanged; }},
       {"damaged pages", [](const R& r) { return r.shards.damaged_pages; }},
       {"leaves corrected", [](const R& r) { return r.shards.leaves_corrected; }},
+      {"partitions settled", [](const R& r) { return r.changes.settled; }},
+      {"changed while partitions moved", [](const R& r) { return r.changes.while_moving; }},
+      {"surplus dropped", [](const R& r) { return r.shards.surplus_dropped; }},
       {"requests refused: overloaded", [](const R& r) { return r.shards.overloaded; }},
       {"failed writes that reappeared", [](const R& r) { return r.storage.reappeared_writes; }},
   };
@@ -273,6 +285,16 @@ std::string SeedResult::Report() const {
   }
   line("purged, hints had been kept", episodes.purged_with_hint);
   line("written anew", episodes.written_anew);
+  text += "changes of the members\n";
+  for (int i = 0; i < Operator::kChanges; ++i) {
+    line(std::string(ChangeName(static_cast<Operator::Change>(i))),
+         changes.decided[static_cast<std::size_t>(i)]);
+  }
+  line("while partitions moved", changes.while_moving);
+  line("partitions settled", changes.settled);
+  line("members released", changes.released);
+  line("surplus partitions dropped", shards.surplus_dropped);
+  line("messages of another view", shards.wrong_epoch);
   text += "checked\n";
   line("records", judged.records_checked);
   line("records with siblings", judged.sibling_records);

@@ -12,6 +12,7 @@
 #include "sim/episodes.h"
 #include "sim/faults.h"
 #include "sim/judge.h"
+#include "sim/operator.h"
 #include "sim/planted_bugs.h"
 #include "sim/world.h"
 #include "sim/world_spec.h"
@@ -33,6 +34,7 @@ struct SeedResult {
   std::uint64_t fault_count = 0;
   World::Totals totals;
   Episodes::Counters episodes;
+  Operator::Counters changes;
   Judge::Counters judged;
   NetworkCounters network;
   StorageCounters storage;

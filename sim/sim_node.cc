@@ -28,6 +28,7 @@ enum Happening : std::uint64_t {
 SimNode::SimNode(Surroundings& world, int index, NodeId id, std::uint16_t shard_count,
                  std::uint64_t seed, const StorageProfile& storage, const SimClock& clock)
     : world_(world),
+      view_(world.view),
       index_(index),
       id_(id),
       shard_count_(shard_count),
@@ -66,10 +67,10 @@ void SimNode::Start() {
     world_.plant->OnStart(options, replaced_);
     world_.trace->Event(world_.events->now(), kStart, id_.value, options.actor.value);
     at_hand_.push_back(std::make_unique<AtHand>(*this, i));
-    shards_.push_back(std::make_unique<Shard>(options, world_.view, at_hand_.back().get()));
+    shards_.push_back(std::make_unique<Shard>(options, view_, at_hand_.back().get()));
   }
   next_tick_.assign(shards_.size(), SimClock::kFarFuture);
-  returns_.assign(shards_.size(), {world_.view->ring.members().size() == 1, went_back_, 0, {}});
+  returns_.assign(shards_.size(), {view_->member_count() == 1, went_back_, 0, {}});
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     returns_[i].may_serve = returns_[i].may_serve || actors[i].resumes;
   }
@@ -157,8 +158,8 @@ std::size_t SimNode::tasks_in_flight() const {
 }
 
 bool SimNode::TreesAreRight() const {
-  if (world_.view->ring.members().size() < 2) return true;
-  const int bits = LeafBitsOf(world_.view->ring.partition_bits());
+  if (view_->member_count() < 2) return true;
+  const int bits = LeafBitsOf(view_->ring.partition_bits());
   std::map<std::pair<KeyspaceId, std::uint32_t>, std::uint64_t> sums;
   for (const auto& [key, row] : storage_.rows()) {
     if (key.is_hint() || IsNote(key)) continue;
@@ -219,8 +220,8 @@ void SimNode::Run(std::size_t index, const Handler& handler) {
 Witness SimNode::WitnessOf(std::size_t index) const {
   const ActorId actor = shards_[index]->dots().actor();
   const Return& back = returns_[index];
-  return {index_,    LocalNow().wall,    actor,         actor, &storage_,
-          wall_max_, back.set_aside > 0, back.went_back};
+  return {index_,    LocalNow().wall,    actor,          actor, &storage_,
+          wall_max_, back.set_aside > 0, back.went_back, view_};
 }
 
 // A shard begins to set a partition aside: it may, if its disk has gone back.
@@ -268,11 +269,20 @@ void SimNode::ScheduleTick(std::size_t index) {
   });
 }
 
+void SimNode::SetView(ClusterViewPtr view) {
+  view_ = std::move(view);
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    // Each thread takes it when it comes to it, and no shard has seen one that is not on the disk.
+    Dispatch(
+        i, [taken = view_](Shard& shard, Now now, Effects& out) { shard.OnView(taken, now, out); });
+  }
+}
+
 void SimNode::OnRequest(ClientId client, ClientRequest request, int read_needed) {
   if (!up()) return;
   world_.judge->OnRequest(index_, request, /*doubled=*/false);
   world_.plant->OnRequest(request, read_needed);
-  const ShardId shard = ShardOfRequest(request, world_.view->ring, shard_count_);
+  const ShardId shard = ShardOfRequest(request, view_->ring, shard_count_);
   Dispatch(shard.value, [client, request = std::move(request)](Shard& s, Now now, Effects& out) {
     ClientRequest taken = request;
     ClientResult result;
@@ -307,12 +317,12 @@ void SimNode::OnFrame(int from, const Bytes& frame, Fate fate) {
   if (const auto* forward = std::get_if<ForwardPut>(&envelope->message)) {
     world_.judge->OnRequest(index_, forward->request, fate.doubled);
   }
-  const ShardId shard = ShardOfMessage(*envelope, world_.view->ring, shard_count_);
+  const ShardId shard = ShardOfMessage(*envelope, view_->ring, shard_count_);
   if (const auto* put = std::get_if<ReplicaPut>(&envelope->message)) {
     const BallotBook& ballots = shards_[shard.value]->ledger().ballots();
     if (put->stamp < ballots.Floor(put->key)) world_.judge->CountStaleCopy(put->repair);
   }
-  const NodeId peer = world_.view->ring.members()[static_cast<std::size_t>(from)].id;
+  const NodeId peer = world_.ids[static_cast<std::size_t>(from)];
   Dispatch(shard.value, [peer, e = std::move(*envelope)](Shard& s, Now now, Effects& out) {
     s.OnMessage(peer, e.from_shard, Message(e.message), now, out);
   });
@@ -427,13 +437,13 @@ void SimNode::Tamper(const RowKey& key, std::optional<Row>& row) {
   if (!record || record->AnyLiveAt(LocalNow().wall)) return;
   // By the message that ends a ballot, of which there was none.
   Ballot ballot;
-  ballot.epoch = world_.view->ring.epoch();
+  ballot.epoch = view_->EpochOf(key.token);
   ballot.step = Ballot::Step::kDrop;
-  ballot.partition = world_.view->ring.PartitionOf(key.token);
+  ballot.partition = view_->ring.PartitionOf(key.token);
   ballot.rows.push_back({key, RowDigest(key, row->record.view())});
   world_.events->After(plant.purges_after_us(), [this, life = life_, ballot] {
     if (life != life_) return;
-    const auto& members = world_.view->ring.members();
+    const auto& members = view_->ring.members();
     const NodeId peer = members[members[0].id == id_ && members.size() > 1 ? 1 : 0].id;
     world_.judge->OnDelivered(index_, ballot);
     Dispatch(ballot.partition.value % shard_count_, [peer, ballot](Shard& s, Now at, Effects& out) {

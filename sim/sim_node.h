@@ -32,8 +32,9 @@ struct Surroundings {
   Judge* judge = nullptr;
   Network* network = nullptr;
   PlantedBug* plant = nullptr;  // never null: an honest world has one that does nothing
-  ClusterViewPtr view;
+  ClusterViewPtr view;          // as decided last
   CoreConfig config;
+  std::vector<NodeId> ids;  // by node
   std::map<NodeId, int> node_of;
   std::function<void(const Witness&, ClientId, ClientResult)> answer;
   std::function<bool(int from, const Greeting& greeting)> greets;
@@ -58,6 +59,13 @@ class SimNode {
   SimStorage::RowList RestoreDisk(const DiskImage& image);
   // The disk has been replaced, and has not met another member yet.
   bool replaced() const { return replaced_; }
+
+  // What it knows of the owners, durably.
+  const ClusterViewPtr& view() const { return view_; }
+  void SetView(ClusterViewPtr view);
+  bool IsMember() const { return view_->FindMember(id_) != nullptr; }
+  // It has taken no part in what the members have purged so far.
+  void NoteJoin() { went_back_ = true; }
 
   void OnRequest(ClientId client, ClientRequest request, int read_needed);
   void OnFrame(int from, const Bytes& frame, Fate fate);
@@ -118,6 +126,7 @@ class SimNode {
   std::vector<LeafSum> LeavesOf(std::uint16_t shard) const;
 
   Surroundings& world_;
+  ClusterViewPtr view_;
   int index_;
   NodeId id_;
   std::uint16_t shard_count_;

@@ -100,7 +100,8 @@ RequestOptions Workload::DrawOptions(Session& session, std::size_t key, Op& op) 
   if (prng.Chance(200'000)) options.read_quorum = draw();
   if (prng.Chance(200'000)) options.write_quorum = draw();
   if (prng.Chance(100'000)) options.timeout = Duration::Millis(prng.Between(5, 500));
-  const int copies = std::min(keyspace->replicas, static_cast<int>(world_.node_count()));
+  const int copies =
+      std::min(keyspace->replicas, static_cast<int>(world_.view().ring.members().size()));
   op.read_needed =
       *options.read_quorum.value_or(keyspace->read_quorum).Resolve(keyspace->replicas, copies);
   op.write_needed =

@@ -37,10 +37,14 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
   world_.events = &events_;
   world_.trace = &trace_;
   world_.plant = plant_.get();
-  world_.view = MakeView(spec_);
+  Layout layout = MakeLayout(spec_);
+  world_.view = MakeView(spec_, layout);
+  decided_.push_back(std::make_shared<Decided>(Decided{std::move(layout), world_.view}));
   world_.config = spec_.config;
   world_.print = print;
-  judge_ = std::make_unique<Judge>(world_.view, spec_.config, MakeKeys(spec_, *world_.view));
+  for (const Member& member : spec_.members) world_.ids.push_back(member.id);
+  judge_ =
+      std::make_unique<Judge>(world_.view, spec_.config, MakeKeys(spec_, *world_.view), world_.ids);
   world_.judge = judge_.get();
   judge_->all_storages = [this] { return storages(); };
   if (print) judge_->on_new_write = [this](const std::string& text) { Print(text); };
@@ -63,6 +67,7 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
         world_, i, id, spec_.shard_counts[static_cast<std::size_t>(i)], prng_.Next(), spec_.storage,
         DrawClock(prng_, spec_.clocks_differ)));
   }
+  known_.resize(nodes_.size());
   links_.resize(nodes_.size() * nodes_.size());
   backups_.resize(nodes_.size());
 }
@@ -93,14 +98,96 @@ void World::SetClockRight(int index) {
 
 bool World::Owns(int node, const RowKey& key) const {
   const KeyspaceConfig* keyspace = view().FindKeyspace(key.keyspace);
-  const auto owners = view().ring.OwnersOf(view().ring.PartitionOf(key.token), keyspace->replicas);
-  return owners.Contains(spec_.members[static_cast<std::size_t>(node)].id);
+  return view().Owns(spec_.members[static_cast<std::size_t>(node)].id,
+                     view().ring.PartitionOf(key.token), keyspace->replicas);
 }
 
 std::vector<const SimStorage*> World::storages() const {
   std::vector<const SimStorage*> storages;
   for (const auto& node : nodes_) storages.push_back(&node->storage());
   return storages;
+}
+
+// ---- who owns what -----------------------------------------------------------------------------
+
+bool World::CanTalk(int a, int b) {
+  if (a == b) return node(a).up() && !node(a).paused();
+  return node(a).up() && node(b).up() && !node(a).paused() && !node(b).paused() &&
+         !network_->IsCut(a, b) && !network_->IsCut(b, a);
+}
+
+bool World::ReachesMajority(int index, const Layout& of) {
+  const std::vector<NodeId> voters = of.MemberIds();
+  std::size_t votes = 0;
+  for (const NodeId voter : voters) votes += CanTalk(index, world_.node_of.at(voter));
+  return 2 * votes > voters.size();
+}
+
+void World::CatchUp(int index) {
+  std::size_t number = known_[static_cast<std::size_t>(index)];
+  while (number + 1 < decided_.size() && ReachesMajority(index, decided_[number]->layout)) {
+    Adopt(index, ++number);
+  }
+}
+
+bool World::Decide(int proposer, Layout next) {
+  if (!KnowsNewest(proposer) || layout().FindMember(node(proposer).id()) == nullptr) return false;
+  if (!ReachesMajority(proposer, layout())) return false;
+  GYRE_CHECK(next.number().value == layout().number().value + 1);
+  // As it comes out of a file.
+  Result<Layout> stored = Layout::Decode(next.Encode());
+  GYRE_CHECK(stored.has_value());
+  world_.view = MakeView(spec_, *stored);
+  decided_.push_back(std::make_shared<Decided>(Decided{*std::move(stored), world_.view}));
+  judge_->OnView(world_.view);
+  Note("layout " + std::to_string(layout().number().value) + ": " +
+       std::to_string(layout().ring().members().size()) + " members, " +
+       std::to_string(layout().moves().count()) + " partitions move");
+  Adopt(proposer, decided_.size() - 1);
+  return true;
+}
+
+bool World::KnowEachOther(int a, int b) {
+  return node(a).view()->FindMember(node(b).id()) != nullptr &&
+         node(b).view()->FindMember(node(a).id()) != nullptr;
+}
+
+void World::Adopt(int index, std::size_t number) {
+  known_[static_cast<std::size_t>(index)] = number;
+  node(index).SetView(decided_[number]->view);
+  Note("node " + std::to_string(index) + " takes layout " +
+       std::to_string(decided_[number]->layout.number().value));
+  if (!node(index).up()) return;
+  for (int peer = 0; peer < static_cast<int>(nodes_.size()); ++peer) {
+    if (peer == index) continue;
+    const bool linked = link(index, peer).told_up;
+    if (linked && !KnowEachOther(index, peer)) {
+      TellDown(index, peer, 0);
+      TellDown(peer, index, prng_.Between(0, 5'000));
+    }
+    if (!linked && KnowEachOther(index, peer)) TellUp(index, peer, prng_.Between(100, 20'000));
+  }
+  if (node(index).IsMember()) return;
+  events_.After(prng_.Between(1'000, 100'000), [this, index, life = node(index).life()] {
+    if (node(index).life() != life || node(index).IsMember()) return;
+    node(index).paused() ? CrashNode(index, CrashKind::kProcess) : StopNode(index);
+    if (removed_.contains(index)) WipeNode(index);
+  });
+}
+
+void World::Tell(int from, int to) {
+  const std::size_t number = known_[static_cast<std::size_t>(from)];
+  if (number > known_[static_cast<std::size_t>(to)]) Adopt(to, number);
+}
+
+void World::SpreadRumours() {
+  events_.After(prng_.Between(2'000, 60'000), [this] {
+    if (rumours_end_) return;
+    const int from = static_cast<int>(prng_.Below(nodes_.size()));
+    const int to = static_cast<int>(prng_.Below(nodes_.size()));
+    if (from != to && CanTalk(from, to)) Tell(from, to);
+    SpreadRumours();
+  });
 }
 
 // ---- links -------------------------------------------------------------------------------------
@@ -119,7 +206,7 @@ void World::TellDown(int a, int b, std::int64_t delay) {
 // A link comes up at both ends, or not at all.
 void World::TellUp(int a, int b, std::int64_t delay) {
   events_.After(delay, [this, a, b] {
-    if (!node(a).up() || !node(b).up()) return;
+    if (!node(a).up() || !node(b).up() || !KnowEachOther(a, b)) return;
     if (network_->IsCut(a, b) || network_->IsCut(b, a)) return;
     for (const auto& [self, peer] : {std::pair(a, b), std::pair(b, a)}) {
       LinkState& state = link(self, peer);
@@ -157,10 +244,11 @@ void World::FlapLink(int a, int b) {
 
 void World::StartAll() {
   for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) StartNode(i);
+  if (spec_.changes > 0 && events_.now() == 0) SpreadRumours();
 }
 
 void World::StartNode(int index) {
-  if (node(index).up()) return;
+  if (node(index).up() || !node(index).IsMember()) return;
   Note("node " + std::to_string(index) + " starts");
   node(index).Start();
   for (int peer = 0; peer < static_cast<int>(nodes_.size()); ++peer) {
@@ -221,8 +309,9 @@ void World::RestoreNode(int index) {
 }
 
 bool World::MayReplaceDisk(int index) const {
-  return std::none_of(nodes_.begin(), nodes_.end(),
-                      [&](const auto& node) { return node->index() != index && node->replaced(); });
+  return std::none_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+    return node->index() != index && node->replaced() && view().FindMember(node->id()) != nullptr;
+  });
 }
 
 bool World::RotRow(int index, const RowKey& key) {
@@ -239,7 +328,7 @@ bool World::RotRow(int index, const RowKey& key) {
 bool World::HeldElsewhere(int index, const RowKey& key) const {
   return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
     return other->index() != index && !other->replaced() &&
-           other->storage().Durable(key) != nullptr;
+           view().FindMember(other->id()) != nullptr && other->storage().Durable(key) != nullptr;
   });
 }
 
@@ -271,7 +360,12 @@ void World::EndFaults() {
     if (anywhere) continue;
     for (const auto& node : nodes_) node->storage().DropDamaged(key);
   }
-  StartAll();
+  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {
+    if (layout().FindMember(node(i).id()) == nullptr) continue;
+    // Somebody tells it, or it would be no member for ever.
+    if (!node(i).IsMember()) Adopt(i, decided_.size() - 1);
+    StartNode(i);
+  }
   RunFor(100'000);
 }
 
@@ -403,8 +497,9 @@ void World::ReadEveryKey(QuorumSpec read, int start) {
     op.key = key;
     op.reads = true;
     op.node = static_cast<int>((key + static_cast<std::size_t>(start)) % nodes_.size());
+    if (!node(op.node).up()) op.node = start;
     const KeyspaceConfig* keyspace = view().FindKeyspace(judge_->keys()[key].keyspace);
-    const int copies = std::min(keyspace->replicas, static_cast<int>(nodes_.size()));
+    const int copies = std::min(keyspace->replicas, static_cast<int>(view().ring.members().size()));
     op.read_needed = *read.Resolve(keyspace->replicas, copies);
     GetRequest get{judge_->keys()[key],
                    {read, std::nullopt, Duration::Seconds(5), /*sloppy=*/false}};
@@ -416,7 +511,13 @@ void World::ReadEveryKey(QuorumSpec read, int start) {
 
 // Nothing is owed, nothing differs, and every tree is that of its rows.
 bool World::Whole() const {
+  if (layout().moves().any() || !layout().leaving().empty()) return false;
   for (const auto& node : nodes_) {
+    if (!node->up()) continue;
+    if (!KnowsNewest(node->index()) || !node->IsMember()) return false;
+    for (const RowKey& key : judge_->keys()) {
+      if (!Owns(node->index(), key) && node->storage().Latest(key) != nullptr) return false;
+    }
     const auto& rows = node->storage().rows();
     if (!rows.empty() && rows.rbegin()->first.is_hint()) return false;
     if (!node->TreesAreRight()) return false;
@@ -439,7 +540,20 @@ std::int64_t World::HealAndCheck() {
   const bool equal = AllEqual();
   if (!Whole()) {
     std::string text = "not whole after " + std::to_string(healed_us / 1'000) + " ms:";
+    if (layout().moves().any()) {
+      text += " " + std::to_string(layout().moves().count()) + " partitions move";
+    }
+    if (!layout().leaving().empty()) text += " members leave";
     for (const auto& node : nodes_) {
+      if (!node->up()) continue;
+      if (!KnowsNewest(node->index()) || !node->IsMember()) {
+        text += " node " + std::to_string(node->index()) + " does not know the newest layout";
+      }
+      const bool surplus = std::any_of(
+          judge_->keys().begin(), judge_->keys().end(), [&](const RowKey& key) {
+            return !Owns(node->index(), key) && node->storage().Latest(key) != nullptr;
+          });
+      if (surplus) text += " node " + std::to_string(node->index()) + " holds what others own";
       const auto& rows = node->storage().rows();
       if (!rows.empty() && rows.rbegin()->first.is_hint()) {
         text += " node " + std::to_string(node->index()) + " keeps hints";
@@ -474,7 +588,9 @@ std::int64_t World::HealAndCheck() {
       return IsNote(row.first) || (it != before.end() && it->second == row.second);
     });
   };
-  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) ReadEveryKey(QuorumSpec::Quorum(), i);
+  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {
+    if (node(i).up()) ReadEveryKey(QuorumSpec::Quorum(), i);
+  }
   for (const auto& node : nodes_) {
     const auto& before = rows[static_cast<std::size_t>(node->index())];
     if (!equal || unchanged(before, node->storage().rows())) continue;
@@ -498,6 +614,7 @@ void World::CheckPurged() {
       if (row == nullptr) continue;
       const Result<Record> record = Record::Decode(row->record);
       const auto by = [&](const auto& other) {
+        if (!other->up()) return true;
         return record &&
                record->DeadSince({other->LocalNow().wall.ms - config.purge_after.ms() - 1'000});
       };
@@ -526,6 +643,7 @@ void World::CheckPurged() {
 
 // Requests end, tasks do not pile up; and once the nodes stop, nothing happens any more.
 void World::CheckQuiet() {
+  EndRumours();
   RunFor(70'000'000);  // the longest timeout of a request
   const std::size_t sessions = spec_.config.exchange_sessions_max * nodes_.size();
   for (const auto& node : nodes_) {
@@ -538,7 +656,9 @@ void World::CheckQuiet() {
                                          std::to_string(node->tasks_in_flight()) +
                                          " tasks in flight when all is quiet");
   }
-  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) StopNode(i);
+  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {
+    if (node(i).up()) StopNode(i);
+  }
   RunFor(200'000'000);
   if (events_.RunNext()) {
     judge_->Report(Checker::kBounds, "something still happens when all have stopped");

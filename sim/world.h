@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,9 +31,31 @@ class World {
   // `plant`: null for an honest world.
   World(const WorldSpec& spec, const PlantInfo* plant, bool print);
 
+  // ---- who owns what ----
+  // What was decided last.
+  const Layout& layout() const { return decided_.back()->layout; }
+  // Does this node know it?
+  bool KnowsNewest(int node) const {
+    return known_[static_cast<std::size_t>(node)] == decided_.size() - 1;
+  }
+  // The layout that follows, if more than half of the members can be reached from this one, which
+  // knows the present one. (How they agree is not simulated here: core/membership.)
+  bool Decide(int proposer, Layout next);
+  // Whoever asks more than half of the members that it knows finds what these have decided.
+  void CatchUp(int node);
+  // Up, and the two hear each other.
+  bool CanTalk(int a, int b);
+  // Gives this node what is known at another. A node that is no member stops.
+  void Tell(int from, int to);
+  // What comes to its disk from now on is lost when it hears of it.
+  void NoteRemoved(int node) { removed_.insert(node); }
+  // Rumours go on until this is called.
+  void EndRumours() { rumours_end_ = true; }
+  bool rumours_ended() const { return rumours_end_; }
+
   // ---- nodes and links ----
   void StartAll();
-  void StartNode(int node);
+  void StartNode(int node);  // if it is a member, as far as it knows
   void StopNode(int node);
   void CrashNode(int node, CrashKind kind);
   // REQUIRES: down.
@@ -107,6 +130,15 @@ class World {
     std::uint64_t generation = 0;  // rises when it comes up: what was to be told before is stale
   };
 
+  struct Decided {
+    Layout layout;
+    ClusterViewPtr view;
+  };
+  bool ReachesMajority(int node, const Layout& layout);
+  void Adopt(int node, std::size_t number);
+  void SpreadRumours();
+  bool KnowEachOther(int a, int b);
+
   void OnAnswer(const Witness& witness, ClientId client, ClientResult result);
   void GiveUpLater(std::uint64_t id, std::int64_t delay);
   void EndOp(std::map<std::uint64_t, PendingOp>::iterator place, const ClientResult* result);
@@ -136,6 +168,10 @@ class World {
   std::unique_ptr<Network> network_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<LinkState> links_;
+  std::vector<std::shared_ptr<const Decided>> decided_;  // all, in order
+  std::vector<std::size_t> known_;                       // by node: the last of them that it knows
+  std::set<int> removed_;
+  bool rumours_end_ = false;
   std::vector<std::optional<DiskImage>> backups_;  // by node
   std::map<std::uint64_t, PendingOp> pending_;
   std::map<std::uint64_t, ScanRequest> scans_;

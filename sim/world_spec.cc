@@ -156,6 +156,12 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
   spec.clocks_differ = prng.Chance(800'000);
   spec.restores = prng.Chance(400'000);
   spec.episodes = prng.Chance(100'000) ? 0 : static_cast<int>(prng.Between(1, 3));
+  // Drawn last, so that what a seed draws of all else stays.
+  if (nodes > ReplicasOf(spec) && nodes > 2 && prng.Chance(600'000)) {
+    spec.changes = static_cast<int>(prng.Between(1, 6));
+    spec.founders = static_cast<int>(prng.Between(std::max(2, ReplicasOf(spec)), nodes));
+    spec.config.view_retry = Duration::Micros(DrawScaled(prng, 1'000, 50'000));
+  }
   return spec;
 }
 
@@ -184,19 +190,31 @@ WorldSpec QuietSpec(int nodes, int replicas, QuorumSpec read, QuorumSpec write) 
   return spec;
 }
 
-ClusterViewPtr MakeView(const WorldSpec& spec) {
+int ReplicasOf(const WorldSpec& spec) {
+  int replicas = 1;
+  for (const KeyspaceConfig& keyspace : spec.keyspaces) {
+    replicas = std::max(replicas, keyspace.replicas);
+  }
+  return replicas;
+}
+
+Layout MakeLayout(const WorldSpec& spec) {
   ClaimOptions claim;
   claim.partition_bits = spec.partition_bits;
   claim.partitioner = spec.partitioner;
-  claim.replicas = 1;
-  for (const KeyspaceConfig& keyspace : spec.keyspaces) {
-    claim.replicas = std::max(claim.replicas, keyspace.replicas);
-  }
-  Result<Ring> ring = FoundRing(RingEpoch(1), spec.members, claim);
+  claim.replicas = ReplicasOf(spec);
+  std::vector<Member> founders = spec.members;
+  if (spec.founders > 0) founders.resize(static_cast<std::size_t>(spec.founders));
+  Result<Ring> ring = FoundRing(RingEpoch(1), std::move(founders), claim);
   GYRE_CHECK(ring.has_value());
-  for (const KeyspaceConfig& keyspace : spec.keyspaces) ring->PrepareOwners(keyspace.replicas);
-  auto view = std::make_shared<ClusterView>(ClusterView{std::move(*ring), {}});
+  return Layout::Found({}, std::move(*ring), claim.replicas);
+}
+
+ClusterViewPtr MakeView(const WorldSpec& spec, const Layout& layout) {
+  auto view = std::make_shared<ClusterView>(
+      ClusterView{layout.ring(), {}, layout.moves(), layout.leaving(), layout.former()});
   for (const KeyspaceConfig& keyspace : spec.keyspaces) {
+    view->ring.PrepareOwners(keyspace.replicas);
     view->keyspaces[KeyspaceIdOf(keyspace.name)] = keyspace;
   }
   return view;
@@ -214,6 +232,9 @@ std::string WorldSpec::Describe() const {
           (storage.sync ? "; durability sync" : "; durability interval");
   text += "\n" + std::to_string(sessions) + " sessions, " + std::to_string(keys) + " keys, " +
           std::to_string(ops) + " operations, " + std::to_string(faults) + " faults";
+  if (changes > 0) {
+    text += "; " + std::to_string(founders) + " found it, " + std::to_string(changes) + " changes";
+  }
   text += "; request timeout " + std::to_string(config.request_timeout.ms()) + " ms, clocks of " +
           std::to_string(config.clock_entries_max) + " entries, siblings up to " +
           std::to_string(config.siblings_max);

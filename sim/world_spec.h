@@ -8,6 +8,7 @@
 
 #include "core/cluster_view.h"
 #include "core/config.h"
+#include "core/ring/layout.h"
 #include "sim/network.h"
 #include "sim/sim_storage.h"
 
@@ -16,7 +17,8 @@ namespace gyre::sim {
 struct WorldSpec {
   std::uint64_t seed = 1;
   int ops = 600;
-  std::vector<Member> members;
+  std::vector<Member> members;              // all that ever are
+  int founders = 0;                         // of them: the first so many begin; 0: all
   std::vector<std::uint16_t> shard_counts;  // by node
   int partition_bits = 4;
   PartitionerKind partitioner = PartitionerKind::kMd5;
@@ -34,6 +36,8 @@ struct WorldSpec {
   bool restores = false;  // backups
   // Deletes with an owner away, and what comes of them (episodes.h).
   int episodes = 0;
+  // Joins, leaves, removals (operator.h), and whether the cluster's owners can change at all.
+  int changes = 0;
 
   // A few lines for people.
   std::string Describe() const;
@@ -48,6 +52,10 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options);
 // Nodes "a", "b", ... that trust their links and disks, with equal clocks: for scripted scenarios.
 WorldSpec QuietSpec(int nodes, int replicas, QuorumSpec read, QuorumSpec write);
 
-ClusterViewPtr MakeView(const WorldSpec& spec);
+// The largest N of its keyspaces.
+int ReplicasOf(const WorldSpec& spec);
+// With the founders only.
+Layout MakeLayout(const WorldSpec& spec);
+ClusterViewPtr MakeView(const WorldSpec& spec, const Layout& layout);
 
 }  // namespace gyre::sim

@@ -59,6 +59,7 @@ struct ClusterView {
   Moves moves;
   // Members that leave and are no part of the ring any more, sorted by id.
   std::vector<Member> leaving;
+  std::vector<NodeId> former;  // members that are none any more
 
   const KeyspaceConfig* FindKeyspace(KeyspaceId id) const {
     const auto it = keyspaces.find(id);
@@ -70,6 +71,12 @@ struct ClusterView {
   void ForEachMember(Visit visit) const {
     for (const Member& member : ring.members()) visit(member);
     for (const Member& member : leaving) visit(member);
+  }
+  // Whoever may ever have been an owner: hints may be kept for each.
+  template <typename Visit>
+  void ForEachTarget(Visit visit) const {
+    ForEachMember([&](const Member& member) { visit(member.id); });
+    for (const NodeId id : former) visit(id);
   }
   std::size_t member_count() const { return ring.members().size() + leaving.size(); }
   // Since when the partition has its owner sets: every message about its rows names it, and who

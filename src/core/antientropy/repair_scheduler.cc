@@ -26,9 +26,6 @@ void RepairScheduler::ListPairs() {
     if (!shard().Serves(partition)) continue;
     for (const auto& [id, keyspace] : view().keyspaces) {
       const NodeList owners = view().SetsOf(partition, keyspace.replicas).All();
-      if (shard().HoldsSurplus(id, keyspace, partition)) {
-        for (const NodeId owner : owners) shared_.insert({partition, owner});
-      }
       if (!owners.Contains(shard().self)) continue;
       bool first = false;  // has this node come already?
       for (const NodeId owner : owners) {
@@ -44,8 +41,7 @@ void RepairScheduler::ListPairs() {
 
 void RepairScheduler::MarkMoving() {
   for (const Pair& pair : shared_) {
-    const bool moves = view().moves.FromOwners(pair.partition) != nullptr;
-    if (moves || shard().HoldsSurplus(pair.partition)) dirty_.insert(pair);
+    if (view().moves.FromOwners(pair.partition) != nullptr) dirty_.insert(pair);
   }
 }
 
@@ -67,6 +63,18 @@ void RepairScheduler::OnView(Env& env) {
   MarkMoving();
   if (next_turn_.us == INT64_MIN && !shared_.empty()) next_turn_ = env.now.instant;
   SetTimer(next_turn_);
+  BeginDirty(env);
+}
+
+void RepairScheduler::CompareSurplus(PartitionId partition, Env& env) {
+  for (const auto& [id, keyspace] : view().keyspaces) {
+    if (!shard().HoldsSurplus(id, keyspace, partition)) continue;
+    for (const NodeId owner : view().SetsOf(partition, keyspace.replicas).All()) {
+      if (owner == shard().self) continue;
+      shared_.insert({partition, owner});
+      if (!Synced(partition, owner)) dirty_.insert({partition, owner});
+    }
+  }
   BeginDirty(env);
 }
 
@@ -164,13 +172,17 @@ void RepairScheduler::BeginFetch(Env& /*env*/) {
 
 void RepairScheduler::BeginDirty(Env& env) {
   BeginFetch(env);
-  for (auto it = dirty_.begin(); it != dirty_.end();) {
+  // In turn: one that differs each time it is looked at must not hold up the others.
+  auto it = last_dirty_ ? dirty_.upper_bound(*last_dirty_) : dirty_.begin();
+  for (std::size_t left = dirty_.size(); left > 0; --left) {
     if (under_way_.size() >= shard().config.exchange_sessions_max) return;
+    if (it == dirty_.end()) it = dirty_.begin();
     if (!CanBegin(*it)) {
       ++it;
       continue;
     }
     BeginSession(*it);
+    last_dirty_ = *it;
     it = dirty_.erase(it);
   }
 }
@@ -216,6 +228,12 @@ void RepairScheduler::OnSessionEnd(const Pair& pair, RingEpoch epoch, Outcome ou
       unequal_.erase(pair);
       break;
     case Outcome::kRepaired:
+      // Owners go on writing what is surplus here: it stays different, and is given all the same.
+      if (shard().HoldsSurplus(pair.partition)) {
+        unequal_.erase(pair);
+        break;
+      }
+      [[fallthrough]];
     case Outcome::kPartly:  // there was progress: looked at again at once
       unequal_.insert(pair);
       dirty_.insert(pair);

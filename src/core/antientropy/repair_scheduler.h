@@ -51,6 +51,8 @@ class RepairScheduler : public Machine, public OwnersAgree {
   bool Synced(PartitionId partition, NodeId peer) const;
   // ... with each owner of before that is a member, if the partition moves to this node.
   bool HasArrived(PartitionId partition) const;
+  // Rows of it that only others own are here: they are given to each of these.
+  void CompareSurplus(PartitionId partition, Env& env);
   // While rows of the partition are being dropped it does not count as synced with anyone; what was
   // is forgotten.
   void BeginDrop(PartitionId partition);
@@ -85,6 +87,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
   std::set<Pair> shared_;    // all that this shard has in common with others
   std::size_t next_ = 0;     // of pairs_
   std::set<Pair> dirty_;
+  std::optional<Pair> last_dirty_;  // that was begun with
   struct DamagedLeaf {
     NodeId peer;  // to be fetched from
     KeyspaceId keyspace;

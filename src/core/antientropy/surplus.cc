@@ -8,19 +8,29 @@
 namespace gyre {
 
 void Surplus::Start(Env& env) { List(env); }
-void Surplus::OnView(Env& env) { List(env); }
+
+void Surplus::OnView(Env& env) {
+  List(env);
+  list_again_ = env.now.instant + shard().config.exchange_retry;
+}
 
 void Surplus::List(Env& env) {
   partitions_.clear();
   for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
     const PartitionId partition(p);
-    if (shard().Serves(partition) && shard().HoldsSurplus(partition)) {
-      partitions_.insert(partition);
-    }
+    if (!shard().Serves(partition) || !shard().HoldsSurplus(partition)) continue;
+    partitions_.insert(partition);
+    scheduler_.CompareSurplus(partition, env);
   }
-  if (partitions_.empty()) return;
-  next_look_ = env.now.instant;
-  SetTimer(next_look_);
+  // What was under way when the view changed may still bring some.
+  list_again_ = env.now.instant +
+                (partitions_.empty() ? shard().config.repair_cycle : shard().config.exchange_retry);
+  LookAt(partitions_.empty() ? list_again_ : env.now.instant);
+}
+
+void Surplus::LookAt(Instant at) {
+  next_look_ = at;
+  SetTimer(at);
 }
 
 bool Surplus::GivenToAll(PartitionId partition) const {
@@ -37,21 +47,20 @@ bool Surplus::GivenToAll(PartitionId partition) const {
 void Surplus::OnTimer(Env& env) {
   if (env.now.instant < next_look_) return;
   next_look_ = Instant::Max();
-  std::erase_if(partitions_, [&](PartitionId partition) {
-    return partition != dropping_ && !shard().HoldsSurplus(partition);
-  });
-  if (partitions_.empty()) return;
+  if (dropping_) return;
+  if (env.now.instant >= list_again_) List(env);
+  std::erase_if(partitions_,
+                [&](PartitionId partition) { return !shard().HoldsSurplus(partition); });
   const auto given = std::find_if(partitions_.begin(), partitions_.end(),
                                   [&](PartitionId partition) { return GivenToAll(partition); });
-  if (!dropping_ && given != partitions_.end()) {
+  if (given != partitions_.end()) {
     dropping_ = *given;
     scheduler_.BeginDrop(*dropping_);
     shard().spawned.push_back(
         std::make_unique<SetAside>(shard(), id(), *dropping_, SetAside::What::kSurplus));
     return;
   }
-  next_look_ = env.now.instant + shard().config.exchange_settle;
-  SetTimer(next_look_);
+  LookAt(partitions_.empty() ? list_again_ : env.now.instant + shard().config.exchange_settle);
 }
 
 void Surplus::OnLocal(LocalOutcome& outcome, Env& env) {

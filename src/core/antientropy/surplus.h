@@ -25,6 +25,7 @@ class Surplus : public Machine {
 
  private:
   void List(Env& env);
+  void LookAt(Instant at);
   // Has each owner of today all that is here?
   bool GivenToAll(PartitionId partition) const;
 
@@ -32,6 +33,7 @@ class Surplus : public Machine {
   std::set<PartitionId> partitions_;  // that hold any
   std::optional<PartitionId> dropping_;
   Instant next_look_ = Instant::Max();
+  Instant list_again_ = Instant::Max();
 };
 
 }  // namespace gyre

@@ -102,7 +102,7 @@ NodeList OthersThatCoordinate(const ShardState& shard, const ReplicaPlan& plan) 
 AdmittedPtr CoordinateAsStandIn(ShardState& shard, const Origin& origin,
                                 ForwardCoordinator::Request&& request, const ReplicaPlan& plan,
                                 Now now) {
-  GYRE_CHECK(plan.sloppy && !plan.self_is_owner);
+  GYRE_CHECK(plan.sloppy || plan.self_is_owner);
   const QuorumNeeds needed =
       std::visit([&](const auto& r) { return NodesNeeded(r, plan); }, request);
   if (!plan.Enough(needed)) return nullptr;
@@ -113,7 +113,8 @@ AdmittedPtr CoordinateAsStandIn(ShardState& shard, const Origin& origin,
   const auto* write = std::get_if<WriteValue>(&put.mutation);
   const std::size_t bytes = put.key.key.size() + (write == nullptr ? 0 : write->value.size());
   if (!shard.replica.Writable(now.instant)) return nullptr;
-  if (!shard.ledger.hints().Fits(plan.FirstOwnerAway(), bytes, shard.config)) {
+  if (!plan.self_is_owner &&
+      !shard.ledger.hints().Fits(plan.FirstOwnerAway(), bytes, shard.config)) {
     ++shard.counters.hints_refused;
     return nullptr;
   }

@@ -30,7 +30,7 @@ NodeList OthersThatCoordinate(const ShardState& shard, const ReplicaPlan& plan);
 // A machine that coordinates the request here, on a node that does not own the key (paper 4.6).
 // Null, and the request untouched, if too few nodes are healthy, or this one cannot write, or keeps
 // as much for others as it may.
-// REQUIRES: plan.sloppy, !plan.self_is_owner.
+// REQUIRES: plan.sloppy, or this node is an owner.
 std::unique_ptr<RequestMachine> CoordinateAsStandIn(ShardState& shard, const Origin& origin,
                                                     ForwardCoordinator::Request&& request,
                                                     const ReplicaPlan& plan, Now now);

@@ -83,17 +83,14 @@ void ForwardCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
 // Nobody who was asked could do it: this node does, if it may.
 bool ForwardCoordinator::StandIn(Env& env) {
   const Duration left = deadline_ - env.now.instant;
-  if (last_error_.code != ErrorCode::kUnavailable || !plan_.sloppy || plan_.self_is_owner ||
-      left.us <= 0) {
-    return false;
-  }
+  if (last_error_.code != ErrorCode::kUnavailable || left.us <= 0) return false;
   RequestOptions& options =
       std::visit([](auto& request) -> RequestOptions& { return request.options; }, request_);
   options.timeout = left;
   const RowKey& key =
       std::visit([](const auto& request) -> const RowKey& { return request.key; }, request_);
   const Result<ReplicaPlan> plan = MakePlan(shard(), key, options);
-  if (!plan) return false;
+  if (!plan || (!plan->sloppy && !plan->self_is_owner)) return false;
   MachinePtr successor =
       CoordinateAsStandIn(shard(), origin(), std::move(request_), *plan, env.now);
   if (successor == nullptr) return false;

@@ -21,8 +21,8 @@ void SetAside::Start(Env& env) {
       ranges_.push_back({NodeId{}, keyspace, steps});
     }
     if (!all) continue;
-    view().ForEachMember([&, id = keyspace](const Member& member) {
-      if (member.id != shard().self) ranges_.push_back({member.id, id, steps});
+    view().ForEachTarget([&, id = keyspace](NodeId target) {
+      if (target != shard().self) ranges_.push_back({target, id, steps});
     });
   }
   Read(env);

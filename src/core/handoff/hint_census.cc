@@ -20,10 +20,10 @@ WallTime MadeAt(const Bytes& encoded, WallTime now) {
 }  // namespace
 
 void HintCensus::Start(Env& env) {
-  view().ForEachMember([&](const Member& member) {
-    if (member.id == shard().self) return;
+  view().ForEachTarget([&](NodeId target) {
+    if (target == shard().self) return;
     for (const auto& [keyspace, config] : view().keyspaces) {
-      ranges_.push_back({member.id, keyspace, {}});
+      ranges_.push_back({target, keyspace, {}});
     }
   });
   if (!ranges_.empty()) return Read(std::nullopt, env);

@@ -78,7 +78,14 @@ NodeList Layout::Awaited(PartitionId partition) const {
 Layout Layout::Next(Ring ring) const {
   Layout next(lineage_, WithEpoch(ring, RingEpoch(number().value + 1), replicas_), replicas_);
   next.leaving_ = leaving_;
+  next.former_ = former_;
   return next;
+}
+
+void Layout::NoteFormer(NodeId member) {
+  const auto place = std::lower_bound(former_.begin(), former_.end(), member);
+  if (place != former_.end() && *place == member) return;
+  if (former_.size() < kFormerMax) former_.insert(place, member);
 }
 
 Result<Layout> Layout::ChangeTo(const Ring& target, std::span<const NodeId> removed) const {
@@ -91,10 +98,12 @@ Result<Layout> Layout::ChangeTo(const Ring& target, std::span<const NodeId> remo
   next.leaving_.clear();
   for (const std::vector<Member>* members : {&ring_.members(), &leaving_}) {
     for (const Member& member : *members) {
+      if (target.FindMember(member.id) != nullptr) continue;
       const bool gone = std::find(removed.begin(), removed.end(), member.id) != removed.end();
-      if (!gone && target.FindMember(member.id) == nullptr) next.leaving_.push_back(member);
+      gone ? next.NoteFormer(member.id) : next.leaving_.push_back(member);
     }
   }
+  std::erase_if(next.former_, [&](NodeId id) { return target.FindMember(id) != nullptr; });
   std::sort(next.leaving_.begin(), next.leaving_.end(),
             [](const Member& a, const Member& b) { return a.id < b.id; });
   const std::size_t count = ring_.partition_count();
@@ -144,6 +153,7 @@ Layout Layout::Release(std::span<const NodeId> members) const {
   for (const NodeId member : members) {
     GYRE_CHECK(Releasable(member));
     std::erase_if(next.leaving_, [&](const Member& each) { return each.id == member; });
+    next.NoteFormer(member);
   }
   return next;
 }
@@ -246,6 +256,8 @@ void EncodeLayout(Out& out, const Layout& layout) {
   out.U8(static_cast<std::uint8_t>(layout.replicas()));
   EncodeOwners(out, layout.ring());
   EncodeMembers(out, layout.leaving());
+  out.Varint(layout.former().size());
+  for (const NodeId id : layout.former()) out.U32(id.value);
   EncodeMoves(out, layout.moves(), layout.ring().partition_count());
 }
 
@@ -287,6 +299,8 @@ Result<Layout> Layout::Decode(std::string_view bytes) {
     owner = members[index].id;
   }
   std::vector<Member> leaving = DecodeMembers(in);
+  std::vector<NodeId> former(in.VarintAtMost(std::min(kFormerMax, in.remaining())));
+  for (NodeId& id : former) id = NodeId(in.U32());
   Moves moves = DecodeMoves(in, owners.size(), number);
   if (!in.done()) return damaged("cut short, or more than it should be");
   Result<Ring> ring = Ring::Create(number, static_cast<PartitionerKind>(partitioner),
@@ -294,6 +308,7 @@ Result<Layout> Layout::Decode(std::string_view bytes) {
   if (!ring) return damaged(ring.error().message);
   Layout layout = Found(lineage, *std::move(ring), replicas);
   layout.leaving_ = std::move(leaving);
+  layout.former_ = std::move(former);
   layout.moves_ = std::move(moves);
   return layout;
 }

@@ -47,6 +47,10 @@ class Layout {
   // Members that leave: no part of the ring any more, but owners of before, until what they hold
   // has moved. Sorted by id.
   const std::vector<Member>& leaving() const { return leaving_; }
+  // Members that are none any more, sorted, kFormerMax at most: what is kept for them is found, and
+  // given to the owners of today.
+  const std::vector<NodeId>& former() const { return former_; }
+  static constexpr std::size_t kFormerMax = 4'096;
   // Of the ring, or leaving.
   const Member* FindMember(NodeId id) const;
   std::vector<NodeId> MemberIds() const;  // sorted
@@ -82,11 +86,13 @@ class Layout {
       : lineage_(lineage), ring_(std::move(ring)), replicas_(replicas) {}
   // This layout's ring with the next number, its members and owners as they are.
   Layout Next(Ring ring) const;
+  void NoteFormer(NodeId member);
 
   Lineage lineage_;
   Ring ring_;  // PrepareOwners(replicas_) was called
   int replicas_;
   std::vector<Member> leaving_;
+  std::vector<NodeId> former_;
   Moves moves_;
 };
 

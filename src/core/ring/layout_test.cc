@@ -120,6 +120,7 @@ TEST(LayoutTest, WhoLeavesStaysUntilNothingIsLeftWithIt) {
   ASSERT_TRUE(settled.Releasable(NodeId(4)));
   const Layout released = settled.Release(std::vector{NodeId(4)});
   EXPECT_EQ(released.FindMember(NodeId(4)), nullptr);
+  EXPECT_EQ(released.former(), std::vector{NodeId(4)});
   EXPECT_EQ(released.number(), RingEpoch(4));
 }
 
@@ -128,6 +129,8 @@ TEST(LayoutTest, WhoIsRemovedIsNoMember) {
   const Layout before = Layout::Found({1, 7}, RingOf({1, 2, 3, 4}), kReplicas);
   const Layout after = *before.ChangeTo(RingOf({1, 2, 3}), std::vector{NodeId(4)});
   EXPECT_EQ(after.FindMember(NodeId(4)), nullptr);
+  EXPECT_EQ(after.former(), std::vector{NodeId(4)});
+  EXPECT_TRUE(after.ChangeTo(RingOf({1, 2, 3, 4}), {})->former().empty());
   EXPECT_TRUE(std::ranges::any_of(Moving(after), [&](PartitionId partition) {
     return after.moves().FromOwners(partition)->Contains(NodeId(4));
   }));
@@ -179,6 +182,7 @@ RC_GTEST_PROP(LayoutProperties, BytesAndBack, ()) {
   RC_ASSERT(back->Encode() == bytes);
   RC_ASSERT(back->Digest() == layout.Digest());
   RC_ASSERT(back->MemberIds() == layout.MemberIds());
+  RC_ASSERT(back->former() == layout.former());
   RC_ASSERT(Moving(*back) == Moving(layout));
 }
 
