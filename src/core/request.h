@@ -82,7 +82,8 @@ struct PutOutcome {
   VersionVector context;
   bool changed = true;            // false: the mutation had nothing to do (EXPIRE of an absent key)
   std::optional<Sibling> before;  // the newest live sibling it saw; only if it read first
-  // Durable copies when the client was answered, each on a node of its own.
+  // Durable copies when the client was answered, each on a node of its own; while the partition
+  // moves, in the owner set that has fewer.
   std::uint8_t copies = 0;
   std::uint8_t hints = 0;  // of them: with fallbacks
   std::uint8_t zones = 0;  // distinct ones among them

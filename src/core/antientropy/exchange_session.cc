@@ -181,8 +181,9 @@ void ExchangeSession::OnAnswer(LeafKeysReply& reply, Env& env) {
     more_ = reply.more;
     if (damaged_ && more_ && !reply.records.empty()) upto_ = reply.records.back().key;
     const Ring& ring = view().ring;
-    const bool gives_only =
-        !view().Owns(shard().self, partition_, view().FindKeyspace(keyspaces_.back())->replicas);
+    // Surplus is only given. What of it cannot be read is fetched all the same, or it would stay.
+    const KeyspaceConfig& keyspace = *view().FindKeyspace(keyspaces_.back());
+    const bool gives_only = !damaged_ && !view().Owns(shard().self, partition_, keyspace.replicas);
     for (LeafKeysReply::KeyedRecord& each : reply.records) {
       if (each.key.keyspace != keyspaces_.back() ||
           ring.PartitionOf(each.key.token) != partition_ || gives_only) {
@@ -226,7 +227,8 @@ void ExchangeSession::OnMoved(bool ok, Env& env) {
 
 void ExchangeSession::EndStretch(Env& env) {
   any_differed_ = any_differed_ || leaf_differed_;
-  if (!upto_ && !more_ && !leaf_differed_ && !any_failed_ && !damaged_) {
+  if (!upto_ && !more_ && !leaf_differed_ && !any_failed_ && !damaged_ &&
+      !shard().HoldsSurplus(partition_)) {
     // All rows are equal and the sums are not: one of the two has miscounted.
     shard().suspect_leaves.insert({keyspaces_.back(), leaves_.back()});
   }

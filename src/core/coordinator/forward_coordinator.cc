@@ -30,6 +30,11 @@ void ForwardCoordinator::AskNext(Env& env) {
     candidates_.TakeFront();
   }
   if (candidates_.empty()) {
+    if (last_error_.code == ErrorCode::kWrongEpoch && env.now.instant < deadline_) {
+      // Those who own it by the view here do not by theirs: one of the two is about to learn.
+      admit_again_at_ = env.now.instant + shard().config.view_retry;
+      return SetTimer(admit_again_at_);
+    }
     if (StandIn(env)) return;
     Answer(Fail(std::move(last_error_)), env);
     return Finish();
@@ -122,7 +127,31 @@ void ForwardCoordinator::OnPeerDown(NodeId peer, Env& env) {
   if (peer == asked_) GiveUp(env);
 }
 
+void ForwardCoordinator::OnView(Env& env) {
+  if (admit_again_at_ != Instant::Max()) AdmitAgain(env);
+}
+
+void ForwardCoordinator::AdmitAgain(Env& env) {
+  admit_again_at_ = Instant::Max();
+  const Duration left = deadline_ - env.now.instant;
+  if (left.us <= 0) {
+    Answer(Fail(ErrorCode::kUnavailable, "the owners of the key are changing"), env);
+    return Finish();
+  }
+  std::visit(
+      [&](auto& request) {
+        request.options.timeout = left;
+        FinishWith(Admit(shard(), origin(), std::move(request), env.now));
+      },
+      request_);
+}
+
 void ForwardCoordinator::OnTimer(Env& env) {
+  if (finished()) return;
+  if (admit_again_at_ != Instant::Max()) {
+    if (env.now.instant >= admit_again_at_) AdmitAgain(env);
+    return;
+  }
   if (env.now.instant >= try_deadline_) GiveUp(env);
 }
 

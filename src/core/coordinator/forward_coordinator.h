@@ -27,6 +27,7 @@ class ForwardCoordinator : public RequestMachine {
   void OnReply(NodeId from, Message& reply, Env& env) override;
   void OnLocal(LocalOutcome& outcome, Env& env) override;
   void OnPeerDown(NodeId peer, Env& env) override;
+  void OnView(Env& env) override;
   void OnTimer(Env& env) override;
   Kind kind() const override { return is_put() ? Kind::kPut : Kind::kGet; }
 
@@ -35,6 +36,7 @@ class ForwardCoordinator : public RequestMachine {
   void AskNext(Env& env);
   void OnSurelyNot(Error error, Env& env);
   void GiveUp(Env& env);
+  void AdmitAgain(Env& env);
   bool StandIn(Env& env);
 
   Request request_;
@@ -42,6 +44,7 @@ class ForwardCoordinator : public RequestMachine {
   NodeId asked_;
   ReplicaPlan plan_;
   Instant deadline_;
+  Instant admit_again_at_ = Instant::Max();  // with the view of then
   Instant try_deadline_;
   Error last_error_;
 };

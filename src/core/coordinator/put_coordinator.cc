@@ -265,12 +265,33 @@ void PutCoordinator::CheckStanding(Env& env) {
 // What the answer tells of where the write is.
 void PutCoordinator::NoteCopies() {
   boost::container::small_vector<std::uint32_t, 4> zones;
-  NodeList owners;
+  struct Held {
+    int copies = 0;  // by owners of one set, or for them
+    int own = 0;     // by the owners themselves
+  };
+  const auto held_in = [&](std::span<const NodeId> set) {
+    Held held;
+    for (const Copy& copy : copies_) {
+      const bool counts = copy.state == Copy::State::kAcknowledged &&
+                          std::find(set.begin(), set.end(), copy.owner()) != set.end();
+      held.copies += counts;
+      held.own += counts && copy.owed_to.value == 0;
+    }
+    return held;
+  };
+  Held held = held_in(plan_.now());
+  outcome_.strict = held.own + plan_.reads.now > static_cast<int>(plan_.now_count);
+  if (plan_.moving()) {
+    const Held from = held_in(plan_.from.span());
+    outcome_.strict =
+        outcome_.strict && from.own + plan_.reads.from > static_cast<int>(plan_.from.size());
+    held = {std::min(held.copies, from.copies), std::min(held.own, from.own)};
+  }
+  outcome_.copies = static_cast<std::uint8_t>(held.copies);
+  outcome_.hints = static_cast<std::uint8_t>(held.copies - held.own);
   const Ring& ring = view().ring;
   for (const Copy& copy : copies_) {
     if (copy.state != Copy::State::kAcknowledged) continue;
-    ++outcome_.copies;
-    copy.owed_to.value != 0 ? void(++outcome_.hints) : owners.push_back(copy.node);
     const Member* member = ring.FindMember(copy.node);
     if (member == nullptr) continue;
     const std::uint32_t zone =
@@ -278,13 +299,6 @@ void PutCoordinator::NoteCopies() {
     if (std::find(zones.begin(), zones.end(), zone) == zones.end()) zones.push_back(zone);
   }
   outcome_.zones = static_cast<std::uint8_t>(zones.size());
-  const auto strict = [&](std::span<const NodeId> set, int reads) {
-    const auto held =
-        std::count_if(set.begin(), set.end(), [&](NodeId owner) { return owners.Contains(owner); });
-    return held + reads > static_cast<int>(set.size());
-  };
-  outcome_.strict = strict(plan_.now(), plan_.reads.now) &&
-                    (!plan_.moving() || strict(plan_.from.span(), plan_.reads.from));
 }
 
 void PutCoordinator::FinishIfPlaced() {
@@ -313,7 +327,8 @@ void PutCoordinator::OnTimer(Env& env) {
     if (sent) SendAgain(env);
     if (state_ == State::kReading) {
       send_again_at_ = Instant::Max();
-      return BeginReading(env);
+      BeginReading(env);
+      return WakeAt(deadline_);
     }
   }
   if (sent && env.now.instant >= hint_at_) {
