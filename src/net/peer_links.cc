@@ -29,18 +29,7 @@ PeerLinks::PeerLinks(Reactor& reactor, PeerLinksOwner& owner, Log& log, PeerLink
       last_tick_(reactor.now().instant),
       alive_(std::make_shared<bool>(true)) {
   GYRE_CHECK(options_.shard_count > 0 && options_.shard.value < options_.shard_count);
-  for (const PeerAddress& config : options_.peers) {
-    GYRE_CHECK(config.id != options_.self);
-    Peer peer;
-    peer.config = config;
-    peer.we_dial = options_.self < config.id;
-    peers_.push_back(std::move(peer));
-  }
-  std::sort(peers_.begin(), peers_.end(),
-            [](const Peer& a, const Peer& b) { return a.config.id < b.config.id; });
-  for (std::size_t i = 1; i < peers_.size(); ++i) {
-    GYRE_CHECK(peers_[i - 1].config.id != peers_[i].config.id);
-  }
+  for (const PeerAddress& config : options_.peers) Insert(config);
   reactor_.AddTurnEndHook([this, alive = std::weak_ptr<bool>(alive_)](Now) {
     if (alive.expired() || congested_count_ == 0) return;
     for (PeerLink* link : links_) {
@@ -51,8 +40,8 @@ PeerLinks::PeerLinks(Reactor& reactor, PeerLinksOwner& owner, Log& log, PeerLink
 
 PeerLinks::~PeerLinks() {
   reactor_.CancelTimer(tick_timer_);
-  for (Peer& peer : peers_) {
-    for (LinkSlot& slot : peer.slots) reactor_.CancelTimer(slot.redial_timer);
+  for (const auto& peer : peers_) {
+    for (const LinkSlot& slot : peer->slots) reactor_.CancelTimer(slot.redial_timer);
   }
   for (PeerLink* link : links_) {
     link->Orphan();
@@ -70,23 +59,22 @@ Result<SocketAddress> PeerLinks::Listen(const SocketAddress& address, bool reuse
 }
 
 void PeerLinks::Start() {
-  for (Peer& peer : peers_) {
-    if (peer.we_dial) DialMissing(peer);
+  started_ = true;
+  for (const auto& peer : peers_) {
+    if (peer->we_dial) DialMissing(*peer);
   }
   Tick();
 }
 
-Peer* PeerLinks::Find(NodeId id) {
-  const auto found =
-      std::lower_bound(peers_.begin(), peers_.end(), id,
-                       [](const Peer& peer, NodeId wanted) { return peer.config.id < wanted; });
-  return found != peers_.end() && found->config.id == id ? &*found : nullptr;
+LinkSlot* PeerLinks::FindSlot(Peer& peer, std::uint16_t index) {
+  for (LinkSlot& slot : peer.slots) {
+    if (slot.index == index) return &slot;
+  }
+  return nullptr;
 }
 
 LinkSlot& PeerLinks::SlotOf(Peer& peer, std::uint16_t index) {
-  for (LinkSlot& slot : peer.slots) {
-    if (slot.index == index) return slot;
-  }
+  if (LinkSlot* const slot = FindSlot(peer, index)) return *slot;
   peer.slots.push_back(
       {.index = index, .backoff = Backoff(options_.reconnect_first, options_.reconnect_last)});
   return peer.slots.back();
@@ -129,7 +117,7 @@ void PeerLinks::DialMissing(Peer& peer) {
   const int count = std::max<int>(options_.shard_count, peer.shard_count);
   for (int index = options_.shard.value; index < count; index += options_.shard_count) {
     LinkSlot& slot = SlotOf(peer, static_cast<std::uint16_t>(index));
-    if (slot.link == nullptr && slot.redial_timer == 0 && !slot.resolving) Dial(peer, slot);
+    if (slot.link == nullptr && slot.redial_timer == 0 && slot.lookup == 0) Dial(peer, slot);
   }
 }
 
@@ -137,12 +125,16 @@ void PeerLinks::Dial(Peer& peer, LinkSlot& slot) {
   if (const Result<SocketAddress> literal = SocketAddress::Parse(peer.config.address)) {
     return DialAddress(peer, slot.index, literal);
   }
-  slot.resolving = true;  // again for each attempt: a node may come back at another address
-  resolver_.Resolve(peer.config.address,
-                    [this, &peer, index = slot.index](const Result<SocketAddress>& address) {
-                      SlotOf(peer, index).resolving = false;
-                      DialAddress(peer, index, address);
-                    });
+  slot.lookup = ++last_lookup_;  // again for each attempt: a node may come back at another address
+  resolver_.Resolve(
+      peer.config.address, [this, id = peer.config.id, index = slot.index,
+                            lookup = slot.lookup](const Result<SocketAddress>& address) {
+        Peer* const asked_for = Find(id);
+        LinkSlot* const waiting = asked_for != nullptr ? FindSlot(*asked_for, index) : nullptr;
+        if (waiting == nullptr || waiting->lookup != lookup) return;  // removed, or moved since
+        waiting->lookup = 0;
+        DialAddress(*asked_for, index, address);
+      });
 }
 
 void PeerLinks::DialAddress(Peer& peer, std::uint16_t index, const Result<SocketAddress>& address) {
@@ -238,7 +230,8 @@ void PeerLinks::UpdatePeer(Peer& peer) {
   if (up) {
     owner_.OnPeerUp(peer.config.id, peer.shard_count);
   } else {
-    owner_.OnPeerDown(peer.config.id, peer.down_reason);
+    const std::string reason = peer.down_reason;  // outlives the peer
+    owner_.OnPeerDown(peer.config.id, reason);
   }
 }
 
@@ -248,7 +241,11 @@ void PeerLinks::UpdatePeersSoon() {
     if (alive.expired()) return;
     updating_soon_ = false;
     EaseCongestion();
-    for (Peer& peer : peers_) UpdatePeer(peer);
+    std::vector<NodeId> ids;  // the owner may add and remove peers on the way
+    for (const auto& peer : peers_) ids.push_back(peer->config.id);
+    for (const NodeId id : ids) {
+      if (Peer* const peer = Find(id)) UpdatePeer(*peer);
+    }
   });
 }
 
@@ -293,17 +290,15 @@ void PeerLinks::OnLinkClosed(PeerLink& link) {
   if (problem.empty()) {
     problem = was_up ? "closed by the peer" : "closed by the peer instead of a handshake";
   }
-  if (was_up) {
-    peer.down_reason = problem;
-    NoteProblem(peer, "peer_link_down", problem);
-    UpdatePeer(peer);
-  } else {
-    NoteProblem(peer, "peer_unreachable", problem);
+  NoteProblem(peer, was_up ? "peer_link_down" : "peer_unreachable", problem);
+  if (peer.we_dial) {
+    // A link that is closed again at once does not earn a quick retry.
+    if (was_up && now() - link.started >= options_.reconnect_last) slot.backoff.Reset();
+    ScheduleDial(peer, slot);
   }
-  if (!peer.we_dial) return;
-  // A link that is closed again at once does not earn a quick retry.
-  if (was_up && now() - link.started >= options_.reconnect_last) slot.backoff.Reset();
-  ScheduleDial(peer, slot);
+  if (!was_up) return;
+  peer.down_reason = problem;
+  UpdatePeer(peer);
 }
 
 void PeerLinks::Forget(PeerLink& link) {
@@ -361,13 +356,13 @@ void PeerLinks::NoteStranger(const PeerLink& link, const std::string& problem) {
 
 std::vector<LinkStats> PeerLinks::Stats() const {
   std::vector<LinkStats> all;
-  for (const Peer& peer : peers_) {
-    LinkStats stats = peer.stats;
-    stats.id = peer.config.id;
-    stats.name = peer.config.name;
-    stats.address = peer.config.address;
-    stats.up = peer.told_up;
-    for (const LinkSlot& slot : peer.slots) {
+  for (const auto& peer : peers_) {
+    LinkStats stats = peer->stats;
+    stats.id = peer->config.id;
+    stats.name = peer->config.name;
+    stats.address = peer->config.address;
+    stats.up = peer->told_up;
+    for (const LinkSlot& slot : peer->slots) {
       if (slot.link == nullptr || slot.link->state != PeerLink::State::kUp) continue;
       ++stats.links;
       stats.queued_bytes += slot.link->queued_bytes();

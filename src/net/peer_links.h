@@ -10,10 +10,14 @@
 // alike, and neither resets the connection. So each side sends a keepalive when it has said
 // nothing for ping_interval. A lost link is dialed again after a backoff.
 //
+// Peers come and go while the node runs: AddPeer, RemovePeer, SetAddress.
+//
 // Frames to a peer without a link, or with too much queued, are dropped and counted: for the core
 // that is a lost message. Nothing here waits.
 //
-// On the loop's own thread, all of it. The owner is never called from within Send.
+// On the loop's own thread, all of it. The owner is never called from within Send. It may call back
+// whatever it is told, RemovePeer of the very peer included: being told is the last thing that
+// happens to a peer in each step.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +54,7 @@ struct PeerLinksOptions {
   ShardId shard;
   std::uint16_t shard_count = 1;
   std::uint64_t ring_digest = 0;
-  std::vector<PeerAddress> peers;  // all others, without this node
+  std::vector<PeerAddress> peers;  // at the start: all others, without this node
   Duration ping_interval = Duration::Millis(500);
   Duration link_timeout = Duration::Millis(2'000);       // more than twice ping_interval
   Duration handshake_timeout = Duration::Millis(2'000);  // from dialing or accepting
@@ -103,7 +107,7 @@ struct LinkSlot {
   PeerLink* link = nullptr;  // up, or dialed and on its way; owned by its connection
   Backoff backoff;
   TimerId redial_timer = 0;
-  bool resolving = false;
+  std::uint64_t lookup = 0;  // of the peer's address, under way; unique; 0: none
   bool was_up = false;
 };
 
@@ -131,6 +135,17 @@ class PeerLinks {
   Result<SocketAddress> Listen(const SocketAddress& address, bool reuse_port);
   // Begins to dial.
   void Start();
+
+  // From now on it is dialed, or may dial. REQUIRES: it is not among the peers, and not this node.
+  void AddPeer(PeerAddress config);
+  // Its links are cut, what is queued for it is dropped, and the owner is told that it is down if
+  // it was up: the last that is heard of it. No effect if there is no such peer.
+  void RemovePeer(NodeId id);
+  // The peer has moved. If this node dials, it goes over to the new address at once: a link to the
+  // old one is cut, as whoever still answers there is not to be listened to. No effect if there is
+  // no such peer, or if that is its address.
+  void SetAddress(NodeId id, std::string address);
+
   // Takes over what another shard of this node accepted for this one.
   void Attach(ReleasedSocket socket, const Handshake& handshake);
 
@@ -153,7 +168,11 @@ class PeerLinks {
   void OnLinkClosed(PeerLink& link);
 
  private:
+  std::vector<std::unique_ptr<Peer>>::iterator PlaceOf(NodeId id);
   Peer* Find(NodeId id);
+  Peer& Insert(PeerAddress config);
+  void CutLinks(Peer& peer, std::string_view reason);
+  static LinkSlot* FindSlot(Peer& peer, std::uint16_t index);
   LinkSlot& SlotOf(Peer& peer, std::uint16_t index);
   Handshake OwnHandshake(std::uint16_t index) const;
   ConnectionLimits LimitsOfLinks() const;
@@ -165,15 +184,15 @@ class PeerLinks {
   void OnDialFailed(Peer& peer, LinkSlot& slot, const std::string& problem);
   void DialMissing(Peer& peer);
 
-  std::optional<std::string> MembershipObjection(const PeerLink& link,
-                                                 const Handshake& handshake) const;
+  std::optional<std::string> MembershipObjection(const PeerLink& link, const Handshake& handshake);
   void Refuse(PeerLink& link, Peer* peer, const std::string& problem);
   void Establish(PeerLink& link, Peer& peer, const Handshake& handshake);
   void Replace(Peer& peer, LinkSlot& slot);
 
   PeerLink* Pick(const Peer& peer, std::optional<ShardId> to_shard) const;
   void NoteSent(Peer& peer, PeerLink& link);
-  // Tells the owner if the peer's state has changed. Not from within Send.
+  // Tells the owner if the peer's state has changed. Not from within Send. The peer may be gone
+  // afterwards.
   void UpdatePeer(Peer& peer);
   // UpdatePeer of all, in the next turn.
   void UpdatePeersSoon();
@@ -195,13 +214,15 @@ class PeerLinks {
   const Duration tick_interval_;
   Prng prng_;
   Resolver resolver_;
-  std::vector<Peer> peers_;       // by id; never resized after construction
-  std::vector<PeerLink*> links_;  // all, whatever their state
+  std::vector<std::unique_ptr<Peer>> peers_;  // by id
+  std::vector<PeerLink*> links_;              // all, whatever their state
   std::size_t congested_count_ = 0;
   std::uint64_t strangers_refused_ = 0;
   Instant last_tick_;
   Instant next_stranger_line_{INT64_MIN};
   TimerId tick_timer_ = 0;
+  std::uint64_t last_lookup_ = 0;
+  bool started_ = false;
   bool updating_soon_ = false;
   std::shared_ptr<bool> alive_;  // what callbacks that outlive this look at
 };

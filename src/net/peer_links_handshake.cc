@@ -38,18 +38,16 @@ void PeerLinks::Attach(ReleasedSocket socket, const Handshake& handshake) {
 }
 
 std::optional<std::string> PeerLinks::MembershipObjection(const PeerLink& link,
-                                                          const Handshake& handshake) const {
-  const auto named = std::find_if(peers_.begin(), peers_.end(), [&](const Peer& peer) {
-    return peer.config.id == handshake.node_id;
-  });
-  if (named == peers_.end()) {
+                                                          const Handshake& handshake) {
+  const Peer* const named = Find(handshake.node_id);
+  if (named == nullptr) {
     return "'" + handshake.node + "' is not in this node's list of members";
   }
   if (named->config.name != handshake.node) {
     return "it calls itself '" + handshake.node + "' with the id of '" + named->config.name + "'";
   }
   if (link.dialed) {
-    if (&*named != link.peer) {
+    if (named != link.peer) {
       return "at " + link.peer->config.address + " answers '" + handshake.node + "', not '" +
              link.peer->config.name + "'";
     }
@@ -91,11 +89,15 @@ void PeerLinks::Refuse(PeerLink& link, Peer* peer, const std::string& problem) {
 // The newer handshake wins: a peer that dials a link which we think it has is one that restarted,
 // or has noticed before us that the old one is dead.
 void PeerLinks::Establish(PeerLink& link, Peer& peer, const Handshake& handshake) {
-  LinkSlot& slot = SlotOf(peer, handshake.link_index);
-  if (slot.link != nullptr && slot.link != &link) Replace(peer, slot);
-  slot.link = &link;
   link.peer = &peer;
   link.index = handshake.link_index;
+  LinkSlot* const former = FindSlot(peer, link.index);
+  if (former != nullptr && former->link != nullptr && former->link != &link) {
+    Replace(peer, *former);
+    if (link.peer == nullptr) return;  // the owner, told of it, has removed the peer
+  }
+  LinkSlot& slot = SlotOf(peer, link.index);
+  slot.link = &link;
   if (!link.dialed) link.Send(EncodeHandshake(OwnHandshake(link.index)), now());
   link.state = PeerLink::State::kUp;
   link.started = link.last_heard = now();
@@ -108,8 +110,8 @@ void PeerLinks::Establish(PeerLink& link, Peer& peer, const Handshake& handshake
               {"address", link.connection.peer_address()},
               {"link", link.index},
               {"version", std::min(handshake.version_max, kProtocolVersion)}});
-  UpdatePeer(peer);
   if (peer.we_dial) DialMissing(peer);
+  UpdatePeer(peer);
 }
 
 void PeerLinks::Replace(Peer& peer, LinkSlot& slot) {
