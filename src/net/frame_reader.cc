@@ -15,6 +15,9 @@ Result<std::size_t> FrameReader::FrameSizeAt(std::size_t at) const {
   if (bytes_.size() - at < kFrameHeaderBytes) return 0;
   const Result<FrameHeader> header = DecodeFrameHeader(bytes_.substr(at, kFrameHeaderBytes));
   if (!header) return Fail(header.error());
+  if (header->body_bytes > body_bytes_max_) {
+    return Fail(ErrorCode::kCorruption, "frame: longer than is allowed here");
+  }
   const std::size_t size = kFrameHeaderBytes + header->body_bytes;
   return bytes_.size() - at < size ? 0 : size;
 }

@@ -29,8 +29,9 @@ class FrameReader {
   // A larger frame has a block of its own.
   static constexpr std::size_t kSharedFrameBytesMax = 4 * 1024;
 
-  // `bytes` must outlive the reader.
-  explicit FrameReader(std::string_view bytes) : bytes_(bytes) {}
+  // `bytes` must outlive the reader. A frame with a longer body is an impossible one.
+  explicit FrameReader(std::string_view bytes, std::size_t body_bytes_max = kFrameBodyBytesMax)
+      : bytes_(bytes), body_bytes_max_(body_bytes_max) {}
 
   // The next whole frame; nullopt if more bytes are needed first. The CRC is not checked here.
   // Errors: kCorruption: an impossible length; nothing behind it can be read.
@@ -44,6 +45,7 @@ class FrameReader {
   Status FillBlock();
 
   const std::string_view bytes_;
+  const std::size_t body_bytes_max_;
   std::size_t used_ = 0;
   Bytes block_;  // copy of bytes_ from block_begin_: whole frames
   std::size_t block_begin_ = 0;

@@ -90,6 +90,17 @@ TEST(FrameReaderTest, ImpossibleLengthsAreErrors) {
   }
 }
 
+// Goal: a reader with a lower limit takes what just fits, and nothing longer, also behind others.
+TEST(FrameReaderTest, ALowerLimitHolds) {
+  const std::string stream = FrameOf("12345") + FrameOf("123456");
+  FrameReader reader(stream, /*body_bytes_max=*/5);
+  EXPECT_EQ(reader.Next().value()->body.view(), "12345");
+  const auto frame = reader.Next();
+  ASSERT_FALSE(frame);
+  EXPECT_EQ(frame.error().code, ErrorCode::kCorruption);
+  EXPECT_EQ(reader.used(), kFrameHeaderBytes + 5);
+}
+
 // Goal: the keepalive is a sound frame of a type that no message has, and is known again.
 TEST(FrameReaderTest, KeepaliveIsAFrame) {
   const std::string bytes = KeepaliveFrame(ShardId(3));

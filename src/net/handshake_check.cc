@@ -24,6 +24,10 @@ std::optional<std::string> ObjectionTo(const Handshake& theirs, const Handshake&
   if (theirs.shard_count == 0 || theirs.shard_count > kPeerShardsMax) {
     return "it says that it has " + std::to_string(theirs.shard_count) + " shards";
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> RingObjectionTo(const Handshake& theirs, const Handshake& ours) {
   if (theirs.ring_digest != ours.ring_digest) {
     return "its list of members, their weights or the number of partitions differs from this "
            "node's: compare the configurations";

@@ -12,8 +12,10 @@ namespace gyre {
 // Bounds the links that a peer can make us dial.
 inline constexpr std::uint16_t kPeerShardsMax = 1'024;
 
-// What speaks against a link with the sender of `theirs`, as a sentence for the operator of this
+// What speaks against any link with the sender of `theirs`, as a sentence for the operator of this
 // node; nullopt if nothing does. Whether the sender is a known member is not asked here.
 std::optional<std::string> ObjectionTo(const Handshake& theirs, const Handshake& ours);
+// The same, where the two are to be peers: they must agree about the ring.
+std::optional<std::string> RingObjectionTo(const Handshake& theirs, const Handshake& ours);
 
 }  // namespace gyre

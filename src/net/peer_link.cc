@@ -20,7 +20,7 @@ std::size_t PeerLink::OnBytes(std::string_view bytes) {
   last_heard = links_->now();
   std::size_t used = 0;
   if (state == State::kHandshake) used = ReadHandshake(bytes);
-  if (state == State::kUp) used += ReadFrames(bytes.substr(used));
+  if (carries_frames()) used += ReadFrames(bytes.substr(used));
   return used;
 }
 
@@ -41,8 +41,8 @@ std::size_t PeerLink::ReadHandshake(std::string_view bytes) {
 }
 
 std::size_t PeerLink::ReadFrames(std::string_view bytes) {
-  FrameReader reader(bytes);
-  while (state == State::kUp) {
+  FrameReader reader(bytes, state == State::kGuest ? kGuestFrameBytesMax : kFrameBodyBytesMax);
+  while (carries_frames()) {
     const Result<std::optional<Frame>> frame = reader.Next();
     if (!frame) {
       links_->OnBadFrame(*this, frame.error().message);

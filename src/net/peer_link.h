@@ -1,7 +1,7 @@
 // One connection between a shard of this node and a shard of another: handshake, then frames.
 // Private to src/net; PeerLinks decides who may connect and what a closed link means.
 //
-//   kHandshake -PeerLinks::OnHandshake accepts-> kUp
+//   kHandshake -PeerLinks::OnHandshake accepts-> kUp, or kGuest
 //   kHandshake -accepted for another shard, or refused-> kLeaving
 //   any -closed, bad frame, silence-> gone
 #pragma once
@@ -21,9 +21,13 @@ namespace gyre {
 class PeerLinks;
 struct Peer;
 
+inline constexpr char kTakenForAGuest[] = "it takes this node for a guest, not for a peer";
+
 class PeerLink final : public ConnectionHandler {
  public:
-  enum class State : unsigned char { kHandshake, kUp, kLeaving };
+  enum class State : unsigned char { kHandshake, kUp, kGuest, kLeaving };
+  // What one guest can make us gather. More than any layout of a cluster.
+  static constexpr std::size_t kGuestFrameBytesMax = 16 * 1024 * 1024;
 
   PeerLink(PeerLinks& links, Connection& connection, bool dialed, Instant now);
 
@@ -44,6 +48,7 @@ class PeerLink final : public ConnectionHandler {
     Sent(now);
     return connection.out().Grow(size);
   }
+  bool carries_frames() const { return state == State::kUp || state == State::kGuest; }
   std::size_t queued_bytes() const { return connection.out().size(); }
 
   // The owner is going away.
@@ -53,7 +58,8 @@ class PeerLink final : public ConnectionHandler {
   const bool dialed;
   State state = State::kHandshake;
   Peer* peer = nullptr;     // once known: at once if dialed, else with the handshake
-  std::uint16_t index = 0;  // of the link, same on both sides; valid with `peer`
+  std::uint16_t index = 0;  // of the link, same on both sides; valid with `peer`; or kGuestLink
+  Handshake theirs;         // in kGuest: who it is
   bool congested = false;   // past the high mark, not yet under the low one
   Instant started;
   Instant last_heard, last_sent;

@@ -262,40 +262,52 @@ void PeerLinks::EaseCongestion() {
 }
 
 void PeerLinks::OnFrame(PeerLink& link, Envelope&& envelope) {
+  if (link.state == PeerLink::State::kGuest) return OnGuestFrame(link, std::move(envelope));
   ++link.peer->stats.frames_received;
   owner_.OnFrame(link.peer->config.id, std::move(envelope));
 }
 
-void PeerLinks::OnUnknownFrame(PeerLink& link) { ++link.peer->stats.frames_unknown; }
+void PeerLinks::OnUnknownFrame(PeerLink& link) {
+  ++(link.state == PeerLink::State::kGuest ? guest_stats_.frames_unheard
+                                           : link.peer->stats.frames_unknown);
+}
 
 void PeerLinks::OnBadFrame(PeerLink& link, const std::string& problem) {
-  ++link.peer->stats.frames_bad;
+  ++(link.state == PeerLink::State::kGuest ? guest_stats_.frames_bad : link.peer->stats.frames_bad);
   link.problem = "sent a bad frame: " + problem;
   reactor_.Abort(link.connection, link.problem);
 }
 
 void PeerLinks::OnLinkClosed(PeerLink& link) {
-  const bool was_up = link.state == PeerLink::State::kUp;
   Forget(link);
-  if (link.peer == nullptr) {
-    if (link.state == PeerLink::State::kHandshake) NoteStranger(link, "closed without a handshake");
-    return;
+  std::string problem = link.problem;
+  if (problem.empty()) problem = link.connection.close_reason();
+  if (problem.empty()) {
+    problem =
+        link.carries_frames() ? "closed by the peer" : "closed by the peer instead of a handshake";
   }
+  if (link.peer != nullptr) return OnPeerLinkClosed(link, problem);
+  if (link.index == kGuestLink) return OnGuestLinkClosed(link, problem);
+  if (link.state == PeerLink::State::kHandshake) NoteStranger(link, "closed without a handshake");
+}
+
+void PeerLinks::OnPeerLinkClosed(PeerLink& link, const std::string& problem) {
   Peer& peer = *link.peer;
   LinkSlot& slot = SlotOf(peer, link.index);
   if (slot.link != &link) return;  // refused, or replaced
   slot.link = nullptr;
-  std::string problem = link.problem;
-  if (problem.empty()) problem = link.connection.close_reason();
-  if (problem.empty()) {
-    problem = was_up ? "closed by the peer" : "closed by the peer instead of a handshake";
-  }
-  NoteProblem(peer, was_up ? "peer_link_down" : "peer_unreachable", problem);
+  const bool was_up = link.state == PeerLink::State::kUp;
+  const bool was_guest = link.state == PeerLink::State::kGuest;
+  // Of a guest's link it is known already what is wrong with it.
+  if (!was_guest) NoteProblem(peer, was_up ? "peer_link_down" : "peer_unreachable", problem);
   if (peer.we_dial) {
     // A link that is closed again at once does not earn a quick retry.
-    if (was_up && now() - link.started >= options_.reconnect_last) slot.backoff.Reset();
+    if (link.carries_frames() && now() - link.started >= options_.reconnect_last) {
+      slot.backoff.Reset();
+    }
     ScheduleDial(peer, slot);
   }
+  if (was_guest) return UpdateGuest(peer.config.id, problem);
   if (!was_up) return;
   peer.down_reason = problem;
   UpdatePeer(peer);
@@ -327,10 +339,14 @@ void PeerLinks::TickLink(PeerLink& link, Instant at, bool stalled) {
     link.problem = "no handshake in time";
     return reactor_.Abort(link.connection, link.problem);
   }
-  if (link.state != PeerLink::State::kUp) return;
+  if (!link.carries_frames()) return;
+  if (link.state == PeerLink::State::kGuest && at - link.started > options_.guest_time_max) {
+    link.problem = "a guest's time is over";
+    return reactor_.Abort(link.connection, link.problem);
+  }
   if (stalled) link.last_heard = at;
   if (at - link.last_heard > options_.link_timeout) {
-    ++link.peer->stats.silences;
+    if (link.peer != nullptr) ++link.peer->stats.silences;
     link.problem = "silent for " + std::to_string((at - link.last_heard).ms()) + " ms";
     return reactor_.Abort(link.connection, link.problem);
   }

@@ -12,16 +12,22 @@
 //
 // Peers come and go while the node runs: AddPeer, RemovePeer, SetAddress.
 //
+// Guests are nodes that one side does not count among its peers: one that wants to join, one that
+// has joined or left unheard of, or a seed whose name is not known yet. If the owner lets it in, a
+// guest has one link, with the first shard, for a limited time, on which only what guests may say
+// is heard. It is told apart from a peer also where it is one too: a seed often is.
+//
 // Frames to a peer without a link, or with too much queued, are dropped and counted: for the core
 // that is a lost message. Nothing here waits.
 //
-// On the loop's own thread, all of it. The owner is never called from within Send. It may call back
-// whatever it is told, RemovePeer of the very peer included: being told is the last thing that
-// happens to a peer in each step.
+// On the loop's own thread, all of it. The owner is never called from within Send. On what it is
+// told it may act at once, RemovePeer of that very peer included: to tell is the last thing that
+// any step here does with a peer.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,6 +72,15 @@ struct PeerLinksOptions {
   // Accepted connections of one listener, with and without a handshake.
   std::size_t connections_max = 4'096;
   std::uint64_t seed = 0;  // for jitter
+
+  // Guests. May this node of the same cluster be one, that is no peer or asks to be a guest? None:
+  // it is refused. And which messages are heard from guests; none: nothing is. Both are asked on
+  // the first shard only.
+  std::function<bool(const Handshake&)> accept_stranger;
+  std::function<bool(const Message&)> guest_may_say;
+  std::size_t guests_max = 16;  // that came; and so many, beside them, that were dialed
+  Duration guest_time_max = Duration::Seconds(30);
+  std::size_t guest_queue_bytes_max = 32 * 1024 * 1024;  // frames past it are dropped
 };
 
 class PeerLinksOwner {
@@ -79,6 +94,13 @@ class PeerLinksOwner {
   virtual void OnPeerDown(NodeId peer, std::string_view reason) = 0;
   // Give both to PeerLinks::Attach of that shard, on its thread.
   virtual void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) = 0;
+
+  // For owners that let guests in, or dial them. Up and down alternate, as with peers.
+  virtual void OnGuestUp(NodeId /*guest*/, std::string_view /*name*/) {}
+  virtual void OnGuestDown(NodeId /*guest*/, std::string_view /*reason*/) {}
+  virtual void OnGuestFrame(NodeId /*from*/, Envelope&& /*envelope*/) {}
+  // A ConnectGuest has come to nothing.
+  virtual void OnGuestUnreachable(std::string_view /*address*/, std::string_view /*problem*/) {}
 };
 
 // About one peer, from this shard's view.
@@ -101,6 +123,16 @@ struct LinkStats {
   std::string last_problem;  // one sentence, empty if none
 };
 
+// About all guests, since the start.
+struct GuestStats {
+  std::uint64_t links = 0;  // now
+  std::uint64_t connects = 0;
+  std::uint64_t frames_sent = 0, frames_received = 0;
+  std::uint64_t frames_dropped = 0;  // no link, too long, or too much queued
+  std::uint64_t frames_unheard = 0;  // of a kind that guests have no say in, or unknown: skipped
+  std::uint64_t frames_bad = 0;      // each closed its link
+};
+
 // One link number of a peer, on this shard.
 struct LinkSlot {
   std::uint16_t index = 0;
@@ -121,6 +153,12 @@ struct Peer {
   LinkStats stats;
 };
 
+// From ConnectGuest until its link is closed.
+struct DialedGuest {
+  std::string address;
+  PeerLink* link = nullptr;  // null while the address is looked up
+};
+
 class PeerLinks {
  public:
   // `reactor`, `owner` and `log` must outlive this. REQUIRES: ids of peers differ, and from self.
@@ -136,7 +174,8 @@ class PeerLinks {
   // Begins to dial.
   void Start();
 
-  // From now on it is dialed, or may dial. REQUIRES: it is not among the peers, and not this node.
+  // From now on it is dialed, or may dial. If it is here as a guest, as it dialed for a peer's
+  // link, it is sent away, to dial again. REQUIRES: it is not among the peers, and not this node.
   void AddPeer(PeerAddress config);
   // Its links are cut, what is queued for it is dropped, and the owner is told that it is down if
   // it was up: the last that is heard of it. No effect if there is no such peer.
@@ -154,7 +193,16 @@ class PeerLinks {
   std::size_t Send(std::span<const NodeId> to, const Envelope& envelope);
   bool Send(NodeId to, const Envelope& envelope) { return Send({&to, 1}, envelope) == 1; }
 
+  // Dials whoever is at this address ("host:port"), to be its guest: OnGuestUp or
+  // OnGuestUnreachable follows, never from within this call. One attempt; no effect if there is a
+  // link from a former call for this address, or one on its way. False: there are guests_max
+  // already. The caller paces its attempts. REQUIRES: this is the first shard.
+  bool ConnectGuest(const std::string& address);
+  // As Send, to a guest.
+  bool SendToGuest(NodeId to, const Envelope& envelope);
+
   std::vector<LinkStats> Stats() const;
+  GuestStats guest_stats() const;
   // Connections refused because of what their handshake said, or that sent none, from nobody known.
   std::uint64_t strangers_refused() const { return strangers_refused_; }
 
@@ -168,6 +216,8 @@ class PeerLinks {
   void OnLinkClosed(PeerLink& link);
 
  private:
+  static constexpr ShardId kGuestShard{0};
+
   std::vector<std::unique_ptr<Peer>>::iterator PlaceOf(NodeId id);
   Peer* Find(NodeId id);
   Peer& Insert(PeerAddress config);
@@ -186,8 +236,20 @@ class PeerLinks {
 
   std::optional<std::string> MembershipObjection(const PeerLink& link, const Handshake& handshake);
   void Refuse(PeerLink& link, Peer* peer, const std::string& problem);
+  void HandOver(PeerLink& link, const Handshake& handshake, ShardId to);
   void Establish(PeerLink& link, Peer& peer, const Handshake& handshake);
   void Replace(Peer& peer, LinkSlot& slot);
+
+  bool ComesAsGuest(const PeerLink& link, const Handshake& handshake);
+  std::optional<std::string> GuestObjection(const PeerLink& link, const Handshake& handshake) const;
+  void EstablishGuest(PeerLink& link, const Handshake& handshake);
+  void DialGuest(const std::string& address, const Result<SocketAddress>& resolved);
+  void DismissGuest(NodeId id);
+  PeerLink* GuestLinkOf(NodeId id) const;
+  void OnGuestFrame(PeerLink& link, Envelope&& envelope);
+  void OnGuestLinkClosed(PeerLink& link, const std::string& problem);
+  // Tells the owner if the guest has come or gone. Not from within Send.
+  void UpdateGuest(NodeId id, std::string_view reason);
 
   PeerLink* Pick(const Peer& peer, std::optional<ShardId> to_shard) const;
   void NoteSent(Peer& peer, PeerLink& link);
@@ -201,6 +263,7 @@ class PeerLinks {
 
   void Tick();
   void TickLink(PeerLink& link, Instant now, bool stalled);
+  void OnPeerLinkClosed(PeerLink& link, const std::string& problem);
   // One line each time that the problem changes, not for each attempt.
   void NoteProblem(Peer& peer, std::string_view event, const std::string& problem);
   void NoteStranger(const PeerLink& link, const std::string& problem);
@@ -216,6 +279,9 @@ class PeerLinks {
   Resolver resolver_;
   std::vector<std::unique_ptr<Peer>> peers_;  // by id
   std::vector<PeerLink*> links_;              // all, whatever their state
+  std::vector<DialedGuest> dialed_guests_;    // at most guests_max
+  std::vector<NodeId> guests_told_;           // that are up, as the owner knows it
+  GuestStats guest_stats_;
   std::size_t congested_count_ = 0;
   std::uint64_t strangers_refused_ = 0;
   Instant last_tick_;

@@ -9,7 +9,16 @@
 namespace gyre {
 
 void PeerLinks::OnHandshake(PeerLink& link, const Handshake& handshake) {
-  std::optional<std::string> objection = ObjectionTo(handshake, OwnHandshake(link.index));
+  const Handshake ours = OwnHandshake(link.index);
+  std::optional<std::string> objection = ObjectionTo(handshake, ours);
+  if (!objection && ComesAsGuest(link, handshake)) {
+    if (options_.shard != kGuestShard) return HandOver(link, handshake, kGuestShard);
+    if (const std::optional<std::string> problem = GuestObjection(link, handshake)) {
+      return Refuse(link, link.peer, *problem);
+    }
+    return EstablishGuest(link, handshake);
+  }
+  if (!objection) objection = RingObjectionTo(handshake, ours);
   if (!objection) objection = MembershipObjection(link, handshake);
   Peer* const peer = link.dialed ? link.peer : Find(handshake.node_id);
   if (objection) return Refuse(link, peer, *objection);
@@ -17,12 +26,16 @@ void PeerLinks::OnHandshake(PeerLink& link, const Handshake& handshake) {
 
   const ShardId target(static_cast<std::uint16_t>(handshake.link_index % options_.shard_count));
   if (target == options_.shard) return Establish(link, *peer, handshake);
+  HandOver(link, handshake, target);
+}
+
+void PeerLinks::HandOver(PeerLink& link, const Handshake& handshake, ShardId to) {
   link.state = PeerLink::State::kLeaving;
   Forget(link);
   link.Orphan();
-  reactor_.Release(link.connection, [this, handshake, target,
+  reactor_.Release(link.connection, [this, handshake, to,
                                      alive = std::weak_ptr<bool>(alive_)](ReleasedSocket socket) {
-    if (!alive.expired()) owner_.HandOver(std::move(socket), handshake, target);
+    if (!alive.expired()) owner_.HandOver(std::move(socket), handshake, to);
   });
 }
 
@@ -51,9 +64,12 @@ std::optional<std::string> PeerLinks::MembershipObjection(const PeerLink& link,
       return "at " + link.peer->config.address + " answers '" + handshake.node + "', not '" +
              link.peer->config.name + "'";
     }
+    if (handshake.link_index == kRefusedLink) return "it refuses this node; its log says why";
+    if (handshake.link_index == kGuestLink) return kTakenForAGuest;
     if (handshake.link_index != link.index) return "it answers for another link";
     return std::nullopt;
   }
+  if (handshake.link_index == kGuestLink) return "it asks to be a guest, and none are let in";
   if (named->we_dial) return "it dials, where this node has to (the smaller id dials)";
   if (handshake.link_index >= std::max(handshake.shard_count, options_.shard_count)) {
     return "it dials link " + std::to_string(handshake.link_index) + ", more than there are";
@@ -74,13 +90,13 @@ void PeerLinks::OnBadHandshake(PeerLink& link, const std::string& problem) {
 
 void PeerLinks::Refuse(PeerLink& link, Peer* peer, const std::string& problem) {
   // The other side finds the same difference in our handshake, and can name it in its own log.
-  if (!link.dialed) link.Send(EncodeHandshake(OwnHandshake(link.index)), now());
+  if (!link.dialed) link.Send(EncodeHandshake(OwnHandshake(kRefusedLink)), now());
   link.state = PeerLink::State::kLeaving;
   link.problem = problem;
   if (peer != nullptr) {
     ++peer->stats.refused;
     NoteProblem(*peer, "peer_refused", problem);
-  } else {
+  } else if (!link.dialed) {  // else the owner hears of it
     NoteStranger(link, problem);
   }
   link.connection.CloseAfterFlush();

@@ -31,6 +31,7 @@ Peer& PeerLinks::Insert(PeerAddress config) {
 void PeerLinks::AddPeer(PeerAddress config) {
   Peer& peer = Insert(std::move(config));
   if (started_ && peer.we_dial) DialMissing(peer);
+  DismissGuest(peer.config.id);
 }
 
 void PeerLinks::RemovePeer(NodeId id) {
@@ -41,6 +42,7 @@ void PeerLinks::RemovePeer(NodeId id) {
   constexpr std::string_view kReason = "removed from this node's list of members";
   CutLinks(*peer, kReason);
   if (peer->told_up) owner_.OnPeerDown(id, kReason);
+  UpdateGuest(id, kReason);
 }
 
 void PeerLinks::SetAddress(NodeId id, std::string address) {
@@ -52,6 +54,7 @@ void PeerLinks::SetAddress(NodeId id, std::string address) {
   CutLinks(*peer, peer->down_reason);
   if (started_) DialMissing(*peer);
   UpdatePeer(*peer);
+  UpdateGuest(id, "its peer's link is dialed anew");
 }
 
 // Also those on their way, and whatever waits to be dialed.

@@ -15,7 +15,7 @@ using testing::ElementsAre;
 
 class PeerLinksMembersTest : public PeerLinksTest {
  protected:
-  static PeerAddress AddressOf(std::uint32_t id, std::uint16_t port) {
+  static PeerAddress PeerAt(std::uint32_t id, std::uint16_t port) {
     return {NodeId(id), NameOf(id), "127.0.0.1:" + std::to_string(port)};
   }
   static bool Knows(TestNode& node, std::uint32_t id) {
@@ -34,16 +34,18 @@ TEST_F(PeerLinksMembersTest, APeerAddedLaterIsLinked) {
     Start(a_);
     Start(b_);
     if (dialer_first) {
-      a_->links->AddPeer(AddressOf(2, b_.port));
-      ASSERT_TRUE(Until({&a_, &b_}, [&] { return b_->links->strangers_refused() > 0; }));
-      b_->links->AddPeer(AddressOf(1, a_.port));
+      a_->links->AddPeer(PeerAt(2, b_.port));
+      ASSERT_TRUE(Until({&a_, &b_}, [&] { return a_->Stats(2).refused > 0; }));
+      EXPECT_TRUE(a_->log.Has({"peer_refused", "it refuses this node"})) << a_->log.Text();
+      b_->links->AddPeer(PeerAt(1, a_.port));
     } else {
-      b_->links->AddPeer(AddressOf(1, a_.port));
+      b_->links->AddPeer(PeerAt(1, a_.port));
       TurnMany({&a_, &b_}, 20);
       EXPECT_EQ(b_->reactor->stats().dialed, 0u) << "the smaller id dials";
-      a_->links->AddPeer(AddressOf(2, b_.port));
+      a_->links->AddPeer(PeerAt(2, b_.port));
     }
     ASSERT_TRUE(Until({&a_, &b_}, [&] { return b_->Stats(1).up && a_->Stats(2).up; }));
+    EXPECT_THAT(a_->recorder.changes, ElementsAre("+2")) << "a refused link was up for a while";
     a_->links->Send(NodeId(2), Get(1));
     b_->links->Send(NodeId(1), Get(2));
     EXPECT_TRUE(Until({&a_, &b_}, [&] {
@@ -56,7 +58,7 @@ TEST_F(PeerLinksMembersTest, APeerAddedLaterIsLinked) {
 TEST_F(PeerLinksMembersTest, NothingIsDialedBeforeTheStart) {
   b_ = MakeNode(2, {{1, 1}});
   a_ = MakeNode(1, {});
-  a_->links->AddPeer(AddressOf(2, b_.port));
+  a_->links->AddPeer(PeerAt(2, b_.port));
   EXPECT_EQ(a_->reactor->stats().dialed, 0u);
   Start(a_);
   EXPECT_TRUE(Until({&a_, &b_}, [&] { return a_->Stats(2).up; }));
@@ -85,8 +87,8 @@ TEST_F(PeerLinksMembersTest, ARemovedPeerIsForgotten) {
 TEST_F(PeerLinksMembersTest, ARemovedPeerIsNotDialedAgain) {
   MakePair();
   const UniqueFd hung = ListenSocket(Loopback(), /*reuse_port=*/false, 16).value();
-  a_->links->AddPeer(AddressOf(3, LocalAddress(hung.get()).port()));  // accepts, never answers
-  a_->links->AddPeer(AddressOf(4, 1));                                // refuses
+  a_->links->AddPeer(PeerAt(3, LocalAddress(hung.get()).port()));  // accepts, never answers
+  a_->links->AddPeer(PeerAt(4, 1));                                // refuses
   ASSERT_TRUE(Until({&a_, &b_}, [&] { return !a_->Stats(4).last_problem.empty(); }));
   for (const std::uint32_t id : {2, 3, 4}) a_->links->RemovePeer(NodeId(id));
   EXPECT_THAT(a_->recorder.changes, ElementsAre("+2", "-2"));
@@ -103,7 +105,7 @@ TEST_F(PeerLinksMembersTest, APeerMayBeAddedAgain) {
   MakePair();
   for (int round = 0; round < 3; ++round) {
     a_->links->RemovePeer(NodeId(2));
-    a_->links->AddPeer(AddressOf(2, b_.port));
+    a_->links->AddPeer(PeerAt(2, b_.port));
     const std::size_t changes = a_->recorder.changes.size();
     ASSERT_TRUE(Until({&a_, &b_}, [&] { return a_->recorder.changes.size() > changes; }));
   }
@@ -142,7 +144,7 @@ TEST_F(PeerLinksMembersTest, AMemberThatMovedIsDialedAtItsNewAddress) {
   MakePair();
   TestNode moved = MakeNode(2, {{1, 1}});
   Start(moved);
-  a_->links->SetAddress(NodeId(2), "127.0.0.1:" + std::to_string(moved.port));
+  a_->links->SetAddress(NodeId(2), AddressOf(moved));
   EXPECT_THAT(a_->recorder.changes, ElementsAre("+2", "-2"));
   EXPECT_THAT(a_->recorder.reasons, ElementsAre(testing::HasSubstr("moved to")));
   ASSERT_TRUE(Until({&a_, &b_, &moved},
@@ -151,7 +153,7 @@ TEST_F(PeerLinksMembersTest, AMemberThatMovedIsDialedAtItsNewAddress) {
   EXPECT_EQ(a_->Stats(2).reconnects, 1u);
   EXPECT_EQ(a_->reactor->stats().connections, 1u);
   // The same again changes nothing.
-  a_->links->SetAddress(NodeId(2), "127.0.0.1:" + std::to_string(moved.port));
+  a_->links->SetAddress(NodeId(2), AddressOf(moved));
   EXPECT_EQ(a_->recorder.changes.size(), 3u);
   a_->links->Send(NodeId(2), Get(5));
   EXPECT_TRUE(Until({&a_, &b_, &moved}, [&] { return moved->recorder.frames.size() == 1; }));
@@ -167,7 +169,7 @@ TEST_F(PeerLinksMembersTest, ANewAddressDoesNotWaitForTheNextAttempt) {
   });
   Start(a_);
   ASSERT_TRUE(Until({&a_, &b_}, [&] { return !a_->Stats(2).last_problem.empty(); }));
-  a_->links->SetAddress(NodeId(2), "127.0.0.1:" + std::to_string(b_.port));
+  a_->links->SetAddress(NodeId(2), AddressOf(b_));
   ASSERT_TRUE(Until({&a_, &b_}, [&] { return a_->Stats(2).up && b_->Stats(1).up; }));
   b_->links->SetAddress(NodeId(1), "127.0.0.1:2");
   EXPECT_THAT(b_->recorder.changes, ElementsAre("+1"));
@@ -205,7 +207,7 @@ TEST_F(PeerLinksMembersTest, WhatIsToldMayRemoveThePeer) {
       node->recorder.on_change = [&](const std::string& what) {
         if (what != change || removals++ > 0) return;
         node->links->RemovePeer(NodeId(other_id));
-        if (add_again) node->links->AddPeer(AddressOf(other_id, other.port));
+        if (add_again) node->links->AddPeer(PeerAt(other_id, other.port));
       };
       Start(a_);
       Start(b_);
@@ -257,11 +259,11 @@ TEST_F(PeerLinksMembersTest, CongestionMayRemoveAllPeers) {
   });
   Start(b_);
   TestSocket slow = FakePeer(b_);
-  b_->links->AddPeer(AddressOf(3, 1));
+  b_->links->AddPeer(PeerAt(3, 1));
   b_->recorder.on_down = [&] {
     b_->links->RemovePeer(NodeId(1));
     b_->links->RemovePeer(NodeId(3));
-    for (std::uint32_t id = 10; id < 30; ++id) b_->links->AddPeer(AddressOf(id, 1));
+    for (std::uint32_t id = 10; id < 30; ++id) b_->links->AddPeer(PeerAt(id, 1));
   };
   ASSERT_TRUE(Until({&b_}, [&] {
     for (int i = 0; i < 20; ++i) b_->links->Send(NodeId(1), Reply(1, ShardId(0), 100'000));

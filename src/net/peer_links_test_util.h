@@ -51,6 +51,21 @@ class Recorder final : public PeerLinksOwner {
     reasons.emplace_back(reason);  // still there, whatever on_down did
     Note("-" + std::to_string(peer.value));
   }
+  void OnGuestUp(NodeId guest, std::string_view name) override {
+    EXPECT_EQ(name, "n" + std::to_string(guest.value));
+    NoteGuest("+" + std::to_string(guest.value));
+  }
+  void OnGuestDown(NodeId guest, std::string_view reason) override {
+    guest_reasons.emplace_back(reason);
+    NoteGuest("-" + std::to_string(guest.value));
+  }
+  void OnGuestFrame(NodeId from, Envelope&& envelope) override {
+    guest_froms.push_back(from);
+    guest_frames.push_back(std::move(envelope));
+  }
+  void OnGuestUnreachable(std::string_view address, std::string_view problem) override {
+    unreachable.push_back(std::string(address) + ": " + std::string(problem));
+  }
   void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) override {
     hand_over(std::move(socket), std::move(handshake), to);
   }
@@ -59,13 +74,24 @@ class Recorder final : public PeerLinksOwner {
   std::vector<Envelope> frames;
   std::vector<std::string> changes;
   std::vector<std::string> reasons;
+  // The same of guests, and what became of those dialed in vain.
+  std::vector<std::string> guests;
+  std::vector<std::string> guest_reasons;
+  std::vector<NodeId> guest_froms;
+  std::vector<Envelope> guest_frames;
+  std::vector<std::string> unreachable;
   std::function<void(ReleasedSocket, Handshake, ShardId)> hand_over;
   // Called from within what the links tell.
   std::function<void()> on_frame;
   std::function<void()> on_down;
   std::function<void(const std::string&)> on_change;
+  std::function<void(const std::string&)> on_guest;
 
  private:
+  void NoteGuest(const std::string& change) {
+    guests.push_back(change);
+    if (on_guest) on_guest(change);
+  }
   void Note(const std::string& change) {
     changes.push_back(change);
     if (on_change) on_change(change);
@@ -172,6 +198,9 @@ class PeerLinksTest : public testing::Test {
     handshake.node_id = NodeId(id);
     handshake.ring_digest = 42;
     return handshake;
+  }
+  static std::string AddressOf(const TestNode& node) {
+    return "127.0.0.1:" + std::to_string(node.port);
   }
   // Node 1 and node 2, with a link.
   void MakePair(const std::function<void(PeerLinksOptions&)>& change = {}) {

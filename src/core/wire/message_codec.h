@@ -50,6 +50,11 @@ Result<FrameHeader> DecodeFrameHeader(std::string_view bytes);
 // Errors: kCorruption (CRC, format, limits), kUnsupported (unknown type: skip the frame).
 Result<Envelope> DecodeFrameBody(const FrameHeader& header, const Bytes& body);
 
+// In place of a link's number. A guest's link: of a node that is no member in the eyes of one of
+// the two (net/peer_links.h). And in an answer: the link is refused, and will be closed.
+inline constexpr std::uint16_t kGuestLink = 0xFFFF;
+inline constexpr std::uint16_t kRefusedLink = 0xFFFE;
+
 // First bytes in both directions on a link. Anything that does not match closes it with a log line.
 struct Handshake {
   std::uint16_t version_min = kProtocolVersionMin;
