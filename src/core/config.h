@@ -18,13 +18,12 @@ inline constexpr std::size_t kRecordBytesMax = 256 * 1024 * 1024;
 inline constexpr std::size_t kContextBytesMax = 64 * 1024;
 inline constexpr int kPartitionBitsMax = 16;
 inline constexpr int kPartitionBitsDefault = 8;
-inline constexpr std::size_t kReplicasMax = 16;  // N
-// N where members may change: a partition that moves has twice as many owners.
-inline constexpr std::size_t kMovingReplicasMax = 12;
+inline constexpr std::size_t kReplicasMax = 12;  // N
 inline constexpr std::size_t kNodesMax = 16'384;
 inline constexpr std::size_t kTreeNodesMax = 4'096;  // in one message of the tree exchange
 inline constexpr std::size_t kLeafRowsMax = 4'096;   // in one message of the tree exchange
 inline constexpr std::size_t kPurgeRowsMax = 1'024;  // in one ballot
+inline constexpr std::size_t kNodeMessageBytesMax = 16 * 1024 * 1024;
 
 struct CoreConfig {
   // A value larger than this is refused where it enters.

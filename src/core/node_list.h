@@ -16,8 +16,7 @@ namespace gyre {
 
 class NodeList {
  public:
-  static constexpr std::size_t kCountMax = 2 * kMovingReplicasMax;
-  static_assert(kCountMax >= kReplicasMax);
+  static constexpr std::size_t kCountMax = 2 * kReplicasMax;
 
   NodeList() = default;
   NodeList(NodeId only) { push_back(only); }

@@ -93,6 +93,8 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
     case MessageType::kGreeting:
       impl.greeter->OnGreeting(from, from_shard, std::get<Greeting>(message), env);
       break;
+    case MessageType::kNodeMessage:
+      break;  // for the node: no shard has a part in it
     case MessageType::kBallotReply:
       answered(std::get<BallotReply>(message).id);
       break;

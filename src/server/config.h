@@ -17,6 +17,7 @@
 #include "core/cluster_view.h"
 #include "core/config.h"
 #include "core/ids.h"
+#include "core/ring/layout.h"
 #include "core/ring/partitioner.h"
 #include "core/ring/ring.h"
 #include "storage/engine.h"
@@ -151,8 +152,10 @@ std::uint16_t UsableCpus();
 
 // The members as the ring wants them, and the cluster's view made of them.
 std::vector<Member> RingMembers(const ServerConfig& config);
-// Errors: kInvalidArgument.
-Result<ClusterViewPtr> MakeClusterView(const ServerConfig& config);
+// Errors, of this and the last: kInvalidArgument.
+Result<Layout> FoundLayout(const ServerConfig& config);
+ClusterViewPtr MakeClusterView(const ServerConfig& config, const Layout& layout);
+Result<ClusterViewPtr> MakeClusterView(const ServerConfig& config);  // as founded
 
 // What the core of one shard is told: its share of the node's limits, and how long an acknowledged
 // write may still be lost. REQUIRES: a finished config.

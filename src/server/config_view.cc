@@ -16,7 +16,7 @@ std::vector<Member> RingMembers(const ServerConfig& config) {
   return members;
 }
 
-Result<ClusterViewPtr> MakeClusterView(const ServerConfig& config) {
+Result<Layout> FoundLayout(const ServerConfig& config) {
   ClaimOptions options;
   options.partition_bits = config.partition_bits;
   options.partitioner = config.partitioner;
@@ -26,13 +26,26 @@ Result<ClusterViewPtr> MakeClusterView(const ServerConfig& config) {
   }
   Result<Ring> ring = FoundRing(RingEpoch{1}, RingMembers(config), options);
   if (!ring) return Fail(std::move(ring.error()));
-  std::map<KeyspaceId, KeyspaceConfig> keyspaces;
+  // The same on each node that is given the same list.
+  Lineage lineage;
+  lineage.founding = RingDigest(*ring);
+  return Layout::Found(lineage, *std::move(ring), options.replicas);
+}
+
+ClusterViewPtr MakeClusterView(const ServerConfig& config, const Layout& layout) {
+  auto view = std::make_shared<ClusterView>(
+      ClusterView{layout.ring(), {}, layout.moves(), layout.leaving(), layout.former()});
   for (const KeyspaceConfig& keyspace : config.keyspaces) {
-    ring->PrepareOwners(keyspace.replicas);
-    keyspaces.emplace(KeyspaceIdOf(keyspace.name), keyspace);
+    view->ring.PrepareOwners(keyspace.replicas);
+    view->keyspaces.emplace(KeyspaceIdOf(keyspace.name), keyspace);
   }
-  return ClusterViewPtr(
-      std::make_shared<const ClusterView>(ClusterView{std::move(*ring), std::move(keyspaces)}));
+  return view;
+}
+
+Result<ClusterViewPtr> MakeClusterView(const ServerConfig& config) {
+  const Result<Layout> layout = FoundLayout(config);
+  if (!layout) return Fail(layout.error());
+  return MakeClusterView(config, *layout);
 }
 
 CoreConfig CoreConfigOf(const ServerConfig& config) {

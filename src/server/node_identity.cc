@@ -1,7 +1,5 @@
 #include "server/node_identity.h"
 
-#include "base/hash.h"
-
 namespace gyre {
 namespace {
 
@@ -24,26 +22,6 @@ Status ClaimIdentity(Engine& engine, const ServerConfig& config) {
               "the data folder " + config.data_folder + " was written as\n" + **found +
                   "and the config says\n" + wanted +
                   "Start it with its own config, or give this node another folder.");
-}
-
-std::uint64_t RingDigest(const Ring& ring) {
-  // The sizes keep neighbouring texts apart.
-  std::string text;
-  const auto add = [&text](std::string_view part) {
-    text += std::to_string(part.size());
-    text += ':';
-    text += part;
-  };
-  add(PartitionerName(ring.partitioner()));
-  add(std::to_string(ring.partition_count()));
-  for (const Member& member : ring.members()) {
-    add(member.name);
-    add(std::to_string(member.weight));
-    add(member.zone);
-    add(member.region);
-  }
-  for (const NodeId owner : ring.owners()) add(std::to_string(owner.value));
-  return Xxh3_64(text);
 }
 
 }  // namespace gyre

@@ -16,8 +16,4 @@ std::string IdentityText(const ServerConfig& config);
 // Errors: kInvalidArgument if the folder is another node's (says whose), kIoError.
 Status ClaimIdentity(Engine& engine, const ServerConfig& config);
 
-// Of what all nodes must agree on before they talk: members with weights, zones and regions,
-// partition count, partitioner.
-std::uint64_t RingDigest(const Ring& ring);
-
 }  // namespace gyre

@@ -10,6 +10,7 @@
 #include "server/node_identity.h"
 #include "server/shard_leaves.h"
 #include "server/version.h"
+#include "storage/layout_file.h"
 
 namespace gyre {
 namespace {
@@ -58,13 +59,15 @@ NodeServer::~NodeServer() {
 }
 
 Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config, Log& log) {
-  const Result<ClusterViewPtr> view = MakeClusterView(config);
-  if (!view) return Fail(view.error());
   std::unique_ptr<NodeServer> node(new NodeServer(config, log));
-  if (Status ok = node->OpenStorage(); !ok) return Fail(ok.error());
+  if (Status ok = node->OpenFolder(); !ok) return Fail(ok.error());
+  const Result<Layout> layout = node->TakeLayout();
+  if (!layout) return Fail(layout.error());
+  if (Status ok = node->OpenStorage(*layout); !ok) return Fail(ok.error());
   const Result<std::vector<ShardActor>> actors = node->TakeActors();
   if (!actors) return Fail(actors.error());
-  if (Status ok = node->MakeLoops(*view, *actors); !ok) return Fail(ok.error());
+  const ClusterViewPtr view = MakeClusterView(config, *layout);
+  if (Status ok = node->MakeLoops(view, *actors); !ok) return Fail(ok.error());
   for (std::size_t shard = 0; shard < node->loops_.size(); ++shard) {
     if (Status ok = node->Listen(shard); !ok) return Fail(ok.error());
   }
@@ -76,11 +79,29 @@ Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config
   return node;
 }
 
-Status NodeServer::OpenStorage() {
+Status NodeServer::OpenFolder() {
+  if (config_.engine == EngineKind::kMemory) return {};
+  Result<DataFolder> folder = DataFolder::Open(config_.data_folder);
+  if (!folder) return Fail(folder.error());
+  folder_ = std::make_unique<DataFolder>(std::move(*folder));
+  return {};
+}
+
+Result<Layout> NodeServer::TakeLayout() {
+  const Result<Layout> founded = FoundLayout(config_);
+  if (!founded) return founded;
+  if (folder_ == nullptr) return founded;
+  const auto stored = LayoutFile(folder_->path()).Load();
+  if (!stored) return Fail(stored.error());
+  return *stored ? Layout::Decode(**stored) : founded;
+}
+
+Status NodeServer::OpenStorage(const Layout& layout) {
+  founding_ = layout.lineage().founding;
   EngineOptions options;
   options.session_count = config_.shards;
-  options.leaf_bits = LeafBitsOf(config_.partition_bits);
-  options.salvages = config_.members.size() > 1;
+  options.leaf_bits = LeafBitsOf(layout.ring().partition_bits());
+  options.salvages = layout.MemberIds().size() > 1;
   options.log = &log_;
   options.durability = config_.durability;
   options.sync_interval = config_.sync_interval;
@@ -89,9 +110,6 @@ Status NodeServer::OpenStorage() {
   if (config_.engine == EngineKind::kMemory) {
     engine_ = OpenMemoryEngine(options);
   } else {
-    Result<DataFolder> folder = DataFolder::Open(config_.data_folder);
-    if (!folder) return Fail(folder.error());
-    folder_ = std::make_unique<DataFolder>(std::move(*folder));
     options.path = folder_->path();
     Result<std::unique_ptr<Engine>> engine = OpenRocksEngine(options);
     if (!engine) return Fail(engine.error());
@@ -127,14 +145,14 @@ Result<std::vector<ShardActor>> NodeServer::TakeActors() {
   return ChooseActors(self_, config_.shards, stop, fingerprint, prng);
 }
 
-PeerLinksOptions NodeServer::LinksOptions(const ClusterView& view, ShardId shard) const {
+PeerLinksOptions NodeServer::LinksOptions(ShardId shard) const {
   PeerLinksOptions options;
   options.cluster = config_.cluster_id;
   options.self = self_;
   options.self_name = config_.node_name;
   options.shard = shard;
   options.shard_count = config_.shards;
-  options.ring_digest = RingDigest(view.ring);
+  options.ring_digest = founding_;
   options.queue_bytes_max = config_.peer_queue_bytes_max;
   options.queue_bytes_resume = config_.peer_queue_bytes_max / 4;
   options.seed = RandomSeed();
@@ -171,7 +189,7 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Shard
     options.engine = engine_.get();
     options.board = &board_;
     options.log = &log_;
-    auto loop = ShardLoop::Create(std::move(options), LinksOptions(*view, ShardId(i)));
+    auto loop = ShardLoop::Create(std::move(options), LinksOptions(ShardId(i)));
     if (!loop) return Fail(loop.error());
     siblings.push_back(loop->get());
     loops_.push_back(std::move(*loop));

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "core/causality/actor.h"
+#include "core/ring/layout.h"
 #include "server/config.h"
 #include "server/notices.h"
 #include "server/resp/resp_service.h"
@@ -42,17 +43,21 @@ class NodeServer {
 
  private:
   NodeServer(const ServerConfig& config, Log& log);
-  Status OpenStorage();
+  Status OpenFolder();
+  // What this folder's node knew last; at the first start, as founded by the config.
+  Result<Layout> TakeLayout();
+  Status OpenStorage(const Layout& layout);
   Result<std::vector<ShardActor>> TakeActors();
   Result<std::vector<LeafSum>> LoadLeaves();
   Status MakeLoops(const ClusterViewPtr& view, const std::vector<ShardActor>& actors);
-  PeerLinksOptions LinksOptions(const ClusterView& view, ShardId shard) const;
+  PeerLinksOptions LinksOptions(ShardId shard) const;
   Status Listen(std::size_t shard);
 
   const ServerConfig& config_;
   Log& log_;
   const NodeId self_;
   const Instant started_;
+  std::uint64_t founding_ = 0;          // of the layout's lineage
   std::unique_ptr<DataFolder> folder_;  // null with the memory engine
   std::unique_ptr<Engine> engine_;
   StatsBoard board_;

@@ -258,7 +258,31 @@ void ShardLoop::SendForSibling(NodeId to, Envelope&& envelope, std::size_t tries
   });
 }
 
+void ShardLoop::SetView(ClusterViewPtr view) {
+  view_ = std::move(view);
+  shard_.OnView(view_, now(), effects_);
+  Carry();
+}
+
+bool ShardLoop::SendToNode(NodeId to, NodeMessage message) {
+  return links_.Send(to, Envelope{index_, ShardId(0), std::move(message)});
+}
+
+bool ShardLoop::SendToGuest(NodeId to, NodeMessage message) {
+  return links_.SendToGuest(to, Envelope{index_, ShardId(0), std::move(message)});
+}
+
 void ShardLoop::OnFrame(NodeId from, Envelope&& envelope) {
+  if (auto* message = std::get_if<NodeMessage>(&envelope.message)) {
+    ShardLoop* first = siblings_.front();
+    if (first == this) {
+      if (agent_ != nullptr) agent_->OnNodeMessage(from, std::move(*message));
+      return;
+    }
+    return first->reactor_->Post([first, from, message = std::move(*message)]() mutable {
+      if (first->agent_ != nullptr) first->agent_->OnNodeMessage(from, std::move(message));
+    });
+  }
   const ShardId shard = ShardOfMessage(envelope, view_->ring, shard_count_);
   if (shard == index_) return TakeMessage(from, std::move(envelope));
   ShardLoop* other = siblings_[shard.value];
@@ -280,11 +304,28 @@ void ShardLoop::TakeMessage(NodeId from, Envelope&& envelope) {
 void ShardLoop::OnPeerUp(NodeId peer, std::uint16_t shard_count) {
   shard_.OnPeerUp(peer, shard_count, now(), effects_);
   Carry();
+  if (agent_ != nullptr) agent_->OnPeerUp(peer);
 }
 
 void ShardLoop::OnPeerDown(NodeId peer, std::string_view /*reason*/) {
   shard_.OnPeerDown(peer, now(), effects_);
   Carry();
+  if (agent_ != nullptr) agent_->OnPeerDown(peer);
+}
+
+void ShardLoop::OnGuestUp(NodeId guest, std::string_view name) {
+  if (agent_ != nullptr) agent_->OnGuestUp(guest, name);
+}
+
+void ShardLoop::OnGuestDown(NodeId guest, std::string_view /*reason*/) {
+  if (agent_ != nullptr) agent_->OnGuestDown(guest);
+}
+
+void ShardLoop::OnGuestFrame(NodeId from, Envelope&& envelope) {
+  auto* message = std::get_if<NodeMessage>(&envelope.message);
+  if (agent_ != nullptr && message != nullptr) {
+    agent_->OnGuestMessage(from, std::move(*message));
+  }
 }
 
 void ShardLoop::HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) {

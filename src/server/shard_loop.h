@@ -19,6 +19,7 @@
 #include "server/backend.h"
 #include "server/client_table.h"
 #include "server/config.h"
+#include "server/node_agent.h"
 #include "server/rate_window.h"
 #include "server/stats_board.h"
 #include "storage/engine.h"
@@ -47,6 +48,13 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   PeerLinks& links() { return links_; }
   const Shard& shard() const { return shard_; }
   // Called on this thread before the numbers are published, to add those of the front ends.
+  // Of the first shard, before Run; null: nobody.
+  void SetAgent(NodeAgent* agent) { agent_ = agent; }
+  // Who owns what is another from here on: on this thread.
+  void SetView(ClusterViewPtr view);
+  // False: there is no link, or too much is queued on it. On this thread.
+  bool SendToNode(NodeId to, NodeMessage message);
+  bool SendToGuest(NodeId to, NodeMessage message);
   void SetStatsHook(std::function<void(NodeStats&)> hook) { stats_hook_ = std::move(hook); }
 
   // Blocks until Stop(); then hands storage what it was asked for.
@@ -77,6 +85,9 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   void OnPeerUp(NodeId peer, std::uint16_t shard_count) override;
   void OnPeerDown(NodeId peer, std::string_view reason) override;
   void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) override;
+  void OnGuestUp(NodeId guest, std::string_view name) override;
+  void OnGuestDown(NodeId guest, std::string_view reason) override;
+  void OnGuestFrame(NodeId from, Envelope&& envelope) override;
 
   // RowsAtHand
   std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override {
@@ -127,7 +138,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   void AddDebts(NodeStats& stats);
 
   const Options options_;
-  const ClusterViewPtr view_;
+  ClusterViewPtr view_;
   const std::uint16_t shard_count_;
   const ShardId index_;
   std::unique_ptr<Reactor> reactor_;
@@ -151,6 +162,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   RateWindow hints_replayed_;
   RateWindow exchanges_;
   std::function<void(NodeStats&)> stats_hook_;
+  NodeAgent* agent_ = nullptr;
 };
 
 }  // namespace gyre

@@ -37,7 +37,7 @@ Ring WithEpoch(const Ring& ring, RingEpoch epoch, int replicas) {
 }  // namespace
 
 Layout Layout::Found(const Lineage& lineage, Ring ring, int replicas) {
-  GYRE_CHECK(replicas >= 1 && static_cast<std::size_t>(replicas) <= kMovingReplicasMax);
+  GYRE_CHECK(replicas >= 1 && static_cast<std::size_t>(replicas) <= kReplicasMax);
   ring.PrepareOwners(replicas);
   return Layout(lineage, std::move(ring), replicas);
 }
@@ -226,7 +226,7 @@ Moves DecodeMoves(Reader& in, std::size_t partition_count, RingEpoch number) {
   for (std::uint64_t left = in.VarintAtMost(partition_count); left > 0 && in.ok(); --left) {
     next += in.VarintAtMost(partition_count);
     NodeList from;
-    for (std::uint64_t n = in.VarintAtMost(kMovingReplicasMax); n > 0; --n) {
+    for (std::uint64_t n = in.VarintAtMost(kReplicasMax); n > 0; --n) {
       from.push_back(NodeId(in.U32()));
     }
     if (next >= partition_count || from.empty()) in.SetFailed();
@@ -288,7 +288,7 @@ Result<Layout> Layout::Decode(std::string_view bytes) {
   const bool known = partitioner == static_cast<std::uint8_t>(PartitionerKind::kMd5) ||
                      partitioner == static_cast<std::uint8_t>(PartitionerKind::kXxh3);
   if (!in.ok() || !known || bits > kPartitionBitsMax || replicas < 1 ||
-      static_cast<std::size_t>(replicas) > kMovingReplicasMax) {
+      static_cast<std::size_t>(replicas) > kReplicasMax) {
     return damaged("a field out of its range");
   }
   std::vector<Member> members = DecodeMembers(in);
@@ -314,5 +314,25 @@ Result<Layout> Layout::Decode(std::string_view bytes) {
 }
 
 std::uint64_t Layout::Digest() const { return Xxh3_64(Encode()); }
+
+std::uint64_t RingDigest(const Ring& ring) {
+  // The sizes keep neighbouring texts apart.
+  std::string text;
+  const auto add = [&text](std::string_view part) {
+    text += std::to_string(part.size());
+    text += ':';
+    text += part;
+  };
+  add(PartitionerName(ring.partitioner()));
+  add(std::to_string(ring.partition_count()));
+  for (const Member& member : ring.members()) {
+    add(member.name);
+    add(std::to_string(member.weight));
+    add(member.zone);
+    add(member.region);
+  }
+  for (const NodeId owner : ring.owners()) add(std::to_string(owner.value));
+  return Xxh3_64(text);
+}
 
 }  // namespace gyre

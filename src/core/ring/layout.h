@@ -35,7 +35,7 @@ struct Lineage {
 class Layout {
  public:
   // Everything is with the ring's owners. `replicas`: the largest N that a keyspace may have.
-  // REQUIRES: 1 <= replicas <= kMovingReplicasMax.
+  // REQUIRES: 1 <= replicas <= kReplicasMax.
   static Layout Found(const Lineage& lineage, Ring ring, int replicas);
 
   const Lineage& lineage() const { return lineage_; }
@@ -95,5 +95,9 @@ class Layout {
   std::vector<NodeId> former_;
   Moves moves_;
 };
+
+// Of what all who found a cluster together must agree on: members with weights, zones and regions,
+// partitions, partitioner.
+std::uint64_t RingDigest(const Ring& ring);
 
 }  // namespace gyre

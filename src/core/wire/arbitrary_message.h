@@ -196,6 +196,10 @@ inline Message AnyMessage(int index) {
       }
       return greeting;
     }
+    case 17: {
+      const auto topic = AnyBool() ? NodeMessage::Topic::kMembers : NodeMessage::Topic::kLayout;
+      return NodeMessage{id, topic, AnyKeyBytes()};
+    }
     default: {
       ReplicaScanReply reply{id, MaybeError(), {}};
       if (reply.error) return reply;

@@ -207,6 +207,20 @@ void Decode(BodyReader& in, Greeting& greeting) {
   }
 }
 
+// ---- members -----------------------------------------------------------------------------------
+
+template <typename Out>
+void Encode(Out& out, const NodeMessage& message) {
+  out.U8(static_cast<std::uint8_t>(message.topic));
+  out.Sized(message.body.view());
+}
+
+void Decode(BodyReader& in, NodeMessage& message) {
+  message.topic = static_cast<NodeMessage::Topic>(in.Choice(1, 2));
+  message.body = in.SizedSlice(kNodeMessageBytesMax);
+  if (message.body.empty()) in.SetFailed();
+}
+
 // ---- for both sinks --------------------------------------------------------------------------
 
 template void Encode(SizeCounter& out, const TreeCompare& compare);
@@ -223,5 +237,7 @@ template void Encode(SizeCounter& out, const BallotReply& reply);
 template void Encode(Writer& out, const BallotReply& reply);
 template void Encode(SizeCounter& out, const Greeting& greeting);
 template void Encode(Writer& out, const Greeting& greeting);
+template void Encode(SizeCounter& out, const NodeMessage& message);
+template void Encode(Writer& out, const NodeMessage& message);
 
 }  // namespace gyre

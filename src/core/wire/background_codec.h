@@ -23,6 +23,8 @@ template <typename Out>
 void Encode(Out& out, const BallotReply& reply);
 template <typename Out>
 void Encode(Out& out, const Greeting& greeting);
+template <typename Out>
+void Encode(Out& out, const NodeMessage& message);
 
 void Decode(BodyReader& in, TreeCompare& compare);
 void Decode(BodyReader& in, TreeCompareReply& reply);
@@ -31,5 +33,6 @@ void Decode(BodyReader& in, LeafKeysReply& reply);
 void Decode(BodyReader& in, Ballot& ballot);
 void Decode(BodyReader& in, BallotReply& reply);
 void Decode(BodyReader& in, Greeting& greeting);
+void Decode(BodyReader& in, NodeMessage& message);
 
 }  // namespace gyre

@@ -154,6 +154,11 @@ TEST(MessageGoldenTest, Greeting) {
       Start("11", true) + "0807060504030201 1817161514131211 03 01 05000000 ac02 02");
 }
 
+TEST(MessageGoldenTest, NodeMessage) {
+  ExpectFrame(NodeMessage{kId, NodeMessage::Topic::kLayout, Bytes("ab")},
+              Start("12", true) + "02 02 6162");
+}
+
 TEST(MessageGoldenTest, ReplicaScan) {
   ScanRequest scan;
   scan.keyspace = KeyspaceId(0x11223344);

@@ -38,6 +38,7 @@ enum class MessageType : std::uint8_t {
   kBallot = 15,
   kBallotReply = 16,
   kGreeting = 17,
+  kNodeMessage = 18,
 };
 
 // Asks one owner for its copy (paper 4.5).
@@ -211,10 +212,20 @@ struct Greeting {
   std::vector<Numbers> numbers;
 };
 
+// For the node, not for one of its shards: what the members tell each other of themselves and agree
+// on. The body is of the topic's own codec (core/membership).
+struct NodeMessage {
+  enum class Topic : std::uint8_t { kMembers = 1, kLayout = 2 };
+
+  RequestId id;  // not used
+  Topic topic = Topic::kMembers;
+  Bytes body;  // 1 to kNodeMessageBytesMax
+};
+
 using Message = std::variant<ReplicaGet, ReplicaGetReply, ReplicaPut, ReplicaPutReply, ForwardGet,
                              ForwardGetReply, ForwardPut, ForwardPutReply, ReplicaScan,
                              ReplicaScanReply, TreeCompare, TreeCompareReply, LeafKeys,
-                             LeafKeysReply, Ballot, BallotReply, Greeting>;
+                             LeafKeysReply, Ballot, BallotReply, Greeting, NodeMessage>;
 
 constexpr MessageType TypeOf(const Message& message) {
   return static_cast<MessageType>(message.index() + 1);

@@ -1,0 +1,26 @@
+// Who speaks for the whole node, on its first shard's loop: hears what other nodes say to the node
+// and not to one of its shards. Implemented by ClusterKeeper; called by ShardLoop on that loop's
+// thread.
+#pragma once
+
+#include <string_view>
+
+#include "core/wire/messages.h"
+
+namespace gyre {
+
+class NodeAgent {
+ public:
+  virtual ~NodeAgent() = default;
+  // From a peer, over any of its links.
+  virtual void OnNodeMessage(NodeId from, NodeMessage&& message) = 0;
+  // As the first shard sees it.
+  virtual void OnPeerUp(NodeId peer) = 0;
+  virtual void OnPeerDown(NodeId peer) = 0;
+  // Nodes that are no peers (net/peer_links.h).
+  virtual void OnGuestUp(NodeId guest, std::string_view name) = 0;
+  virtual void OnGuestDown(NodeId guest) = 0;
+  virtual void OnGuestMessage(NodeId from, NodeMessage&& message) = 0;
+};
+
+}  // namespace gyre
