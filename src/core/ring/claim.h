@@ -1,5 +1,5 @@
-// Who takes which partitions when a cluster is founded or a node joins. Pure and deterministic:
-// every node that computes it from the same input gets the same ring.
+// Who takes which partitions when a cluster is founded and whenever its members change. Pure and
+// deterministic: every node that computes it from the same input gets the same ring.
 // Paper 6.2 (strategy 3); Riak's claim v3 and its binring successor met the same conditions.
 //
 // FoundRing:
@@ -13,14 +13,22 @@
 //   some windows, which costs evenness only, as preference lists skip nodes already listed.
 // - Zones likewise, if no zone has more than floor(Q/N) partitions; regions, and zones that are
 //   too few or too heavy, as evenly as a search of bounded work finds.
-// JoinRing:
-// - Partitions move to the joiner only: its fair share, rounded down or up.
-// - Counts stay in the same bounds through any series of joins (claim_counts.h says why), except
-//   where a share lies between floor(Q/N) and Q/N.
-// - What was distinct stays so, unless the joiner's own partitions must be closer than N. While its
-//   share stays below about three quarters of Q/N they need not be; nearer to Q/N the moves
-//   allowed often leave no choice, and balance goes first. Windows that repeated a node, because
-//   there were too few or too uneven nodes, are mended by the next joins.
+// ChangeRing:
+// - Partitions move only from nodes that must give to nodes that must take: leavers give all they
+//   have, joiners take their fair share, rounded down or up, and others give or take what their new
+//   shares ask for. While weights stay as they are, nothing moves between two nodes that stay, but
+//   for a partition now and then where joins and leaves alternate (claim_counts.h says why).
+// - Counts stay in quota through any series of changes, except where a share lies between
+// floor(Q/N)
+//   and Q/N.
+// - A node that replaces another has exactly its partitions; then its weight counts, if it differs.
+// - After a join, what was distinct stays so, unless the joiner's own partitions must be closer
+//   than N. While its share stays below about three quarters of Q/N they need not be; nearer to Q/N
+//   the moves allowed often leave no choice, and balance goes first. Windows that repeated a node,
+//   because there were too few or too uneven nodes, are mended by the next changes. When nodes
+//   leave and little more than N are left, what stays where it is often leaves no distinct choice
+//   either.
+// - Then as few copies as can be are transferred: see MovementOf.
 // - Zones and regions: best effort after that. A joiner must take from all zones by share, which no
 //   choice can always reconcile with zones that were exactly alternating.
 #pragma once
@@ -44,9 +52,49 @@ struct ClaimOptions {
 // Errors: kInvalidArgument (no members, more members than partitions, bad weight, double name).
 Result<Ring> FoundRing(RingEpoch epoch, std::vector<Member> members, const ClaimOptions& options);
 
-// `ring` plus `joiner`, with the next epoch.
-// Errors: kInvalidArgument (already a member, as many members as partitions, bad weight).
-Result<Ring> JoinRing(const Ring& ring, const Member& joiner, int replicas);
+struct Replacement {
+  NodeId old;
+  Member by;  // takes what the old one has
+};
+struct NewWeight {
+  NodeId node;
+  std::uint32_t weight = 1;  // 1..kWeightMax
+};
+// One plan of an operator: what changes at once. The order within each list does not matter.
+struct MemberChanges {
+  std::vector<Member> joins;
+  std::vector<NodeId> leaves;
+  std::vector<Replacement> replacements;
+  std::vector<NewWeight> weights;
+};
+
+// `ring` after `changes`, with the next epoch. Bounded work: 1.5 s at most, for 65,536 partitions.
+// Errors: kInvalidArgument (a node that is no member, or is one already, or is named twice; nobody
+// would be left; more members than partitions; bad weight; N out of range).
+Result<Ring> ChangeRing(const Ring& ring, const MemberChanges& changes, int replicas);
+
+// What a change moves, of one node.
+struct NodeMovement {
+  NodeId node;
+  // Partitions it owns, the first of its list.
+  std::uint32_t partitions_before = 0;
+  std::uint32_t partitions_after = 0;
+  // Partitions of which it is one of the N owners.
+  std::uint32_t copies_before = 0;
+  std::uint32_t copies_after = 0;
+  // Partitions of which it is one of the N owners, and was not: what must be sent to it.
+  std::uint32_t transfers = 0;
+};
+struct Movement {
+  std::vector<NodeMovement> nodes;  // of both rings, sorted by id
+  std::size_t partitions = 0;       // that have another owner
+  std::size_t transfers = 0;        // copies of partitions that must be sent: what it costs
+  // No change to as many copies on each node has fewer: a node that has more copies than before
+  // must be sent the difference. A bound from below, not always reached.
+  std::size_t transfers_least = 0;
+};
+// REQUIRES: same partition count, 1 <= replicas <= kReplicasMax. O(partition_count() * N^2).
+Movement MovementOf(const Ring& before, const Ring& after, int replicas);
 
 // Windows of N consecutive partitions (wrapping around) with fewer distinct owners, or zones, or
 // regions, than min(N, as many as there are).

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <queue>
+#include <utility>
 
 #include "base/check.h"
 
@@ -52,47 +53,146 @@ std::vector<std::uint32_t> FairCounts(const std::vector<std::uint32_t>& weights,
   return counts;
 }
 
-JoinCounts CountsOfJoin(const std::vector<std::uint32_t>& counts,
-                        const std::vector<std::uint32_t>& weights, std::size_t joiner,
-                        int replicas) {
-  GYRE_CHECK(counts.size() == weights.size() && counts[joiner] == 0);
-  const std::uint64_t partition_count = Sum(counts);
-  const std::uint64_t weight_total = Sum(weights);
-  const std::uint64_t scaled = partition_count * weights[joiner];
-  const std::uint64_t distinct_max = partition_count / static_cast<std::uint64_t>(replicas);
-  const std::uint64_t rounded_down = scaled / weight_total;
-  std::uint64_t taken = (2 * scaled + weight_total) / (2 * weight_total);
-  if (rounded_down == distinct_max) taken = rounded_down;
-  taken = std::max<std::uint64_t>(taken, 1);
+namespace {
 
-  struct Giver {
-    Ratio owes_below;  // (count - 1) / weight
-    std::size_t member;
-    bool operator<(const Giver& other) const {
-      if (owes_below < other.owes_below) return true;
-      if (other.owes_below < owes_below) return false;
-      return member > other.member;
+// What the count of one node may become.
+struct Bounds {
+  std::uint64_t low;
+  std::uint64_t high;
+  // High without the one partition too many to lie N apart.
+  std::uint64_t high_apart;
+};
+
+bool WeightsChange(const std::vector<NodeShare>& nodes) {
+  return std::any_of(nodes.begin(), nodes.end(), [](const NodeShare& node) {
+    return node.weight_before != 0 && node.weight_after != 0 &&
+           node.weight_before != node.weight_after;
+  });
+}
+
+// Counts on their way into their bounds.
+class CountsInBounds {
+ public:
+  CountsInBounds(const std::vector<NodeShare>& nodes, int replicas) : nodes_(nodes) {
+    for (const NodeShare& node : nodes) {
+      partitions_ += node.count;
+      weight_before_ += node.weight_before;
+      weight_after_ += node.weight_after;
     }
-  };
-  JoinCounts join{.taken = static_cast<std::uint32_t>(taken),
-                  .given = std::vector<std::uint32_t>(counts.size())};
-  std::priority_queue<Giver> givers;
-  const auto offer = [&](std::size_t member) {
-    const std::uint64_t left = counts[member] - join.given[member];
-    // Only who has more than its new share.
-    if (left * weight_total > partition_count * weights[member]) {
-      givers.push({{left - 1, weights[member]}, member});
+    distinct_max_ = partitions_ / static_cast<std::uint64_t>(replicas);
+    strict_ = WeightsChange(nodes);
+    for (const NodeShare& node : nodes) {
+      const std::uint64_t count = FirstCount(node);
+      bounds_.push_back(BoundsOf(node, count));
+      counts_.push_back(
+          static_cast<std::uint32_t>(std::clamp(count, bounds_.back().low, bounds_.back().high)));
     }
-  };
-  for (std::size_t member = 0; member < counts.size(); ++member) offer(member);
-  for (std::uint64_t i = 0; i < taken; ++i) {
-    GYRE_CHECK(!givers.empty());  // what is above the shares adds up to the joiner's, rounded up
-    const std::size_t member = givers.top().member;
-    givers.pop();
-    ++join.given[member];
-    offer(member);
   }
-  return join;
+
+  std::vector<std::uint32_t> Run() {
+    // Joiners give back last, but take first, so that nothing moves between those that stay.
+    for (const bool joiners : {false, true}) Lower(joiners);
+    for (const bool apart : {true, false}) {
+      for (const bool joiners : {true, false}) Raise(joiners, apart);
+    }
+    GYRE_CHECK(Sum(counts_) == partitions_);  // which lies between the sums of the bounds
+    return counts_;
+  }
+
+ private:
+  static bool Joins(const NodeShare& node) { return node.weight_before == 0; }
+
+  std::uint64_t FirstCount(const NodeShare& node) const {
+    if (!Joins(node)) return node.count;
+    const std::uint64_t scaled = partitions_ * node.weight_after;
+    const std::uint64_t rounded_down = scaled / weight_after_;
+    const std::uint64_t nearest = (2 * scaled + weight_after_) / (2 * weight_after_);
+    return std::max<std::uint64_t>(rounded_down == distinct_max_ ? rounded_down : nearest, 1);
+  }
+
+  Bounds BoundsOf(const NodeShare& node, std::uint64_t count) const {
+    const auto share = [this](std::uint64_t weight, std::uint64_t total) {
+      return std::pair(partitions_ * weight / total, (partitions_ * weight + total - 1) / total);
+    };
+    auto [low, high] = share(node.weight_after, weight_after_);
+    const bool at_limit = low == distinct_max_;
+    if (!strict_ && node.weight_before != 0 && node.weight_after != 0) {
+      const auto [low_before, high_before] = share(node.weight_before, weight_before_);
+      if (count > high_before) high = std::max(high, count);
+      if (count < low_before) low = std::min(low, count);
+    }
+    const std::uint64_t high_apart = at_limit ? std::max(low, std::min(count, high)) : high;
+    return {low, high, high_apart};
+  }
+
+  // Who stands at `ratio` to its next deadline. The first of equals goes first.
+  struct Waiting {
+    Ratio ratio;
+    std::size_t node;
+  };
+
+  // Takes from those above their low bound, while the sum is too great.
+  void Lower(bool joiners) {
+    std::uint64_t sum = Sum(counts_);
+    const auto later = [](const Waiting& a, const Waiting& b) {
+      if (a.ratio < b.ratio) return true;
+      return !(b.ratio < a.ratio) && a.node > b.node;
+    };
+    std::priority_queue<Waiting, std::vector<Waiting>, decltype(later)> givers(later);
+    const auto offer = [&](std::size_t i) {
+      if (counts_[i] > bounds_[i].low) {
+        givers.push({{counts_[i] - 1u, nodes_[i].weight_after}, i});
+      }
+    };
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if (Joins(nodes_[i]) == joiners) offer(i);
+    }
+    for (; sum > partitions_ && !givers.empty(); --sum) {
+      const std::size_t giver = givers.top().node;
+      givers.pop();
+      --counts_[giver];
+      offer(giver);
+    }
+  }
+
+  // Adds to those below their high bound, while the sum is too small.
+  void Raise(bool joiners, bool apart) {
+    std::uint64_t sum = Sum(counts_);
+    const auto later = [](const Waiting& a, const Waiting& b) {
+      if (b.ratio < a.ratio) return true;
+      return !(a.ratio < b.ratio) && a.node > b.node;
+    };
+    std::priority_queue<Waiting, std::vector<Waiting>, decltype(later)> takers(later);
+    const auto offer = [&](std::size_t i) {
+      if (counts_[i] < (apart ? bounds_[i].high_apart : bounds_[i].high)) {
+        takers.push({{counts_[i] + 1u, nodes_[i].weight_after}, i});
+      }
+    };
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if (Joins(nodes_[i]) == joiners) offer(i);
+    }
+    for (; sum < partitions_ && !takers.empty(); ++sum) {
+      const std::size_t taker = takers.top().node;
+      takers.pop();
+      ++counts_[taker];
+      offer(taker);
+    }
+  }
+
+  const std::vector<NodeShare>& nodes_;
+  std::uint64_t partitions_ = 0;
+  std::uint64_t weight_before_ = 0;
+  std::uint64_t weight_after_ = 0;
+  std::uint64_t distinct_max_ = 0;
+  bool strict_ = false;
+  std::vector<Bounds> bounds_;
+  std::vector<std::uint32_t> counts_;
+};
+
+}  // namespace
+
+std::vector<std::uint32_t> CountsOfChange(const std::vector<NodeShare>& nodes, int replicas) {
+  return CountsInBounds(nodes, replicas).Run();
 }
 
 }  // namespace gyre

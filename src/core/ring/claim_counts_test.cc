@@ -48,16 +48,34 @@ TEST(ClaimCountsTest, RoundsDownWhatCouldNotLieApart) {
 
 // Goal: a join takes evenly from equal nodes.
 TEST(ClaimCountsTest, JoinTakesFromAll) {
-  const JoinCounts join = CountsOfJoin({85, 85, 86, 0}, {1, 1, 1, 1}, /*joiner=*/3, 3);
-  EXPECT_EQ(join.taken, 64u);
-  EXPECT_THAT(join.given, ElementsAre(21, 21, 22, 0));
+  EXPECT_THAT(CountsOfChange({{85, 1, 1}, {85, 1, 1}, {86, 1, 1}, {0, 0, 1}}, 3),
+              ElementsAre(64, 64, 64, 64));
 }
 
-// Goal: from a ring that is out of balance the fullest give, and nobody else.
+// Goal: from a ring that is out of balance the fullest give, and nobody else; nothing is evened
+// out that nobody asked for.
 TEST(ClaimCountsTest, JoinTakesFromTheFullest) {
-  const JoinCounts join = CountsOfJoin({60, 2, 2, 0}, {1, 1, 1, 1}, /*joiner=*/3, 3);
-  EXPECT_EQ(join.taken, 16u);
-  EXPECT_THAT(join.given, ElementsAre(16, 0, 0, 0));
+  EXPECT_THAT(CountsOfChange({{60, 1, 1}, {2, 1, 1}, {2, 1, 1}, {0, 0, 1}}, 3),
+              ElementsAre(44, 2, 2, 16));
+}
+
+// Goal: what leaves goes to those below their share; who is above it stays as it is.
+TEST(ClaimCountsTest, LeaversGiveAll) {
+  EXPECT_THAT(CountsOfChange({{43, 1, 1}, {43, 1, 1}, {42, 1, 0}, {128, 3, 3}}, 1),
+              ElementsAre(51, 51, 0, 154));
+}
+
+// Goal: new weights even out everything, whatever was before.
+TEST(ClaimCountsTest, NewWeightsAskForNewShares) {
+  EXPECT_THAT(CountsOfChange({{32, 1, 2}, {32, 1, 1}, {32, 1, 1}, {32, 1, 1}}, 1),
+              ElementsAre(51, 25, 26, 26));
+}
+
+// Goal: more nodes than partitions to give, and shares far below one.
+TEST(ClaimCountsTest, TinyShares) {
+  EXPECT_THAT(CountsOfChange({{2, kWeightMax, kWeightMax}, {0, 0, 1}}, 3), ElementsAre(1, 1));
+  EXPECT_THAT(CountsOfChange({{4, kWeightMax, kWeightMax}, {0, 0, 1}, {0, 0, 1}, {0, 0, 1}}, 3),
+              ElementsAre(3, 0, 0, 1));
 }
 
 // Goal: the claim of claim_counts.h, that any series of joins stays in quota.
@@ -73,13 +91,58 @@ RC_GTEST_PROP(ClaimCountsPropertyTest, AnySeriesOfJoinsStaysInQuota, ()) {
   RC_ASSERT(InQuota(counts, weights, partitions));
   const int joins = *rc::gen::inRange(1, 60);
   for (int i = 0; i < joins && counts.size() < partitions; ++i) {
-    counts.push_back(0);
+    std::vector<NodeShare> shares;
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      shares.push_back({counts[k], weights[k], weights[k]});
+    }
     weights.push_back(draw());
-    const JoinCounts join = CountsOfJoin(counts, weights, counts.size() - 1, /*replicas=*/1);
-    RC_ASSERT(Sum(join.given) == join.taken);
-    for (std::size_t k = 0; k < counts.size(); ++k) counts[k] -= join.given[k];
-    counts.back() = join.taken;
+    shares.push_back({.weight_after = weights.back()});
+    const Counts after = CountsOfChange(shares, /*replicas=*/1);
+    for (std::size_t k = 0; k < counts.size(); ++k) RC_ASSERT(after[k] <= counts[k]);
+    counts = after;
     RC_ASSERT(InQuota(counts, weights, partitions));
+  }
+}
+
+// Goal: any series of joins, leaves and new weights stays in quota; and without new weights no more
+// moves than leavers give or joiners take, but for a few partitions of quota.
+RC_GTEST_PROP(ClaimCountsPropertyTest, AnySeriesOfChangesStaysInQuota, ()) {
+  const std::uint64_t partitions = std::uint64_t{1} << *rc::gen::inRange(6, 15);
+  const auto weight_max = *rc::gen::element<std::uint32_t>(1, 2, 4, 10, 1000, kWeightMax);
+  const auto draw = [&] { return *rc::gen::inRange<std::uint32_t>(1, weight_max + 1); };
+  Counts weights;
+  const int founders = *rc::gen::inRange(2, 30);
+  for (int i = 0; i < founders; ++i) weights.push_back(draw());
+  Counts counts = FairCounts(weights, partitions, /*replicas=*/1);
+  for (int i = 0; i < 40; ++i) {
+    std::vector<NodeShare> shares;
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      shares.push_back({counts[k], weights[k], weights[k]});
+    }
+    const int kind = *rc::gen::inRange(0, 5);
+    if (kind <= 1 && shares.size() < partitions) shares.push_back({.weight_after = draw()});
+    if (kind >= 1 && kind <= 3 && shares.size() > 2) {
+      shares[*rc::gen::inRange<std::size_t>(0, counts.size())].weight_after = 0;
+    }
+    if (kind == 4) shares[*rc::gen::inRange<std::size_t>(0, counts.size())].weight_after = draw();
+    const Counts after = CountsOfChange(shares, /*replicas=*/1);
+    weights.clear();
+    counts.clear();
+    std::uint64_t needed = 0;
+    std::uint64_t moved = 0;
+    for (std::size_t k = 0; k < shares.size(); ++k) {
+      moved += after[k] - std::min(after[k], shares[k].count);
+      if (shares[k].weight_before == 0) needed += after[k];
+      if (shares[k].weight_after == 0) {
+        needed += shares[k].count;
+        RC_ASSERT(after[k] == 0u);
+        continue;
+      }
+      weights.push_back(shares[k].weight_after);
+      counts.push_back(after[k]);
+    }
+    RC_ASSERT(InQuota(counts, weights, partitions));
+    if (kind != 4) RC_ASSERT(moved <= needed + 2);
   }
 }
 

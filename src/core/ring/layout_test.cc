@@ -49,7 +49,7 @@ TEST(LayoutTest, AFoundingMovesNothing) {
 // A join: partitions whose owners change move from where they are, and wait for the joiner alone.
 TEST(LayoutTest, AJoinMovesWhatChanges) {
   const Layout before = Layout::Found({1, 7}, RingOf({1, 2, 3}), kReplicas);
-  const Ring target = *JoinRing(before.ring(), Node(4), kReplicas);
+  const Ring target = *ChangeRing(before.ring(), {.joins = {Node(4)}}, kReplicas);
   const Layout after = *before.ChangeTo(target, {});
   EXPECT_EQ(after.number(), RingEpoch(2));
   EXPECT_TRUE(after.moves().any());
@@ -86,7 +86,8 @@ TEST(LayoutTest, ANodeThatComesFirstIsAwaited) {
 
 TEST(LayoutTest, SettledPartitionsMoveNoMore) {
   const Layout before = Layout::Found({1, 7}, RingOf({1, 2, 3}), kReplicas);
-  const Layout moving = *before.ChangeTo(*JoinRing(before.ring(), Node(4), kReplicas), {});
+  const Layout moving =
+      *before.ChangeTo(*ChangeRing(before.ring(), {.joins = {Node(4)}}, kReplicas), {});
   const std::vector<PartitionId> all = Moving(moving);
   ASSERT_GE(all.size(), 2u);
   const Layout settled = moving.Settle(std::span(all).first(1));
@@ -101,7 +102,8 @@ TEST(LayoutTest, SettledPartitionsMoveNoMore) {
 // Back to the ring of before: what has not settled does not move at all, what has moves back.
 TEST(LayoutTest, AChangeBackIsFromWhereThingsAre) {
   const Layout before = Layout::Found({1, 7}, RingOf({1, 2, 3}), kReplicas);
-  const Layout moving = *before.ChangeTo(*JoinRing(before.ring(), Node(4), kReplicas), {});
+  const Layout moving =
+      *before.ChangeTo(*ChangeRing(before.ring(), {.joins = {Node(4)}}, kReplicas), {});
   const std::vector<PartitionId> all = Moving(moving);
   const Layout back = *moving.Settle(std::span(all).first(1)).ChangeTo(before.ring(), {});
   EXPECT_EQ(Moving(back), std::vector{all[0]});
@@ -157,7 +159,7 @@ Layout AnyLayout() {
       Layout::Found({*rc::gen::inRange<std::uint64_t>(1, 4), *rc::gen::arbitrary<std::uint64_t>()},
                     RingOf({1, 2, 3}, *rc::gen::inRange(2, 6)), kReplicas);
   for (std::uint32_t id = 4; id < 4 + *rc::gen::inRange<std::uint32_t>(0, 3); ++id) {
-    if (const Result<Ring> ring = JoinRing(layout.ring(), Node(id), kReplicas)) {
+    if (const Result<Ring> ring = ChangeRing(layout.ring(), {.joins = {Node(id)}}, kReplicas)) {
       layout = *layout.ChangeTo(*ring, {});
     }
     std::vector<PartitionId> some;

@@ -66,7 +66,7 @@ Result<RingReportRow> AssessOne(const RingReportOptions& options, int nodes) {
                            .replicas = options.replicas};
   const Result<Ring> founded = FoundRing(RingEpoch(1), std::move(members), claim);
   if (!founded) return Fail(founded.error());
-  const Result<Ring> joined = JoinRing(*founded, joiner, options.replicas);
+  const Result<Ring> joined = ChangeRing(*founded, {.joins = {joiner}}, options.replicas);
   if (!joined) return Fail(joined.error());
 
   RingReportRow row{.nodes = nodes,
