@@ -15,12 +15,14 @@
 #include <vector>
 
 #include "sim/runner.h"
+#include "sim/scale/scale_main.h"
 
 namespace gyre::sim {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: gyre-sim --seed S [--nodes N] [--ops K] [--print] [--twice]\n"
+    "usage: gyre-sim scale ...  (thousands of nodes' membership; without arguments: its usage)\n"
+    "       gyre-sim --seed S [--nodes N] [--ops K] [--print] [--twice]\n"
     "       gyre-sim --seeds A..B [--nodes N] [--ops K] [--jobs J] [--twice]\n"
     "       gyre-sim --plant NAME|all [--seeds A..B] [--nodes N] [--ops K]\n"
     "  --seed S     one world; prints what it did\n"
@@ -348,6 +350,7 @@ int RunPlants(const Arguments& arguments) {
 }
 
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "scale") return ScaleMain(argc - 2, argv + 2);
   const Arguments arguments = Parse(argc, argv);
   if (!arguments.plant.empty()) {
     if (arguments.plant != "all" && FindPlant(arguments.plant) == nullptr) {
