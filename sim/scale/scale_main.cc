@@ -19,6 +19,7 @@ constexpr std::string_view kUsage =
     "  --loss P     share of messages lost, such as 0.3 (0)\n"
     "  --plain      SWIM without refinements\n"
     "  --without R  without one: health, nacks, dynamic, buddy, resend, volunteers\n"
+    "  --suspicion-ms T  the least time of a suspect, for each factor of 10 of nodes (500)\n"
     "  --seconds T  that false-deaths and traffic run (60)\n"
     "  --times K    changes (10) or deaths (20)\n"
     "  --slow K     false-deaths: so many nodes stop again and again, --slow-ms T each time "
@@ -78,6 +79,8 @@ int ScaleMain(int argc, char** argv) {
     } else if (name == "--loss") {
       options.world.loss_per_million =
           static_cast<std::uint64_t>(Number<double>(name, value(), 0, 1) * 1e6 + 0.5);
+    } else if (name == "--suspicion-ms") {
+      options.world.config.suspicion_min = Duration::Millis(Number<int>(name, value(), 1, 100'000));
     } else if (name == "--seconds") {
       options.seconds = Number<int>(name, value(), 1, 1'000'000);
     } else if (name == "--times") {

@@ -84,11 +84,13 @@ ChangeResult RunChange(const ScenarioOptions& options) {
         return entry != nullptr && entry->description->digest() == digest;
       });
     });
-    known ? result.known.Add(world.now() - begun) : void(++result.never);
+    result.never += !known;
+    if (known) result.known.Add(world.now() - begun);
     if (join) {
       const bool complete =
           RunUntilDone(world, [&] { return world.at(changed).table().size() == world.size(); });
-      complete ? result.complete.Add(world.now() - begun) : void(++result.never);
+      result.never += !complete;
+      if (complete) result.complete.Add(world.now() - begun);
     }
     world.RunFor(Duration::Millis(world.prng().Between(1'000, 3'000)));
   }

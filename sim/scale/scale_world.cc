@@ -10,8 +10,8 @@
 namespace gyre::sim {
 namespace {
 
-constexpr std::size_t kFrameOverhead =
-    13;  // length, checksum, type (which the codec counts), shards
+// Length, checksum and shards; the codec counts the type.
+constexpr std::size_t kFrameOverhead = 12;
 
 }  // namespace
 
@@ -164,7 +164,7 @@ void ScaleWorld::Send(std::size_t from, MembershipSend& send) {
     to = it->second;
   }
   ++messages_sent_;
-  bytes_sent_ += MembershipBytes(send.message) + kFrameOverhead - 1;
+  bytes_sent_ += MembershipBytes(send.message) + kFrameOverhead;
   if (!nodes_[to].running) return;
   if (prng_.Chance(loss_per_million_) || (reach_ && !reach_(from, to))) return;
   if (free_slots_.empty()) {

@@ -68,7 +68,7 @@ class ScaleWorld {
   const Membership& at(std::size_t node) const { return *nodes_[node].membership; }
   NodeId id(std::size_t node) const { return nodes_[node].membership->self(); }
 
-  // What all nodes sent, with the frame's header (13 bytes) for each message.
+  // What all nodes sent, with what a frame adds to each (12 bytes).
   std::uint64_t messages_sent() const { return messages_sent_; }
   std::uint64_t bytes_sent() const { return bytes_sent_; }
   std::uint64_t events_run() const { return events_run_; }

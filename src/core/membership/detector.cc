@@ -117,7 +117,9 @@ void Detector::ProbeNext(MembershipTurn& turn) {
   }
 }
 
-void Detector::OnNewMember(NodeId node, Prng& prng) {
+void Detector::OnMemberUp(NodeId node, Prng& prng) {
+  // One that comes and goes gets one turn each time, until there are too many.
+  if (round_.size() > 2 * table_.size()) return;
   const std::size_t rest = round_.size() - next_in_round_;
   const std::size_t at = next_in_round_ + prng.Below(rest + 1);
   round_.insert(round_.begin() + static_cast<std::ptrdiff_t>(at), node);
@@ -215,7 +217,7 @@ void Detector::OnPingRequest(NodeId from, const PingRequest& request, Membership
   relays_.push_back(relay);
 }
 
-void Detector::OnPingNack(NodeId /*from*/, const PingNack& nack) {
+void Detector::OnPingNack(const PingNack& nack) {
   for (Probe& probe : probes_) {
     if (probe.sequence == nack.sequence) ++probe.nacks;
   }

@@ -55,7 +55,7 @@ class Detector {
   void OnPing(NodeId from, const Ping& ping, MembershipTurn& turn);
   void OnPingAck(NodeId from, const PingAck& ack, MembershipTurn& turn);
   void OnPingRequest(NodeId from, const PingRequest& request, MembershipTurn& turn);
-  void OnPingNack(NodeId from, const PingNack& nack);
+  void OnPingNack(const PingNack& nack);
   // A frame of any kind came from it. Cheap if nothing is under way.
   void OnHeard(NodeId from);
   void OnCallFailed(NodeId node, MembershipTurn& turn);
@@ -67,8 +67,8 @@ class Detector {
   void OnOver(NodeId node) { suspicions_.erase(node); }
   // This node itself was accused.
   void OnSelfAccused() { AddToHealth(1); }
-  // Takes its turn in this round already.
-  void OnNewMember(NodeId node, Prng& prng);
+  // It was not among those that are there: it takes its turn in this round already.
+  void OnMemberUp(NodeId node, Prng& prng);
 
   // Empties it.
   std::vector<MemberNews> TakeVerdicts() { return std::exchange(verdicts_, {}); }

@@ -36,8 +36,10 @@ void Gossip::OnTick(MembershipTurn& turn) {
 
 // Seeds and past members take turns. A seed that is a live member's address brings nothing new.
 void Gossip::Reunite(MembershipTurn& turn) {
-  // Not all at once: a restart of many would come back each time.
-  const std::int64_t period = config_.reunion_period.us;
+  // Who knows nobody asks until someone answers. And not all at once: a restart of many would come
+  // back each time.
+  const bool alone = table_.live() <= 1;
+  const std::int64_t period = (alone ? config_.sync_period : config_.reunion_period).us;
   next_reunion_ = turn.now + Duration::Micros(turn.prng.Between(period * 3 / 4, period * 5 / 4));
   const auto is_live = [this](const std::string& address) {
     for (std::size_t i = 0; i < table_.size(); ++i) {

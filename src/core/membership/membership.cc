@@ -73,7 +73,7 @@ void Membership::OnMessage(NodeId from, const MembershipMessage& message, Member
     detector_.OnPingRequest(from, *request, turn);
   } else if (const auto* nack = std::get_if<PingNack>(&message)) {
     TakeAll(nack->news, /*tell=*/true, turn);
-    detector_.OnPingNack(from, *nack);
+    detector_.OnPingNack(*nack);
   } else if (const auto* rumours = std::get_if<Rumours>(&message)) {
     TakeAll(rumours->news, /*tell=*/true, turn);
   } else if (const auto* begin = std::get_if<SyncBegin>(&message)) {
@@ -117,9 +117,8 @@ bool Membership::Take(const MemberNews& news, bool tell, MembershipTurn& turn) {
   if (changed) {
     const bool described = outcome.merged == Merged::kDescription;
     if (!suspected) detector_.OnOver(news.id);
-    if (!outcome.before.has_value() && IsLive(entry->life)) {
-      detector_.OnNewMember(news.id, turn.prng);
-    }
+    const bool was_live = outcome.before.has_value() && IsLive(*outcome.before);
+    if (!was_live && IsLive(entry->life)) detector_.OnMemberUp(news.id, turn.prng);
     if (tell) rumours_.Add({news.id, {}}, described);
     if (described || outcome.before != entry->life) {
       turn.out.events.push_back({Kind::kMember, news.id, outcome.before, entry->life, described});

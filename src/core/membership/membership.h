@@ -43,8 +43,10 @@ class Membership {
   Membership(const Membership&) = delete;
   Membership& operator=(const Membership&) = delete;
 
-  // Members known from the disk, before Start. They are told to nobody, as they are no news.
-  void Restore(const MemberNews& record, Instant now) { table_.Merge(record, now); }
+  // Another member known from the disk, before Start. It is told to nobody, as it is no news.
+  void Restore(const MemberNews& record, Instant now) {
+    if (record.id != self_) table_.Merge(record, now);
+  }
   void Start(MembershipTurn& turn);
 
   void OnTick(MembershipTurn& turn);

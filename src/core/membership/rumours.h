@@ -36,6 +36,8 @@ class RumourQueue {
   bool empty() const { return newest_.empty(); }
   std::size_t size() const { return newest_.size(); }
   std::uint64_t dropped() const { return dropped_; }  // past rumours_max: told too seldom
+  // With those that are over and not yet cleared away: at most twice size(), and some.
+  std::size_t stored() const { return stored_; }
 
   // Hands out rumours for one message. Calls take(name, in_full) for each in its turn, which says
   // how it went; ends at the first that does not fit. `members`: n of the formula.

@@ -1,0 +1,15 @@
+// Feeds any bytes to the decoder, as a hostile peer would. What decodes must encode to the same
+// bytes: one message, one form.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/check.h"
+#include "core/membership/membership_codec.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  const auto decoded = gyre::DecodeMembership(bytes);
+  if (decoded.has_value()) GYRE_CHECK(gyre::EncodeMembership(*decoded).view() == bytes);
+  return 0;
+}
