@@ -80,8 +80,9 @@ bool Operator::Join() {
   const int proposer = DrawProposer();
   if (spare.empty() || proposer < 0) return false;
   const int joiner = spare[prng_.Below(spare.size())];
-  const Result<Ring> ring = JoinRing(
-      layout.ring(), world_.spec().members[static_cast<std::size_t>(joiner)], layout.replicas());
+  MemberChanges changes;
+  changes.joins = {world_.spec().members[static_cast<std::size_t>(joiner)]};
+  const Result<Ring> ring = ChangeRing(layout.ring(), changes, layout.replicas());
   if (!ring || !world_.Decide(proposer, *layout.ChangeTo(*ring, {}))) return false;
   world_.Tell(proposer, joiner);
   world_.node(joiner).NoteJoin();
@@ -90,23 +91,16 @@ bool Operator::Join() {
 }
 
 Ring Operator::RingWithout(NodeId gone) const {
-  const Layout& layout = world_.layout();
-  std::vector<Member> members = layout.ring().members();
-  std::erase_if(members, [&](const Member& member) { return member.id == gone; });
-  ClaimOptions claim;
-  claim.partition_bits = layout.ring().partition_bits();
-  claim.partitioner = layout.ring().partitioner();
-  claim.replicas = layout.replicas();
-  return *FoundRing(RingEpoch(1), std::move(members), claim);
+  MemberChanges changes;
+  changes.leaves = {gone};
+  return *ChangeRing(world_.layout().ring(), changes, world_.layout().replicas());
 }
 
 bool Operator::Leave() {
   const Layout& layout = world_.layout();
   const std::vector<Member>& members = layout.ring().members();
   const int proposer = DrawProposer();
-  if (proposer < 0 || static_cast<int>(members.size()) <= std::max(2, layout.replicas())) {
-    return false;
-  }
+  if (proposer < 0 || members.size() <= 2) return false;
   const NodeId leaver = members[prng_.Below(members.size())].id;
   return world_.Decide(proposer, *layout.ChangeTo(RingWithout(leaver), {}));
 }
@@ -115,7 +109,7 @@ bool Operator::Leave() {
 bool Operator::RemoveDead() {
   const Layout& layout = world_.layout();
   const std::vector<Member>& members = layout.ring().members();
-  if (static_cast<int>(members.size()) <= std::max(2, layout.replicas())) return false;
+  if (members.size() <= 2) return false;
   const NodeId dead = members[prng_.Below(members.size())].id;
   const int proposer = DrawProposer();
   int index = 0;

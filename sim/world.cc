@@ -549,8 +549,8 @@ std::int64_t World::HealAndCheck() {
       if (!KnowsNewest(node->index()) || !node->IsMember()) {
         text += " node " + std::to_string(node->index()) + " does not know the newest layout";
       }
-      const bool surplus = std::any_of(
-          judge_->keys().begin(), judge_->keys().end(), [&](const RowKey& key) {
+      const bool surplus =
+          std::any_of(judge_->keys().begin(), judge_->keys().end(), [&](const RowKey& key) {
             return !Owns(node->index(), key) && node->storage().Latest(key) != nullptr;
           });
       if (surplus) text += " node " + std::to_string(node->index()) + " holds what others own";

@@ -26,6 +26,7 @@ std::optional<ErrorCode> CheckRow(RingEpoch epoch, const RowKey& key, bool as_ow
 std::optional<ErrorCode> CheckHint(const ReplicaPut& put, ShardState& shard) {
   const NodeId target = put.key.owed_to;
   const ClusterView& view = *shard.view;
+  if (view.ring.FindMember(shard.self) == nullptr) return ErrorCode::kUnavailable;  // it leaves
   if (target == shard.self || !view.Owns(target, view.ring.PartitionOf(put.key.token),
                                          view.FindKeyspace(put.key.keyspace)->replicas)) {
     return ErrorCode::kInvalidArgument;

@@ -94,9 +94,13 @@ bool RepairScheduler::Synced(PartitionId partition, NodeId peer) const {
 bool RepairScheduler::HasArrived(PartitionId partition) const {
   for (const auto& [id, keyspace] : view().keyspaces) {
     const OwnerSets sets = view().SetsOf(partition, keyspace.replicas);
-    if (!sets.now.Contains(shard().self) || sets.from.Contains(shard().self)) continue;
+    if (!sets.now.Contains(shard().self)) continue;
+    // Where there are fewer owners than before, those that stay must have what the others had.
+    const bool fewer = sets.now.size() < sets.from.size();
+    if (sets.from.Contains(shard().self) && !fewer) continue;
     for (const NodeId owner : sets.from) {
-      if (view().FindMember(owner) != nullptr && !Synced(partition, owner)) return false;
+      const bool asked = owner != shard().self && view().FindMember(owner) != nullptr;
+      if (asked && !Synced(partition, owner)) return false;
     }
   }
   return true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/coordinator/admission.h"
 #include "core/coordinator/replica_calls.h"
 
 namespace gyre {
@@ -26,16 +27,14 @@ void GetCoordinator::Ask(Env& env) {
 }
 
 void GetCoordinator::AskAnew(Env& env) {
+  ++shard().counters.reads_begun_anew;
   const Result<ReplicaPlan> plan = MakePlan(shard(), request_.key, request_.options);
-  if (!plan || !plan->Enough(plan->reads)) {
-    Answer(Fail(plan ? Error{ErrorCode::kUnavailable, QuorumShortfall(*plan, plan->reads)}
-                     : plan.error()),
-           env);
+  if (!plan || !plan->Enough(plan->reads) || ++rounds_ > kReadRoundsMax) {
+    Answer(Fail(ErrorCode::kUnavailable, "the owners' copies were purged meanwhile"), env);
     state_ = State::kDone;
     return Finish();
   }
   plan_ = *plan;
-  ask_again_at_ = Instant::Max();
   digests_.clear();
   reads_ = ReadSet(plan_);
   floor_ = shard().ledger.ballots().Pending(plan_.partition).promised;
@@ -46,8 +45,8 @@ void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
     if (!get->error && get->stamp < floor_) return;
     if (get->error == ErrorCode::kWrongEpoch && state_ == State::kWaitingForQuorum) {
-      ask_again_at_ = std::min(ask_again_at_, env.now.instant + shard().config.view_retry);
-      return SetTimer(ask_again_at_);
+      begin_anew_at_ = std::min(begin_anew_at_, env.now.instant + shard().config.view_retry);
+      return SetTimer(begin_anew_at_);
     }
     if (get->digest) {
       digests_.push_back({from, *get->digest, get->stamp});
@@ -100,9 +99,15 @@ void GetCoordinator::OnPeerDown(NodeId peer, Env& env) {
 }
 
 void GetCoordinator::OnView(Env& env) {
-  if (state_ == State::kWaitingForQuorum && view().EpochOf(plan_.partition) != plan_.epoch) {
-    AskAnew(env);
-  }
+  if (!answered() && view().EpochOf(plan_.partition) != plan_.epoch) BeginAnew(env);
+}
+
+// By another machine, so that nothing that was asked or written back so far is taken for an answer
+// to what is asked then.
+void GetCoordinator::BeginAnew(Env& env) {
+  state_ = State::kDone;
+  request_.options.timeout = std::max(deadline_ - env.now.instant, Duration{1});
+  FinishWith(Admit(shard(), origin(), std::move(request_), env.now));
 }
 
 void GetCoordinator::OnProgress(Env& env) {
@@ -117,11 +122,7 @@ void GetCoordinator::OnProgress(Env& env) {
         break;
     }
     if (reads_.stamp() < shard().ledger.ballots().Durable(plan_.partition).purged) {
-      ++shard().counters.reads_begun_anew;
-      if (++rounds_ <= kReadRoundsMax) return AskAnew(env);
-      Answer(Fail(ErrorCode::kUnavailable, "the owners' copies were purged meanwhile"), env);
-      state_ = State::kDone;
-      return Finish();
+      return AskAnew(env);
     }
     const bool majority = 2 * plan_.reads.now > static_cast<int>(plan_.now_count);
     if (!reads_.agree() && majority) return BeginWriteBack(env);
@@ -218,7 +219,7 @@ void GetCoordinator::OnTimer(Env& env) {
   }
   if (answered()) return;
   if (env.now.instant < deadline_) {
-    if (env.now.instant >= ask_again_at_ && state_ == State::kWaitingForQuorum) AskAnew(env);
+    if (env.now.instant >= begin_anew_at_) BeginAnew(env);
     return;
   }
   const bool disagree = state_ == State::kWaitingForWriteBack;

@@ -45,8 +45,8 @@ class GetCoordinator : public RequestMachine {
 
   void OnProgress(Env& env);
   void Ask(Env& env);
-  // What was asked is of no use any more.
-  void AskAnew(Env& env);
+  void AskAnew(Env& env);  // what came was read before a purge
+  void BeginAnew(Env& env);
   bool HeldByEnough(std::span<const NodeId> set, int needed) const;
   void SettleDigests(Env& env);
   void BeginWriteBack(Env& env);
@@ -70,7 +70,7 @@ class GetCoordinator : public RequestMachine {
   State state_ = State::kIdle;
   Instant deadline_;
   Instant straggler_deadline_;
-  Instant ask_again_at_ = Instant::Max();  // those with another view
+  Instant begin_anew_at_ = Instant::Max();  // as some have another view
   // While and after writing back: what is being answered, and who holds at least that.
   Record answer_;
   Bytes answer_bytes_;

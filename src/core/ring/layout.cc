@@ -67,8 +67,14 @@ NodeList Layout::Awaited(PartitionId partition) const {
   const NodeList* from = moves_.FromOwners(partition);
   if (from == nullptr) return awaited;
   std::size_t place = 0;
-  for (const NodeId owner : ring_.OwnersOf(partition, replicas_)) {
+  const Ring::Owners owners = ring_.OwnersOf(partition, replicas_);
+  const bool fewer = static_cast<std::size_t>(owners.count) < from->size();
+  for (const NodeId owner : owners) {
     ++place;
+    if (fewer) {
+      awaited.push_back(owner);
+      continue;
+    }
     const NodeId* const end = from->begin() + std::min(place, from->size());
     if (std::find(from->begin(), end, owner) == end) awaited.push_back(owner);
   }

@@ -58,7 +58,8 @@ class Layout {
   // Greater lineage first, then greater number: which of two is to be believed.
   bool IsNewerThan(const Layout& other) const;
   // Whose arrival the partition waits for: owners in the ring, at such a place in the list that
-  // some N up to replicas() has them and did not before. Empty if it does not move.
+  // some N up to replicas() has them and did not before; all of them where they are fewer than
+  // before. Empty if it does not move.
   NodeList Awaited(PartitionId partition) const;
 
   // The next layout: everything is to go to `target`'s owners. Partitions whose owners stay, in

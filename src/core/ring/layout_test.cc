@@ -112,6 +112,13 @@ TEST(LayoutTest, AChangeBackIsFromWhereThingsAre) {
   EXPECT_EQ(back.leaving().size(), 1u);
 }
 
+// With W = 1 the two that stay may both lack what the third was given.
+TEST(LayoutTest, WhereThereAreFewerOwnersAllAreAwaited) {
+  const Layout before = Layout::Found({1, 7}, RingOf({1, 2, 3}), kReplicas);
+  const Layout after = *before.ChangeTo(RingOf({1, 2}), {});
+  EXPECT_EQ(after.Awaited(PartitionId(0)).size(), 2u);
+}
+
 TEST(LayoutTest, WhoLeavesStaysUntilNothingIsLeftWithIt) {
   const Layout before = Layout::Found({1, 7}, RingOf({1, 2, 3, 4}), kReplicas);
   const Layout leaving = *before.ChangeTo(RingOf({1, 2, 3}), {});
