@@ -32,6 +32,14 @@ Judge::Judge(ClusterViewPtr view, const CoreConfig& config, std::vector<RowKey> 
 void Judge::OnView(ClusterViewPtr view) {
   view_ = std::move(view);
   views_differ_ = true;
+  for (const auto& [id, keyspace] : view_->keyspaces) {
+    too_few_ =
+        too_few_ || view_->ring.members().size() < static_cast<std::size_t>(keyspace.replicas);
+  }
+  if (!too_few_) return;
+  for (KeyState& state : states_) {
+    for (Bits& held : state.held) held.clear();
+  }
 }
 
 std::size_t Judge::KeyIndex(const RowKey& key) const {

@@ -192,6 +192,9 @@ class Judge {
 
   ClusterViewPtr view_;
   bool views_differ_ = false;  // there has been another
+  // There have been fewer members than N: how many copies R and W are of depends on whose view it
+  // is, and nothing is promised any more.
+  bool too_few_ = false;
   CoreConfig config_;
   std::vector<RowKey> keys_;
   std::map<RowKey, std::size_t> key_index_;

@@ -78,7 +78,7 @@ TEST(ConfigTest, MistakesInAFileAreToldWithLineAndColumn) {
       {"[listen]\nresp_port = [1]\n", "gyre.toml:2:1", "list of tables"},
       {"[limits]\nrequest = 2\n", "gyre.toml:2:1", "a duration such as"},
       {"[limits]\nvalue = \"65MiB\"\n", "gyre.toml:2:1", "to 64MiB"},
-      {"[keyspaces.default]\nn = 17\n", "gyre.toml:2:1", "from 1 to 16"},
+      {"[keyspaces.default]\nn = 13\n", "gyre.toml:2:1", "from 1 to 12"},
       {"[keyspaces.default]\nx = 1\n", "gyre.toml:2:1",
        "a keyspace has n, r, w, default_ttl, sloppy"},
       {"[keyspaces.default]\nsloppy = \"maybe\"\n", "gyre.toml:2:1", "yes or no"},

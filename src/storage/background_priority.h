@@ -12,6 +12,7 @@
 
 namespace gyre {
 
+// Added to the process's own.
 inline constexpr int kBackgroundNice = 5;
 
 // Lowers each thread of RocksDB's pools when it first flushes or compacts.
@@ -25,8 +26,10 @@ class BackgroundPriority final : public rocksdb::EventListener {
  private:
   // To be refused it costs only latency.
   static void LowerThisThread() {
-    thread_local const bool done =
-        ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kBackgroundNice) == 0;
+    thread_local const bool done = [] {
+      const auto self = static_cast<id_t>(::gettid());
+      return ::setpriority(PRIO_PROCESS, self, ::getpriority(PRIO_PROCESS, self) + kBackgroundNice);
+    }() == 0;
     (void)done;
   }
 };

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/hash.h"
+#include "core/config.h"
 
 namespace gyre {
 namespace {
@@ -120,7 +121,7 @@ TEST(FoundRingTest, RefusesWhatCannotBe) {
   EXPECT_THAT(error_of(MakeMembers(5), {.partition_bits = 2}), HasSubstr("partitions"));
   EXPECT_THAT(error_of(MakeMembers(5), {.partition_bits = 17}), HasSubstr("partition bits"));
   EXPECT_THAT(error_of(MakeMembers(5), {.replicas = 0}), HasSubstr("replicas"));
-  EXPECT_THAT(error_of(MakeMembers(5), {.replicas = 17}), HasSubstr("replicas"));
+  EXPECT_THAT(error_of(MakeMembers(5), {.replicas = 13}), HasSubstr("replicas"));
   EXPECT_THAT(error_of({MakeMember(1, 0)}, {}), HasSubstr("weight"));
   EXPECT_THAT(error_of({MakeMember(1), MakeMember(1)}, {}), HasSubstr("named"));
 }
@@ -208,7 +209,7 @@ TEST(FoundRingTest, AThousandNodes) {
 
 // Goal: the claims of claim.h about foundings, for any weights, zones, N and Q, the tiniest too.
 RC_GTEST_PROP(FoundRingPropertyTest, BalancedAndDistinct, ()) {
-  const int replicas = *rc::gen::inRange(1, 17);
+  const int replicas = *rc::gen::inRange(1, static_cast<int>(kReplicasMax) + 1);
   const int bits = *rc::gen::inRange(0, 12);
   const auto count = *rc::gen::inRange<std::uint32_t>(1, std::min(40u, 1u << bits) + 1);
   const auto weight_max = *rc::gen::element<std::uint32_t>(1, 2, 4, 10, 100);
@@ -289,7 +290,7 @@ RC_GTEST_PROP(JoinPropertyTest, AnyRingCanBeJoined, ()) {
   }
   const Ring before = Ring::Create(RingEpoch(4), PartitionerKind::kXxh3, members, owners).value();
   const Member joiner = MakeMember(99, *rc::gen::element<std::uint32_t>(1, 3, kWeightMax));
-  const Ring after = Join(before, joiner, *rc::gen::inRange(1, 17)).value();
+  const Ring after = Join(before, joiner, *rc::gen::inRange(1, static_cast<int>(kReplicasMax) + 1)).value();
   RC_ASSERT(after.epoch() == RingEpoch(5));
   RC_ASSERT(after.partitioner() == PartitionerKind::kXxh3);
   const double share =
