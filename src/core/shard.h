@@ -35,6 +35,7 @@ struct ShardOptions {
   CoreConfig config;
   std::vector<LeafSum> leaves;  // of this shard's partitions, as storage held them at the start
   bool resumes = false;         // the disk is proven to be as this actor's clean stop left it
+  bool keeps_tree = false;      // also while this node is alone: others may come
 };
 
 class Shard {

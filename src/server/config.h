@@ -73,8 +73,16 @@ struct ServerConfig {
   HostPort peer_listen{"127.0.0.1", 7381};  // by default this node's own address in `members`
   std::string password;                     // for clients (AUTH, HTTP Basic); empty: none needed
 
-  // Never empty once checked: with no peers given, this node alone.
+  // Never empty once checked: with no peers given, this node alone. They found the cluster; who is
+  // a member after that is in its layout.
   std::vector<MemberConfig> members;
+  // Peer ports of members of the cluster to join, if this node is none yet. Then `members` is this
+  // node alone.
+  std::vector<HostPort> join;
+  // A node that asks to join is let in at once; if not, when an operator says so.
+  bool open = true;
+  // Founded alone, by `members` of one: others may join. Needs a Merkle tree from the first row.
+  bool founds = false;
   int partition_bits = kPartitionBitsDefault;
   PartitionerKind partitioner = PartitionerKind::kMd5;
   std::vector<KeyspaceConfig> keyspaces;  // always holds `default`, first

@@ -89,6 +89,32 @@ const SettingRow kRows[] = {
       "all nodes with their peer ports, this one included; the same list on every node", "peers"},
      [](ServerConfig& c, std::string_view t) { return Assign(c.members, ParsePeers(t)); },
      PeersText},
+    {{"cluster.join", "host:port, several separated by commas",
+      "peer ports of members of a cluster that this node joins, if it is in none yet", "join"},
+     [](ServerConfig& c, std::string_view t) -> Status {
+       c.join.clear();
+       while (!t.empty()) {
+         const std::size_t comma = std::min(t.find(','), t.size());
+         Result<HostPort> seed = ParseHostPort(t.substr(0, comma));
+         if (!seed) return Refuse("host:port, several separated by commas");
+         c.join.push_back(*std::move(seed));
+         t.remove_prefix(std::min(comma + 1, t.size()));
+       }
+       return {};
+     },
+     [](const ServerConfig& c) {
+       std::string text;
+       for (const HostPort& seed : c.join) text += (text.empty() ? "" : ",") + seed.ToString();
+       return text;
+     }},
+    {{"cluster.found", "yes or no",
+      "this node, alone so far, begins a cluster that others may join", "found"},
+     [](ServerConfig& c, std::string_view t) { return AssignYesOrNo(c.founds, t); },
+     [](const ServerConfig& c) { return std::string(c.founds ? "yes" : "no"); }},
+    {{"cluster.open", "yes or no",
+      "nodes that ask to join are let in at once; no: when `gyre cluster join` says so", "open"},
+     [](ServerConfig& c, std::string_view t) { return AssignYesOrNo(c.open, t); },
+     [](const ServerConfig& c) { return std::string(c.open ? "yes" : "no"); }},
     {{"cluster.partition_bits", "a whole number from 0 to 16",
       "the ring has 2^bits partitions; the same on every node", "partition-bits"},
      GYRE_COUNT(partition_bits, 0, kPartitionBitsMax)},

@@ -10,8 +10,8 @@ std::vector<Member> RingMembers(const ServerConfig& config) {
   std::vector<Member> members;
   members.reserve(config.members.size());
   for (const MemberConfig& member : config.members) {
-    members.push_back(
-        {NodeIdOf(member.name), member.name, member.weight, member.zone, member.region});
+    members.push_back({NodeIdOf(member.name), member.name, member.weight, member.zone,
+                       member.region, member.address.ToString()});
   }
   return members;
 }

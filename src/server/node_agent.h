@@ -3,8 +3,11 @@
 // thread.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <string_view>
 
+#include "base/result.h"
 #include "core/wire/messages.h"
 
 namespace gyre {
@@ -21,6 +24,9 @@ class NodeAgent {
   virtual void OnGuestUp(NodeId guest, std::string_view name) = 0;
   virtual void OnGuestDown(NodeId guest) = 0;
   virtual void OnGuestMessage(NodeId from, NodeMessage&& message) = 0;
+  // What an operator says to the cluster; JSON in and out. `done` comes once.
+  virtual void OnCommand(std::string verb, std::string body,
+                         std::function<void(Result<std::string>)> done) = 0;
 };
 
 }  // namespace gyre

@@ -1,5 +1,7 @@
 #include "server/node_server.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <chrono>
 #include <random>
@@ -7,6 +9,7 @@
 
 #include "server/admin_json.h"
 #include "server/http/http_session.h"
+#include "server/join_cluster.h"
 #include "server/node_identity.h"
 #include "server/shard_leaves.h"
 #include "server/version.h"
@@ -39,6 +42,14 @@ class ServerDocuments final : public AdminDocuments {
 };
 const ServerDocuments kDocuments;
 
+// While the node waits to be let into a cluster it has no loop that a signal would end.
+bool StopWanted() {
+  sigset_t pending;
+  sigemptyset(&pending);
+  sigpending(&pending);
+  return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
 // A client that sends faster than it is served is to feel that soon, and not after megabytes that
 // have lain here for a second.
 constexpr int kClientReceiveBytes = 256 * 1024;
@@ -68,10 +79,17 @@ Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config
   if (!actors) return Fail(actors.error());
   const ClusterViewPtr view = MakeClusterView(config, *layout);
   if (Status ok = node->MakeLoops(view, *actors); !ok) return Fail(ok.error());
+  Result<std::optional<AcceptorState>> vote = node->TakeVote();
+  if (!vote) return Fail(vote.error());
+  ClusterKeeper::Options keeper{&config, &log, {}, *layout, *std::move(vote), {}, RandomSeed()};
+  for (const auto& loop : node->loops_) keeper.loops.push_back(loop.get());
+  if (node->folder_ != nullptr) keeper.folder = node->folder_->path();
+  node->keeper_ = std::make_unique<ClusterKeeper>(std::move(keeper));
   for (std::size_t shard = 0; shard < node->loops_.size(); ++shard) {
     if (Status ok = node->Listen(shard); !ok) return Fail(ok.error());
   }
   node->notices_->Start();
+  node->keeper_->Start();
   for (auto& loop : node->loops_) {
     loop->links().Start();
     node->threads_.emplace_back([&loop = *loop] { loop.Run(); });
@@ -88,12 +106,31 @@ Status NodeServer::OpenFolder() {
 }
 
 Result<Layout> NodeServer::TakeLayout() {
-  const Result<Layout> founded = FoundLayout(config_);
-  if (!founded) return founded;
-  if (folder_ == nullptr) return founded;
-  const auto stored = LayoutFile(folder_->path()).Load();
+  if (folder_ != nullptr) {
+    const auto stored = LayoutFile(folder_->path()).Load();
+    if (!stored) return Fail(stored.error());
+    if (*stored) return Layout::Decode(**stored);
+  }
+  if (config_.join.empty()) return FoundLayout(config_);
+  Member self = RingMembers(config_).front();
+  self.resp = config_.resp_listen.ToString();
+  self.http = config_.http_listen.ToString();
+  Result<Layout> joined = JoinCluster(config_, self, log_, StopWanted);
+  if (!joined || folder_ == nullptr) return joined;
+  if (Status kept = LayoutFile(folder_->path()).Store(joined->Encode()); !kept) {
+    return Fail(kept.error());
+  }
+  return joined;
+}
+
+Result<std::optional<AcceptorState>> NodeServer::TakeVote() const {
+  if (folder_ == nullptr) return std::optional<AcceptorState>();
+  const auto stored = LayoutFile(folder_->path(), "votes").Load();
   if (!stored) return Fail(stored.error());
-  return *stored ? Layout::Decode(**stored) : founded;
+  if (!*stored) return std::optional<AcceptorState>();
+  Result<AcceptorState> vote = DecodeAcceptorState(**stored);
+  if (!vote) return Fail(vote.error());
+  return std::optional<AcceptorState>(*std::move(vote));
 }
 
 Status NodeServer::OpenStorage(const Layout& layout) {
@@ -101,7 +138,7 @@ Status NodeServer::OpenStorage(const Layout& layout) {
   EngineOptions options;
   options.session_count = config_.shards;
   options.leaf_bits = LeafBitsOf(layout.ring().partition_bits());
-  options.salvages = layout.MemberIds().size() > 1;
+  options.salvages = layout.MemberIds().size() > 1 || config_.founds;
   options.log = &log_;
   options.durability = config_.durability;
   options.sync_interval = config_.sync_interval;
@@ -145,7 +182,7 @@ Result<std::vector<ShardActor>> NodeServer::TakeActors() {
   return ChooseActors(self_, config_.shards, stop, fingerprint, prng);
 }
 
-PeerLinksOptions NodeServer::LinksOptions(ShardId shard) const {
+PeerLinksOptions NodeServer::LinksOptions(const ClusterView& view, ShardId shard) const {
   PeerLinksOptions options;
   options.cluster = config_.cluster_id;
   options.self = self_;
@@ -156,10 +193,11 @@ PeerLinksOptions NodeServer::LinksOptions(ShardId shard) const {
   options.queue_bytes_max = config_.peer_queue_bytes_max;
   options.queue_bytes_resume = config_.peer_queue_bytes_max / 4;
   options.seed = RandomSeed();
-  for (const MemberConfig& member : config_.members) {
-    if (member.name == config_.node_name) continue;
-    options.peers.push_back({NodeIdOf(member.name), member.name, member.address.ToString()});
-  }
+  view.ForEachMember([&](const Member& member) {
+    if (member.id != self_) options.peers.push_back({member.id, member.name, member.address});
+  });
+  options.accept_stranger = ClusterKeeper::AcceptStranger;
+  options.guest_may_say = ClusterKeeper::GuestMaySay;
   return options;
 }
 
@@ -186,10 +224,11 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Shard
     options.shard = {
         self_,        ShardId(i), config_.shards,          actors[i].actor,  actors[i].next_epoch,
         RandomSeed(), core,       std::move(leaves_of[i]), actors[i].resumes};
+    options.shard.keeps_tree = config_.founds;
     options.engine = engine_.get();
     options.board = &board_;
     options.log = &log_;
-    auto loop = ShardLoop::Create(std::move(options), LinksOptions(ShardId(i)));
+    auto loop = ShardLoop::Create(std::move(options), LinksOptions(*view, ShardId(i)));
     if (!loop) return Fail(loop.error());
     siblings.push_back(loop->get());
     loops_.push_back(std::move(*loop));
@@ -301,6 +340,7 @@ Status NodeServer::Stop() {
   board_.SetNodePart({});
   resp_.clear();
   notices_.reset();
+  keeper_.reset();
   for (auto& loop : loops_) loop->SetStatsHook({});
   loops_.clear();
   if (Status ok = engine_->Close(); !ok) return ok;

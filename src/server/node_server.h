@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "core/causality/actor.h"
 #include "core/ring/layout.h"
+#include "server/cluster_keeper.h"
 #include "server/config.h"
 #include "server/notices.h"
 #include "server/resp/resp_service.h"
@@ -46,11 +47,12 @@ class NodeServer {
   Status OpenFolder();
   // What this folder's node knew last; at the first start, as founded by the config.
   Result<Layout> TakeLayout();
+  Result<std::optional<AcceptorState>> TakeVote() const;
   Status OpenStorage(const Layout& layout);
   Result<std::vector<ShardActor>> TakeActors();
   Result<std::vector<LeafSum>> LoadLeaves();
   Status MakeLoops(const ClusterViewPtr& view, const std::vector<ShardActor>& actors);
-  PeerLinksOptions LinksOptions(ShardId shard) const;
+  PeerLinksOptions LinksOptions(const ClusterView& view, ShardId shard) const;
   Status Listen(std::size_t shard);
 
   const ServerConfig& config_;
@@ -63,7 +65,8 @@ class NodeServer {
   StatsBoard board_;
   std::vector<std::unique_ptr<ShardLoop>> loops_;
   std::vector<std::unique_ptr<RespService>> resp_;
-  std::unique_ptr<Notices> notices_;  // on the first loop
+  std::unique_ptr<Notices> notices_;       // on the first loop
+  std::unique_ptr<ClusterKeeper> keeper_;  // on the first loop
   std::vector<std::thread> threads_;
   SocketAddress resp_address_, http_address_, peer_address_;
 };

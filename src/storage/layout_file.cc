@@ -12,8 +12,6 @@
 namespace gyre {
 namespace {
 
-constexpr const char* kLayout = "layout";
-constexpr const char* kPrevious = "layout.previous";
 constexpr std::uint8_t kFormat = 1;
 constexpr std::size_t kCrcBytes = 4;
 
@@ -39,7 +37,7 @@ Result<std::string> Decode(std::string_view bytes) {
   if (in.ok() && format != kFormat) {
     return Fail(ErrorCode::kUnsupported, "it has format " + std::to_string(format));
   }
-  const std::string_view layout = in.Sized(kLayoutBytesMax);
+  const std::string_view layout = in.Sized(kLayoutFileBytesMax);
   if (!in.done()) return Fail(ErrorCode::kCorruption, "it is malformed");
   return std::string(layout);
 }
@@ -47,26 +45,26 @@ Result<std::string> Decode(std::string_view bytes) {
 }  // namespace
 
 Status LayoutFile::Store(std::string_view layout) {
-  GYRE_CHECK(layout.size() <= kLayoutBytesMax);
-  const Result<std::optional<std::string>> found = ReadSmallFile(folder_ + "/" + kLayout);
+  GYRE_CHECK(layout.size() <= kLayoutFileBytesMax);
+  const Result<std::optional<std::string>> found = ReadSmallFile(folder_ + "/" + name_);
   if (!found) return Fail(found.error());
   if (*found) {
     const Result<std::string> present = Decode(**found);
     if (!present && present.error().code == ErrorCode::kUnsupported) return Fail(Load().error());
     // By a copy: at no moment is there no `layout`. A damaged one does not oust a sound one.
     if (present && *present != layout) {
-      if (Status kept = WriteFileDurably(folder_, kPrevious, **found); !kept) return kept;
+      if (Status kept = WriteFileDurably(folder_, previous_, **found); !kept) return kept;
     }
   }
-  return WriteFileDurably(folder_, kLayout, Encode(layout));
+  return WriteFileDurably(folder_, name_, Encode(layout));
 }
 
 Result<std::optional<std::string>> LayoutFile::Load() const {
-  const std::string path = folder_ + "/" + kLayout;
+  const std::string path = folder_ + "/" + name_;
   const Result<std::optional<std::string>> found = ReadSmallFile(path);
   if (!found) return Fail(found.error());
   if (!*found) {
-    const Result<std::optional<std::string>> previous = ReadSmallFile(folder_ + "/" + kPrevious);
+    const Result<std::optional<std::string>> previous = ReadSmallFile(folder_ + "/" + previous_);
     if (!previous) return Fail(previous.error());
     if (*previous) return Damaged("it is gone");
     return std::optional<std::string>();
@@ -82,8 +80,8 @@ Result<std::optional<std::string>> LayoutFile::Load() const {
 // The one before is sound advice: whoever starts with it is told by the other members what has been
 // decided since. Nothing is not: a member must not take itself for a new node.
 tl::unexpected<Error> LayoutFile::Damaged(const std::string& problem) const {
-  const std::string path = folder_ + "/" + kLayout;
-  const std::string previous_path = folder_ + "/" + kPrevious;
+  const std::string path = folder_ + "/" + name_;
+  const std::string previous_path = folder_ + "/" + previous_;
   std::string sentence = "the cluster's layout in " + path + " is damaged: " + problem + "; ";
   const Result<std::optional<std::string>> previous = ReadSmallFile(previous_path);
   if (previous && *previous && Decode(**previous)) {

@@ -16,18 +16,20 @@
 
 namespace gyre {
 
-inline constexpr std::size_t kLayoutBytesMax = 8 * 1024 * 1024;
+inline constexpr std::size_t kLayoutFileBytesMax = 20 * 1024 * 1024;
 
 class LayoutFile {
  public:
-  // `folder` is that of the data (storage/data_folder.h).
-  explicit LayoutFile(std::string folder) : folder_(std::move(folder)) {}
+  // `folder` is that of the data (storage/data_folder.h). `name`: of the file, "layout" for the
+  // layout.
+  explicit LayoutFile(std::string folder, std::string name = "layout")
+      : folder_(std::move(folder)), name_(std::move(name)), previous_(name_ + ".previous") {}
 
   // Once this returns without error, `layout` is what Load gives, whatever stops the machine; if it
   // fails, either that or what was there before. Up to two files of that size are written and
   // synced. What is there is kept as the previous one, if it is sound and another.
   // Errors: kIoError; kUnsupported: what is there was written by a later version.
-  // REQUIRES: at most kLayoutBytesMax.
+  // REQUIRES: at most kLayoutFileBytesMax.
   Status Store(std::string_view layout);
 
   // What was stored last; nullopt: nothing ever was.
@@ -39,6 +41,8 @@ class LayoutFile {
   tl::unexpected<Error> Damaged(const std::string& problem) const;
 
   std::string folder_;
+  std::string name_;
+  std::string previous_;
 };
 
 }  // namespace gyre

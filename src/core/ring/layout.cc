@@ -14,8 +14,9 @@ namespace gyre {
 namespace {
 
 constexpr std::uint8_t kFormat = 1;
-// Of names, zones and regions, when decoding.
+// Of names, zones and regions, and of addresses, when decoding.
 constexpr std::size_t kTextBytesMax = 64;
+constexpr std::size_t kAddressBytesMax = 262;  // a host name of 255, ":", a port
 
 NodeList OwnersIn(const Ring& ring, PartitionId partition, int replicas) {
   NodeList owners;
@@ -177,6 +178,9 @@ void EncodeMembers(Out& out, const std::vector<Member>& members) {
     out.Varint(member.weight);
     out.Sized(member.zone);
     out.Sized(member.region);
+    out.Sized(member.address);
+    out.Sized(member.resp);
+    out.Sized(member.http);
   }
 }
 
@@ -188,6 +192,9 @@ std::vector<Member> DecodeMembers(Reader& in) {
     member.weight = static_cast<std::uint32_t>(in.VarintAtMost(kWeightMax));
     member.zone = in.Sized(kTextBytesMax);
     member.region = in.Sized(kTextBytesMax);
+    member.address = in.Sized(kAddressBytesMax);
+    member.resp = in.Sized(kAddressBytesMax);
+    member.http = in.Sized(kAddressBytesMax);
   }
   return members;
 }

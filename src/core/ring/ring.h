@@ -29,6 +29,10 @@ struct Member {
   std::uint32_t weight = 1;  // capacity relative to the others, 1..kWeightMax
   std::string zone;          // failure domain; empty: all such nodes of a region share one
   std::string region;        // zones of one name in two regions are two zones
+  // host:port, as others reach it; empty: not known. No part of where anything lies.
+  std::string address = {};  // its peer port
+  std::string resp = {};
+  std::string http = {};
 
   bool operator==(const Member&) const = default;
 };

@@ -1,0 +1,109 @@
+// What a node does about its cluster, on its first shard's loop: drives the Steward (what is
+// decided of who owns what), stores what it wants stored on a thread of its own, gives all shards
+// the new view and the new peers, lets in who asks to join, and carries out what operators say.
+// docs/adr/0008-moving-partitions.md.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "base/prng.h"
+#include "core/membership/steward.h"
+#include "server/config.h"
+#include "server/knock.h"
+#include "server/node_agent.h"
+#include "server/shard_loop.h"
+
+namespace gyre {
+
+class ClusterKeeper final : public NodeAgent {
+ public:
+  struct Options {
+    const ServerConfig* config = nullptr;
+    Log* log = nullptr;
+    std::vector<ShardLoop*> loops;  // all, in order; they outlive this
+    Layout layout;                  // as stored
+    std::optional<AcceptorState> vote;
+    std::string folder;  // empty: nothing outlives the process (memory engine)
+    std::uint64_t seed = 0;
+  };
+  explicit ClusterKeeper(Options options);
+  ~ClusterKeeper() override;
+
+  // Before the loops run.
+  void Start();
+  // May the node with this handshake be a guest? Any may knock.
+  static bool AcceptStranger(const Handshake& handshake) { return !handshake.node.empty(); }
+  static bool GuestMaySay(const Message& message) {
+    return std::holds_alternative<NodeMessage>(message);
+  }
+
+  void OnNodeMessage(NodeId from, NodeMessage&& message) override;
+  void OnPeerUp(NodeId peer) override;
+  void OnPeerDown(NodeId peer) override;
+  void OnGuestUp(NodeId guest, std::string_view name) override;
+  void OnGuestDown(NodeId guest) override;
+  void OnGuestMessage(NodeId from, NodeMessage&& message) override;
+  void OnCommand(std::string verb, std::string body,
+                 std::function<void(Result<std::string>)> done) override;
+
+ private:
+  using Done = std::function<void(Result<std::string>)>;
+  // Somebody at the door, or on its way in.
+  struct Waiting {
+    Member member;
+    Instant since;
+    bool ordered = false;
+  };
+
+  ShardLoop& first() const { return *options_.loops.front(); }
+  Instant now() const { return first().now().instant; }
+  void Tick();
+  void CollectOwn();
+  void Run(Steward::Output&& out);
+  void Adopt(const std::shared_ptr<const Layout>& layout);
+  void StoreAll();  // the thread of its own
+  void OnKnock(NodeId from, const Member& member);
+  void TellWaiting();
+  void Order(ClusterChange change, Done done);
+
+  // Commands. Errors: kInvalidArgument with what to do.
+  Result<std::string> StatusJson() const;
+  Status Stage(const std::string& body);
+  Result<std::string> PlanJson() const;
+  Result<NodeId> FindByName(const std::string& name) const;
+
+  const Options options_;
+  Prng prng_;
+  Steward steward_;
+  std::map<NodeId, Waiting> waiting_;
+  std::map<std::uint64_t, Done> orders_;
+  std::uint64_t next_order_ = 1;
+  ClusterChange staged_;
+  std::vector<std::string> staged_texts_;
+  std::map<NodeId, bool> up_;
+  // Of all shards, as collected last.
+  struct Own {
+    std::size_t replies = 0;
+    std::vector<std::pair<PartitionId, RingEpoch>> arrivals;
+    bool holds_nothing = true;
+  };
+  std::shared_ptr<Own> collecting_;
+  std::size_t settled_ = 0;  // partitions, since something was ordered
+
+  std::mutex stores_mutex_;
+  std::condition_variable stores_ready_;
+  std::vector<Steward::Output::Store> stores_;
+  bool stopping_ = false;
+  std::thread storing_;
+};
+
+}  // namespace gyre
