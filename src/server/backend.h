@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 
+#include "base/result.h"
 #include "base/time.h"
 #include "core/cluster_view.h"
 #include "core/config.h"
@@ -21,6 +24,9 @@ class ResultSink {
   virtual ~ResultSink() = default;
   virtual void OnResult(std::uint64_t tag, ClientResult&& result) = 0;
 };
+
+inline constexpr Duration kClusterCommandMax = Duration::Seconds(60);
+inline constexpr std::size_t kClusterBodyBytesMax = 16 * 1024;
 
 class Backend {
  public:
@@ -41,6 +47,16 @@ class Backend {
   virtual void Settle() {}
   // Has every shard compare what it holds with the other owners now (`gyre repair`).
   virtual void HurryRepair() {}
+  // What an operator says to the cluster (docs/cluster.md): `verb` is status, stage, plan, commit
+  // or abort; `body` and the answer are JSON texts. `done` comes exactly once, on this thread,
+  // within the call or later: whatever happens, after kClusterCommandMax.
+  // Errors: kUnsupported (this node's members are fixed), kInvalidArgument (also a body past
+  // kClusterBodyBytesMax), kOverloaded (too many wait), kUnavailable, kOutcomeUnknown (no answer in
+  // time).
+  virtual void ClusterCommand(std::string /*verb*/, std::string /*body*/,
+                              std::function<void(Result<std::string>)> done) {
+    done(Fail(ErrorCode::kUnsupported, "this node's members are fixed"));
+  }
   // The whole node, all shards: counters as last published (at most 100 ms old).
   virtual NodeStats Stats() const = 0;
   // This shard's own histogram for a finished client operation.

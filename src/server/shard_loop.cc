@@ -12,6 +12,8 @@ namespace {
 constexpr Duration kPublishInterval = Duration::Millis(100);
 // So many cache misses a processor can have under way, or a few more.
 constexpr std::size_t kGatheredMax = 16;
+// Commands of operators at once: each keeps its connection waiting.
+constexpr std::size_t kClusterCommandsMax = 64;
 
 }  // namespace
 
@@ -113,6 +115,49 @@ void ShardLoop::HurryRepair() {
       loop->Carry();
     });
   }
+}
+
+void ShardLoop::ClusterCommand(std::string verb, std::string body,
+                               std::function<void(Result<std::string>)> done) {
+  if (body.size() > kClusterBodyBytesMax) {
+    return done(Fail(
+        ErrorCode::kInvalidArgument,
+        "a command to the cluster has " + std::to_string(kClusterBodyBytesMax) + " bytes at most"));
+  }
+  if (commands_.size() >= kClusterCommandsMax) {
+    return done(Fail(ErrorCode::kOverloaded, "too many commands to the cluster wait"));
+  }
+  const std::uint64_t id = next_command_++;
+  const TimerId timer =
+      reactor_->AddTimer(now().instant + options_.cluster_command_max, [this, id] {
+        AnswerCommand(
+            id, Fail(ErrorCode::kOutcomeUnknown,
+                     "the cluster has not answered in time: the command may have been carried "
+                     "out, or may yet be; `gyre cluster status` tells"));
+      });
+  commands_.emplace(id, ClusterCommandPending{std::move(done), timer});
+  ShardLoop* first = siblings_.front();
+  first->reactor_->Post(
+      [first, asker = this, id, verb = std::move(verb), body = std::move(body)]() mutable {
+        auto reply = [asker, id](Result<std::string> answer) {
+          asker->reactor_->Post([asker, id, answer = std::move(answer)]() mutable {
+            asker->AnswerCommand(id, std::move(answer));
+          });
+        };
+        if (first->agent_ == nullptr) {
+          return reply(Fail(ErrorCode::kUnsupported, "this node's members are fixed"));
+        }
+        first->agent_->OnCommand(std::move(verb), std::move(body), std::move(reply));
+      });
+}
+
+void ShardLoop::AnswerCommand(std::uint64_t id, Result<std::string> answer) {
+  const auto place = commands_.find(id);
+  if (place == commands_.end()) return;  // too late
+  const ClusterCommandPending command = std::move(place->second);
+  commands_.erase(place);
+  reactor_->CancelTimer(command.timer);
+  command.done(std::move(answer));
 }
 
 // The tokens of the keys that came from clients here.

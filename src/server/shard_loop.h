@@ -35,6 +35,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
     Engine* engine = nullptr;
     StatsBoard* board = nullptr;
     Log* log = nullptr;
+    Duration cluster_command_max = kClusterCommandMax;
   };
 
   // Errors: kIoError (no event loop).
@@ -47,7 +48,6 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   Reactor& reactor() { return *reactor_; }
   PeerLinks& links() { return links_; }
   const Shard& shard() const { return shard_; }
-  // Called on this thread before the numbers are published, to add those of the front ends.
   // Of the first shard, before Run; null: nobody.
   void SetAgent(NodeAgent* agent) { agent_ = agent; }
   // Who owns what is another from here on: on this thread.
@@ -55,6 +55,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   // False: there is no link, or too much is queued on it. On this thread.
   bool SendToNode(NodeId to, NodeMessage message);
   bool SendToGuest(NodeId to, NodeMessage message);
+  // Called on this thread before the numbers are published, to add those of the front ends.
   void SetStatsHook(std::function<void(NodeStats&)> hook) { stats_hook_ = std::move(hook); }
 
   // Blocks until Stop(); then hands storage what it was asked for.
@@ -72,6 +73,8 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   std::size_t Room() const override;
   void Settle() override;
   void HurryRepair() override;
+  void ClusterCommand(std::string verb, std::string body,
+                      std::function<void(Result<std::string>)> done) override;
   NodeStats Stats() const override { return options_.board->Total(); }
   void RecordLatency(Operation operation, Duration elapsed) override {
     stats_.latency[static_cast<std::size_t>(operation)].Record(elapsed);
@@ -117,6 +120,11 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
     Message message;
   };
   using Gathered = std::variant<GatheredRequest, GatheredMessage>;
+  // A command to the cluster that has no answer yet.
+  struct ClusterCommandPending {
+    std::function<void(Result<std::string>)> done;
+    TimerId timer;
+  };
 
   // Carries out effects until there are none; events that follow are handed in at once.
   void Carry();
@@ -133,6 +141,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   void TakeMessage(NodeId from, Envelope&& envelope);
   void TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client);
   void Answer(const PendingClient& client, ClientResult&& result);
+  void AnswerCommand(std::uint64_t id, Result<std::string> answer);
   void OnTurnEnd();
   void PublishStats();
   void AddDebts(NodeStats& stats);
@@ -147,6 +156,8 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   PeerLinks links_;
   std::vector<ShardLoop*> siblings_;
   ClientTable clients_;
+  std::map<std::uint64_t, ClusterCommandPending> commands_;
+  std::uint64_t next_command_ = 0;
   std::vector<Gathered> gathered_;  // not yet given to the shard
   std::vector<Gathered> settling_;
   // Of those settling; members for their memory.

@@ -94,6 +94,7 @@ class ShardLoopTest : public ::testing::Test {
       options.engine = engine_.get();
       options.board = board_.get();
       options.log = &log_;
+      options.cluster_command_max = command_max_;
       PeerLinksOptions links;
       links.cluster = "test";
       links.self = self;
@@ -145,6 +146,7 @@ class ShardLoopTest : public ::testing::Test {
                std::initializer_list<LogField>) override {}
   };
   NoLog log_;
+  Duration command_max_ = kClusterCommandMax;
   ServerConfig config_;
   std::unique_ptr<TestEngine> engine_;
   std::unique_ptr<StatsBoard> board_;
@@ -234,6 +236,105 @@ TEST_F(ShardLoopTest, RequestsFindTheShardOfTheirKey) {
     puts += counters.puts;
   }
   EXPECT_EQ(puts, kKeys);
+}
+
+// Notes what operators say, and answers when the test does.
+class TestAgent final : public NodeAgent {
+ public:
+  using Done = std::function<void(Result<std::string>)>;
+  void OnNodeMessage(NodeId, NodeMessage&&) override {}
+  void OnPeerUp(NodeId) override {}
+  void OnPeerDown(NodeId) override {}
+  void OnGuestUp(NodeId, std::string_view) override {}
+  void OnGuestDown(NodeId) override {}
+  void OnGuestMessage(NodeId, NodeMessage&&) override {}
+  void OnCommand(std::string verb, std::string body, Done done) override {
+    said.push_back(verb + " " + body);
+    waiting.push_back(std::move(done));
+  }
+  std::vector<std::string> said;
+  std::vector<Done> waiting;
+};
+
+// Goal: what an operator says to any shard is heard on the first one's loop, once, and the answer
+// is given on the loop where it was said.
+TEST_F(ShardLoopTest, ClusterCommandsGoToTheFirstShardAndBack) {
+  Start(/*shards=*/2, 0);
+  TestAgent agent;
+  loop(0).SetAgent(&agent);
+  std::vector<std::string> answers;
+  loop(1).reactor().Post([&] {
+    loop(1).ClusterCommand("stage", "{}", [&](const Result<std::string>& answer) {
+      answers.push_back(answer.value_or("failed"));
+    });
+  });
+  loop(1).reactor().RunOnce(Duration());
+  EXPECT_TRUE(agent.said.empty());  // not on the second shard's thread
+  loop(0).reactor().RunOnce(Duration());
+  ASSERT_EQ(agent.said, std::vector<std::string>{"stage {}"});
+  agent.waiting[0](std::string("done"));
+  loop(0).reactor().RunOnce(Duration());
+  EXPECT_TRUE(answers.empty());  // not on the first shard's thread
+  loop(1).reactor().RunOnce(Duration());
+  EXPECT_EQ(answers, std::vector<std::string>{"done"});
+  // Whoever answers twice is not heard: the asker may be gone.
+  agent.waiting[0](std::string("again"));
+  loop(1).reactor().RunOnce(Duration());
+  EXPECT_EQ(answers.size(), 1u);
+}
+
+// Goal: who gets no answer is told that nobody knows, and an answer that comes later hurts nobody.
+TEST_F(ShardLoopTest, ClusterCommandsEndInTime) {
+  command_max_ = Duration::Millis(1);
+  Start(/*shards=*/2, 0);
+  TestAgent agent;
+  loop(0).SetAgent(&agent);
+  std::vector<ErrorCode> errors;
+  loop(1).ClusterCommand("commit", "", [&](const Result<std::string>& answer) {
+    errors.push_back(answer.error().code);
+  });
+  loop(0).reactor().RunOnce(Duration());
+  ASSERT_EQ(agent.waiting.size(), 1u);
+  for (int turns = 0; turns < 100 && errors.empty(); ++turns) {
+    loop(1).reactor().RunOnce(Duration::Millis(100));
+  }
+  EXPECT_EQ(errors, std::vector<ErrorCode>{ErrorCode::kOutcomeUnknown});
+  agent.waiting[0](std::string("late"));
+  loop(1).reactor().RunOnce(Duration());
+  EXPECT_EQ(errors.size(), 1u);
+}
+
+// Goal: nothing waits without limit.
+TEST_F(ShardLoopTest, ClusterCommandsAreBounded) {
+  Start(/*shards=*/2, 0);
+  std::vector<ErrorCode> errors;
+  const auto say = [&](const std::string& body) {
+    loop(1).ClusterCommand("status", body, [&](const Result<std::string>& answer) {
+      errors.push_back(answer.error().code);
+    });
+  };
+  // Nobody speaks for the node.
+  say("");
+  loop(0).reactor().RunOnce(Duration());
+  loop(1).reactor().RunOnce(Duration());
+  EXPECT_EQ(errors, std::vector<ErrorCode>{ErrorCode::kUnsupported});
+  TestAgent agent;
+  loop(0).SetAgent(&agent);
+  say(std::string(kClusterBodyBytesMax + 1, 'x'));
+  EXPECT_EQ(errors.back(), ErrorCode::kInvalidArgument);
+  for (int i = 0; i < 64; ++i) say(std::string(kClusterBodyBytesMax, 'x'));
+  EXPECT_EQ(errors.size(), 2u);
+  say("");
+  EXPECT_EQ(errors.back(), ErrorCode::kOverloaded);
+  EXPECT_EQ(errors.size(), 3u);
+  // An answer makes room.
+  loop(0).reactor().RunOnce(Duration());
+  ASSERT_EQ(agent.waiting.size(), 64u);
+  agent.waiting[0](Fail(ErrorCode::kUnavailable, "no majority"));
+  loop(1).reactor().RunOnce(Duration());
+  EXPECT_EQ(errors.back(), ErrorCode::kUnavailable);
+  say("");
+  EXPECT_EQ(errors.size(), 4u);
 }
 
 }  // namespace

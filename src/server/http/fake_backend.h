@@ -3,10 +3,12 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/causality/merge.h"
 #include "server/backend.h"
@@ -43,6 +45,12 @@ class FakeBackend final : public Backend {
       sink->OnResult(tag, std::move(result));
     }
   }
+  void ClusterCommand(std::string verb, std::string body,
+                      std::function<void(Result<std::string>)> done) override {
+    cluster_commands.emplace_back(std::move(verb), std::move(body));
+    if (!deferred) return done(cluster_answer);
+    cluster_waiting.push_back(std::move(done));
+  }
   NodeStats Stats() const override { return stats; }
   void RecordLatency(Operation operation, Duration elapsed) override {
     latencies.emplace_back(operation, elapsed);
@@ -68,6 +76,10 @@ class FakeBackend final : public Backend {
   NodeStats stats;
   std::vector<ClientRequest> requests;
   std::vector<std::pair<Operation, Duration>> latencies;
+  // What operators said to the cluster, what it answers, and, if deferred, who waits for that.
+  std::vector<std::pair<std::string, std::string>> cluster_commands;
+  Result<std::string> cluster_answer = std::string("{}");
+  std::vector<std::function<void(Result<std::string>)>> cluster_waiting;
   KeyspaceConfig keyspace;
 
  private:

@@ -19,6 +19,11 @@ constexpr std::string_view kIndex = R"({
     {"path": "/v1/explain/{keyspace}/{key}", "methods": ["GET", "HEAD"]},
     {"path": "/v1/status", "methods": ["GET", "HEAD"]},
     {"path": "/v1/repair", "methods": ["POST"]},
+    {"path": "/v1/cluster", "methods": ["GET", "HEAD"]},
+    {"path": "/v1/cluster/stage", "methods": ["POST"]},
+    {"path": "/v1/cluster/plan", "methods": ["GET", "HEAD"]},
+    {"path": "/v1/cluster/commit", "methods": ["POST"]},
+    {"path": "/v1/cluster/abort", "methods": ["POST"]},
     {"path": "/v1/ring", "methods": ["GET", "HEAD"]},
     {"path": "/v1/keyspaces", "methods": ["GET", "HEAD"]},
     {"path": "/metrics", "methods": ["GET", "HEAD"]},
@@ -28,8 +33,27 @@ constexpr std::string_view kIndex = R"({
 }
 )";
 
+// What operators say to the cluster.
+struct ClusterPath {
+  std::string_view path;
+  const char* verb;  // Backend::ClusterCommand
+  bool reads;        // GET and HEAD; else POST
+};
+constexpr ClusterPath kClusterPaths[] = {
+    {"/v1/cluster", "status", true},       {"/v1/cluster/stage", "stage", false},
+    {"/v1/cluster/plan", "plan", true},    {"/v1/cluster/commit", "commit", false},
+    {"/v1/cluster/abort", "abort", false},
+};
+
+const ClusterPath* FindClusterPath(std::string_view path) {
+  for (const ClusterPath& each : kClusterPaths) {
+    if (each.path == path) return &each;
+  }
+  return nullptr;
+}
+
 bool ReadsOnly(HttpMethod method) {
-  return method != HttpMethod::kPut && method != HttpMethod::kDelete;
+  return method != HttpMethod::kPut && method != HttpMethod::kDelete && method != HttpMethod::kPost;
 }
 
 HttpReply NotAllowed(std::string_view allow) {
@@ -137,6 +161,9 @@ void HttpSession::Start(HttpRequest request) {
       target ? AnswerHere(request, *target)
              : ErrorReply(400, "invalid_argument", "the request's target is not a path");
   if (!reply) {
+    if (const ClusterPath* cluster = FindClusterPath(target->path)) {
+      return AskCluster(cluster->verb, std::move(request.body));
+    }
     const Now now = backend_.now();
     Result<KvCall> call =
         ParseKvCall(request, *target, *backend_.view(), backend_.config().core, now.wall);
@@ -172,6 +199,10 @@ std::optional<HttpReply> HttpSession::AnswerHere(const HttpRequest& request,
       return std::nullopt;
     }
     return NotAllowed("GET, HEAD, PUT, DELETE");
+  }
+  if (const ClusterPath* cluster = FindClusterPath(path)) {
+    if (cluster->reads ? reads : request.method == HttpMethod::kPost) return std::nullopt;
+    return NotAllowed(cluster->reads ? "GET, HEAD" : "POST");
   }
   const bool explain = path.starts_with(kExplainPrefix);
   const bool known = explain || path == "/" || path == "/metrics" || path == "/v1/ring" ||
@@ -239,15 +270,37 @@ void HttpSession::FailConnection(int status, std::string_view message) {
   FlushReady();
 }
 
+// A session outlives its pending requests, so that the answer finds it, its connection closed or
+// not.
+void HttpSession::AskCluster(const char* verb, std::string body) {
+  const std::uint64_t tag = first_tag_ + slots_.size() - 1;
+  ++in_flight_;
+  backend_.ClusterCommand(verb, std::move(body), [this, tag](Result<std::string> answer) {
+    Slot& slot = SlotOf(tag);
+    backend_.RecordLatency(Operation::kOther, backend_.now().instant - slot.started);
+    Finish(slot, answer ? JsonReply(200, *answer + "\n") : ErrorReply(answer.error()));
+  });
+}
+
 void HttpSession::OnResult(std::uint64_t tag, ClientResult&& result) {
-  GYRE_CHECK(tag >= first_tag_ && tag - first_tag_ < slots_.size());
-  Slot& slot = slots_[tag - first_tag_];
+  Slot& slot = SlotOf(tag);
   GYRE_CHECK(slot.call.has_value());
-  --in_flight_;
   const Now now = backend_.now();
   backend_.RecordLatency(slot.call->operation, now.instant - slot.started);
-  slot.reply = RenderKvResult(*slot.call, result, *backend_.view(), now.wall);
+  HttpReply reply = RenderKvResult(*slot.call, result, *backend_.view(), now.wall);
   slot.call.reset();
+  Finish(slot, std::move(reply));
+}
+
+HttpSession::Slot& HttpSession::SlotOf(std::uint64_t tag) {
+  GYRE_CHECK(tag >= first_tag_ && tag - first_tag_ < slots_.size());
+  return slots_[tag - first_tag_];
+}
+
+void HttpSession::Finish(Slot& slot, HttpReply&& reply) {
+  GYRE_CHECK(!slot.ready);
+  --in_flight_;
+  slot.reply = std::move(reply);
   slot.ready = true;
   if (closed_) return;
   FlushReady();

@@ -38,7 +38,7 @@ class HttpSession final : public ConnectionHandler, private ResultSink {
  private:
   // A request whose reply is not yet on its way.
   struct Slot {
-    std::optional<KvCall> call;  // while it runs
+    std::optional<KvCall> call;  // while a request to the core runs
     ReplyFraming framing;
     bool reads_only = true;
     bool ready = false;
@@ -48,11 +48,16 @@ class HttpSession final : public ConnectionHandler, private ResultSink {
 
   bool MayStart(const HttpRequest& request) const;
   void Start(HttpRequest request);
-  // An answer without the core, or nullopt for the data API.
+  // An answer without the core, or nullopt for the data API and what the cluster is asked.
   std::optional<HttpReply> AnswerHere(const HttpRequest& request, const HttpTarget& target);
   std::optional<HttpReply> CheckPassword(const HttpRequest& request) const;
   void FailConnection(int status, std::string_view message);
+  // For the slot that was opened last.
+  void AskCluster(const char* verb, std::string body);
   void OnResult(std::uint64_t tag, ClientResult&& result) override;
+  Slot& SlotOf(std::uint64_t tag);
+  // The reply of a request that had to wait is known.
+  void Finish(Slot& slot, HttpReply&& reply);
   void FlushReady();
 
   Connection& connection_;

@@ -106,7 +106,8 @@ class HttpSessionTest : public testing::Test {
   Reply Ask(const std::string& method, const std::string& target, const std::string& headers = "",
             const std::string& body = "") {
     std::string request = method + " " + target + " HTTP/1.1\r\nHost: h\r\n" + headers;
-    if (method == "PUT") request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    if (method == "PUT" || !body.empty())
+      request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
     const std::vector<Reply> replies = Split(Send(request + "\r\n" + body), method == "HEAD");
     EXPECT_THAT(replies, SizeIs(1)) << method << " " << target;
     return replies.empty() ? Reply{} : replies.front();
@@ -377,6 +378,9 @@ TEST_F(HttpSessionTest, WrongRequestsAreRefusedWithAReason) {
       {"POST", "/v1/kv/default/k", "", 405, "GET, HEAD, PUT, DELETE"},
       {"PUT", "/v1/status", "", 405, "GET, HEAD"},
       {"GET", "/v1/repair", "", 405, "POST"},
+      {"POST", "/v1/cluster", "", 405, "GET, HEAD"},
+      {"GET", "/v1/cluster/commit", "", 405, "POST"},
+      {"GET", "/v1/cluster/nonsense", "", 404, "GET / lists"},
       {"OPTIONS", "*", "", 400, "not a path"},
   };
   for (const auto& [method, target, headers, status, reason] : kCases) {
@@ -474,6 +478,83 @@ TEST_F(HttpSessionTest, PipelinedWritesWaitTheirTurn) {
   }
   EXPECT_THAT(statuses, testing::ElementsAre(404, 204, 200));
   EXPECT_FALSE(connection_.paused);
+}
+
+// Goal: what operators say reaches the cluster as they said it, and its answer comes back.
+TEST_F(HttpSessionTest, ClusterCommandsAreHandedOn) {
+  backend_.cluster_answer = std::string(R"({"number":7})");
+  const std::string change = R"({"change":"leave","node":"n2"})";
+  const std::tuple<const char*, const char*, std::string, const char*> kCases[] = {
+      {"GET", "/v1/cluster", "", "status"},       {"POST", "/v1/cluster/stage", change, "stage"},
+      {"GET", "/v1/cluster/plan", "", "plan"},    {"POST", "/v1/cluster/commit", "", "commit"},
+      {"POST", "/v1/cluster/abort", "", "abort"},
+  };
+  for (const auto& [method, path, body, verb] : kCases) {
+    const Reply reply = Ask(method, path, "", body);
+    EXPECT_EQ(reply.status, 200) << path;
+    EXPECT_EQ(reply.Header("Content-Type"), "application/json");
+    EXPECT_EQ(reply.body, "{\"number\":7}\n");
+    EXPECT_EQ(backend_.cluster_commands.back(), std::make_pair(std::string(verb), body));
+  }
+  EXPECT_EQ(backend_.cluster_commands.size(), 5u);
+  EXPECT_EQ(Ask("HEAD", "/v1/cluster").Header("Content-Length"), "13");
+}
+
+// Goal: what went wrong can be told by the status, with the cluster's own sentence.
+TEST_F(HttpSessionTest, ClusterErrorsHaveTheirOwnStatus) {
+  const std::pair<ErrorCode, int> kCases[] = {{ErrorCode::kInvalidArgument, 400},
+                                              {ErrorCode::kUnavailable, 503},
+                                              {ErrorCode::kOverloaded, 503},
+                                              {ErrorCode::kOutcomeUnknown, 504},
+                                              {ErrorCode::kUnsupported, 501}};
+  for (const auto& [code, status] : kCases) {
+    backend_.cluster_answer = Fail(code, "no member is named 'n9'");
+    const Reply reply = Ask("POST", "/v1/cluster/commit");
+    EXPECT_EQ(reply.status, status);
+    EXPECT_THAT(reply.body, HasSubstr("no member is named 'n9'"));
+  }
+}
+
+// Goal: an answer may take its time: what was asked after a change waits for it, and other
+// connections' requests are not in the way.
+TEST_F(HttpSessionTest, ClusterAnswersComeLate) {
+  backend_.deferred = true;
+  EXPECT_EQ(Send("POST /v1/cluster/commit HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
+                 "GET /v1/cluster HTTP/1.1\r\nHost: h\r\n\r\n"),
+            "");
+  EXPECT_EQ(session_.pending(), 1u);
+  EXPECT_TRUE(connection_.paused);
+  ASSERT_THAT(backend_.cluster_commands, SizeIs(1));
+  backend_.cluster_waiting[0](std::string("1"));
+  EXPECT_GT(connection_.flushes, 0);
+  ASSERT_THAT(backend_.cluster_commands, SizeIs(2));
+  backend_.cluster_waiting[1](std::string("2"));
+  const std::vector<Reply> replies = Split(Send(""));
+  ASSERT_THAT(replies, SizeIs(2));
+  EXPECT_EQ(replies[0].body, "1\n");
+  EXPECT_EQ(replies[1].body, "2\n");
+  EXPECT_EQ(session_.pending(), 0u);
+  EXPECT_FALSE(connection_.paused);
+}
+
+// Goal: a connection that goes meanwhile keeps its session until the answer is there, and no
+// longer.
+TEST_F(HttpSessionTest, ClusterAnswerFindsAClosedConnection) {
+  backend_.deferred = true;
+  Send("GET /v1/cluster HTTP/1.1\r\nHost: h\r\n\r\n");
+  session_.OnClosed();
+  EXPECT_EQ(session_.pending(), 1u);
+  backend_.cluster_waiting[0](std::string("{}"));
+  EXPECT_EQ(session_.pending(), 0u);
+  EXPECT_EQ(connection_.Take(), "");
+}
+
+// Goal: nobody says anything to the cluster without the password.
+TEST_F(HttpSessionTest, ClusterCommandsWantThePassword) {
+  backend_.SetConfig([](ServerConfig& config) { config.password = "secret"; });
+  EXPECT_EQ(Ask("POST", "/v1/cluster/commit").status, 401);
+  EXPECT_THAT(backend_.cluster_commands, IsEmpty());
+  EXPECT_EQ(Ask("POST", "/v1/cluster/commit", "Authorization: Bearer secret\r\n").status, 200);
 }
 
 // Goal: what a client may have open is bounded; the rest stays in its connection.

@@ -64,6 +64,7 @@ constexpr CommandSpec kOffered[] = {
     {"hello", -1, kCn | kNA, 0, 0, 0, CommandGroup::kConnection, KeyAccess::kNone, Operation::kOther, HelloCommand, "6.0.0", "[protover [AUTH username password] [SETNAME clientname]]", "Chooses RESP2 or RESP3"},
     {"info", -1, kAd2, 0, 0, 0, CommandGroup::kServer, KeyAccess::kNone, Operation::kOther, InfoCommand, "1.0.0", "[section ...]", "The node in Redis's format. KV.STATUS tells more"},
     {"keys", 2, kRO, 0, 0, 0, CommandGroup::kGeneric, KeyAccess::kAlone, Operation::kScan, KeysCommand, "1.0.0", "pattern", "All keys that match. Reads the whole keyspace: SCAN is kinder"},
+    {"kv.cluster", -2, kAd, 0, 0, 0, CommandGroup::kNative, KeyAccess::kAlone, Operation::kOther, KvClusterCommand, "0.1", "STATUS | STAGE json | PLAN | COMMIT | ABORT", "Who the members are and what moves between them, and how to change that, as JSON (docs/cluster.md)"},
     {"kv.del", -3, kW | kF, 1, 1, 1, CommandGroup::kNative, KeyAccess::kWrite, Operation::kDelete, KvDelCommand, "0.1", "key context [W w] [SLOPPY yes|no] [WITHMETA]", "Deletes what the context covers; answers the context of the deletion"},
     {"kv.explain", 2, kRO, 1, 1, 1, CommandGroup::kNative, KeyAccess::kRead, Operation::kOther, KvExplainCommand, "0.1", "key", "Where a key lives and what each owner holds of it, as JSON"},
     {"kv.get", -2, kRO | kF, 1, 1, 1, CommandGroup::kNative, KeyAccess::kRead, Operation::kGet, KvGetCommand, "0.1", "key [R r] [SLOPPY yes|no]", "All values of a key that nobody has reconciled yet, newest first, and the context to write with"},

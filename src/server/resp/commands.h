@@ -16,6 +16,7 @@ GYRE_RESP_COMMAND(KvDelCommand);
 GYRE_RESP_COMMAND(KvUseCommand);
 GYRE_RESP_COMMAND(KvQuorumCommand);
 GYRE_RESP_COMMAND(KvRepairCommand);
+GYRE_RESP_COMMAND(KvClusterCommand);
 GYRE_RESP_COMMAND(KvStatusCommand);
 GYRE_RESP_COMMAND(KvRingCommand);
 GYRE_RESP_COMMAND(KvExplainCommand);

@@ -250,6 +250,16 @@ void KvRepairCommand(RespSession& session, const RespArgs&) {
   session.Reply().Ok();
 }
 
+void KvClusterCommand(RespSession& session, const RespArgs& args) {
+  for (const char* verb : {"status", "stage", "plan", "commit", "abort"}) {
+    if (!EqualsWord(args[1], verb)) continue;
+    const bool has_body = EqualsWord(args[1], "stage");
+    if (args.size() != (has_body ? 3u : 2u)) return session.Error(kSyntaxError);
+    return session.AskCluster(verb, has_body ? std::string(args[2]) : std::string());
+  }
+  session.Error("ERR known are STATUS, STAGE json, PLAN, COMMIT and ABORT");
+}
+
 void KvStatusCommand(RespSession& session, const RespArgs&) {
   session.Reply().Verbatim("txt", session.service().documents().Status(session.backend()));
 }

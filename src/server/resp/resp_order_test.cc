@@ -46,6 +46,46 @@ TEST(RespOrderTest, RepliesKeepTheOrderOfCommands) {
   EXPECT_GT(world.client.flushes, 0);
 }
 
+// Goal: what is said to the cluster takes its time, alone: what came before it is answered first,
+// and what comes behind it waits.
+TEST(RespOrderTest, ClusterCommandsRunAlone) {
+  LateWorld world;
+  world.Send({"GET a", "kv.cluster COMMIT", "GET b"});
+  EXPECT_TRUE(world.backend.cluster_commands.empty());
+  world.Release(0);
+  ASSERT_EQ(world.backend.cluster_commands.size(), 1u);
+  EXPECT_EQ(world.backend.cluster_commands[0].first, "commit");
+  EXPECT_EQ(world.backend.waiting(), 0u);
+  world.backend.cluster_waiting[0](std::string("{\"number\":7}"));
+  world.client.Turn();
+  EXPECT_EQ(world.client.Take(), "$-1\r\n$12\r\n{\"number\":7}\r\n");
+  world.ReleaseAll();
+  EXPECT_EQ(world.client.Take(), "$-1\r\n");
+  EXPECT_EQ(world.client.handler().pending(), 0u);
+}
+
+// Goal: the answer finds a connection that has gone, and one that was told an error.
+TEST(RespOrderTest, ClusterAnswersOfEveryKind) {
+  RespWorld world;
+  EXPECT_EQ(world.Ask("KV.CLUSTER STAGE {}"), "$2\r\n{}\r\n");
+  EXPECT_EQ(world.backend.cluster_commands.back().second, "{}");
+  world.backend.cluster_answer = Fail(ErrorCode::kUnavailable, "no majority");
+  EXPECT_EQ(world.Ask("KV.CLUSTER PLAN"), "-UNAVAILABLE no majority\r\n");
+  const std::size_t said = world.backend.cluster_commands.size();
+  EXPECT_EQ(world.Ask("KV.CLUSTER STAGE"), "-ERR syntax error\r\n");
+  EXPECT_EQ(world.Ask("KV.CLUSTER PLAN x"), "-ERR syntax error\r\n");
+  EXPECT_EQ(world.Ask("KV.CLUSTER NONSENSE").substr(0, 15), "-ERR known are ");
+  EXPECT_EQ(world.backend.cluster_commands.size(), said);
+
+  world.backend.deferred = true;
+  world.client.Send(Command("KV.CLUSTER STATUS"));
+  world.client.Close();
+  EXPECT_EQ(world.client.handler().pending(), 1u);
+  world.backend.cluster_waiting[0](std::string("{}"));
+  EXPECT_EQ(world.client.handler().pending(), 0u);
+  EXPECT_EQ(world.client.Take(), "");
+}
+
 // Goal: large values that wait for their turn keep their bytes.
 TEST(RespOrderTest, LargeRepliesOutOfOrder) {
   RespWorld world;

@@ -326,10 +326,7 @@ void RespSession::Submit(ClientRequest&& request, FinishFn finish, std::uint64_t
   slot.finish = finish;
   slot.param = param;
   slot.key_hash = key_hashes_[0];
-  slot.started = now().instant;
-  slot.bytes = command_bytes_;
-  in_flight_bytes_ += command_bytes_;
-  ++pending_[static_cast<std::size_t>(slot.access)];
+  Await(slot);
   ++outstanding_;
   backend().Submit(std::move(request), this, sequence << kIndexBits);
 }
@@ -339,13 +336,42 @@ void RespSession::Start(std::unique_ptr<MultiRequest> request) {
   ReplySlot& slot = Open(&sequence);
   slot.multi = std::make_unique<ReplySlot::Multi>();
   slot.multi->request = std::move(request);
+  slot.alone = RunsAlone();
+  if (slot.alone) ++alone_;
+  Await(slot);
+  Pump(sequence);
+}
+
+// The answer finds this session, its connection closed or not: it outlives what is outstanding.
+void RespSession::AskCluster(std::string verb, std::string body) {
+  GYRE_CHECK(RunsAlone());
+  std::uint64_t sequence = 0;
+  ReplySlot& slot = Open(&sequence);
+  slot.alone = true;
+  ++alone_;
+  Await(slot);
+  ++outstanding_;
+  backend().ClusterCommand(std::move(verb), std::move(body),
+                           [this, sequence](const Result<std::string>& answer) {
+                             ReplySlot& asked = queue_.At(sequence);
+                             GYRE_CHECK(outstanding_ > 0 && !asked.done);
+                             --outstanding_;
+                             RespWriter out(TargetOf(sequence, asked), asked.resp3);
+                             if (answer) {
+                               out.Verbatim("txt", *answer);
+                             } else {
+                               WriteError(out, answer.error());
+                             }
+                             Complete(sequence);
+                             if (!in_on_bytes_) AfterResult();
+                           });
+}
+
+void RespSession::Await(ReplySlot& slot) {
   slot.started = now().instant;
   slot.bytes = command_bytes_;
   in_flight_bytes_ += command_bytes_;
-  slot.alone = RunsAlone();
-  if (slot.alone) ++alone_;
   ++pending_[static_cast<std::size_t>(slot.access)];
-  Pump(sequence);
 }
 
 // Of every command that is still pending when another one comes: one that has its result by then,

@@ -63,8 +63,8 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   // The service goes first: nothing of it is touched from here on.
   void Abandon() { closed_ = true; }
 
-  // ---- for the command handlers: each calls exactly one of Reply (or Error), Submit and Start;
-  // CLIENT REPLY alone may answer nothing.
+  // ---- for the command handlers: each calls exactly one of Reply (or Error), Submit, Start and
+  // AskCluster; CLIENT REPLY alone may answer nothing.
 
   // For an answer that is known at once.
   RespWriter Reply();
@@ -73,6 +73,8 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   // One request, whose outcome `finish` turns into the reply. Errors are answered from the table.
   void Submit(ClientRequest&& request, FinishFn finish, std::uint64_t param = 0);
   void Start(std::unique_ptr<MultiRequest> request);
+  // Backend::ClusterCommand, whose answer is the reply. REQUIRES: the command runs alone.
+  void AskCluster(std::string verb, std::string body);
   // Nothing more is read; the connection closes after the answers that are due.
   void CloseAfterReplies() { closing_ = true; }
 
@@ -130,6 +132,8 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   void AnswerError(const std::string& text);
 
   ReplySlot& Open(std::uint64_t* sequence);
+  // Counts a slot that waits for results.
+  void Await(ReplySlot& slot);
   OutputBuffer& TargetOf(std::uint64_t sequence, ReplySlot& slot);
   void OnMultiResult(std::uint64_t sequence, std::uint32_t index, ClientResult&& result);
   void Pump(std::uint64_t sequence);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,6 +57,12 @@ class FakeBackend final : public Backend {
     waiting_.push_back({std::move(request), sink, tag});
     waiting_max = std::max(waiting_max, waiting_.size());
   }
+  void ClusterCommand(std::string verb, std::string body,
+                      std::function<void(Result<std::string>)> done) override {
+    cluster_commands.emplace_back(std::move(verb), std::move(body));
+    if (!deferred) return done(cluster_answer);
+    cluster_waiting.push_back(std::move(done));
+  }
 
   void Advance(Duration by) {
     now_.instant = now_.instant + by;
@@ -106,6 +113,10 @@ class FakeBackend final : public Backend {
   // What every put comes to.
   std::uint8_t put_copies = 1, put_hints = 0, put_zones = 1;
   bool put_strict = false;
+  // What operators said to the cluster, what it answers, and, if deferred, who waits for that.
+  std::vector<std::pair<std::string, std::string>> cluster_commands;
+  Result<std::string> cluster_answer = std::string("{}");
+  std::vector<std::function<void(Result<std::string>)>> cluster_waiting;
 
  private:
   struct Stored {
