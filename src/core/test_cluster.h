@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/ring/claim.h"
+#include "core/ring/layout.h"
 #include "core/shard.h"
 
 namespace gyre::testing {
@@ -106,7 +107,7 @@ class TestCluster {
   // `zones`: of the nodes; empty: all in one.
   explicit TestCluster(int nodes, KeyspaceConfig keyspace = {}, CoreConfig config = {},
                        const std::vector<std::string>& zones = {})
-      : config_(config) {
+      : config_(config), keyspace_(std::move(keyspace)) {
     std::vector<Member> members;
     for (int i = 0; i < nodes; ++i) {
       members.push_back({NodeId(static_cast<std::uint32_t>(i + 1)),
@@ -114,13 +115,11 @@ class TestCluster {
                          zones.empty() ? "" : zones[static_cast<std::size_t>(i)], ""});
     }
     Ring ring =
-        FoundRing(RingEpoch(1), members, {4, keyspace.replicas, PartitionerKind::kMd5}).value();
-    ring.PrepareOwners(keyspace.replicas);
-    auto view = std::make_shared<ClusterView>(ClusterView{std::move(ring), {}});
-    view->keyspaces[KeyspaceId(0)] = std::move(keyspace);
-    view_ = std::move(view);
+        FoundRing(RingEpoch(1), members, {4, keyspace_.replicas, PartitionerKind::kMd5}).value();
+    view_ = ViewOf(Layout::Found({}, std::move(ring), keyspace_.replicas));
     for (const Member& member : members) {
       nodes_.push_back(std::make_unique<TestNode>(member.id, view_, config));
+      views_.push_back(view_);
     }
     for (int i = 0; i < nodes; ++i) {
       node(i).shard().OnStart(now_, effects_);
@@ -138,9 +137,16 @@ class TestCluster {
   RowKey Key(std::string_view key) const {
     return {KeyspaceId(0), view_->ring.TokenOf(key), Bytes(key)};
   }
-  const Ring& ring() const { return view_->ring; }
+  const Ring& ring() const { return view_->ring; }  // of the founding
   int size() const { return static_cast<int>(nodes_.size()); }
   Now now() const { return now_; }
+
+  // This node takes this view, and starts with it from now on.
+  void TakeView(int at, const Layout& layout) {
+    views_[static_cast<std::size_t>(at)] = ViewOf(layout);
+    node(at).shard().OnView(views_[static_cast<std::size_t>(at)], now_, effects_);
+    Carry(at);
+  }
 
   // Starts a request; its answer is in `answers` under the returned number once it has come.
   std::uint64_t Start(int at, ClientRequest request) {
@@ -257,7 +263,8 @@ class TestCluster {
     for (const auto& [leaf, sum] : old.leaf_sums) {
       if (sum != 0) stored.push_back({leaf.first, leaf.second, sum});
     }
-    auto next = std::make_unique<TestNode>(old.id(), view_, config_, ++lives_, stored);
+    auto next = std::make_unique<TestNode>(old.id(), views_[static_cast<std::size_t>(at)], config_,
+                                           ++lives_, stored);
     next->rows = std::move(old.rows);
     next->leaf_sums = std::move(old.leaf_sums);
     next->damaged = std::move(old.damaged);
@@ -303,6 +310,13 @@ class TestCluster {
   }
 
  private:
+  ClusterViewPtr ViewOf(const Layout& layout) const {
+    auto view = std::make_shared<ClusterView>(
+        ClusterView{layout.ring(), {}, layout.moves(), layout.leaving(), layout.former()});
+    view->ring.PrepareOwners(keyspace_.replicas);
+    view->keyspaces[KeyspaceId(0)] = keyspace_;
+    return view;
+  }
   bool IsCut(const Flight& flight) const {
     return std::find(cuts.begin(), cuts.end(), std::pair(flight.from, flight.to)) != cuts.end();
   }
@@ -346,7 +360,9 @@ class TestCluster {
   }
 
   const CoreConfig config_;
-  ClusterViewPtr view_;
+  const KeyspaceConfig keyspace_;
+  ClusterViewPtr view_;                // of the founding
+  std::vector<ClusterViewPtr> views_;  // by node: the present one
   std::uint64_t lives_ = 1;
   std::set<int> isolated_;
   std::vector<std::unique_ptr<TestNode>> nodes_;

@@ -27,10 +27,11 @@ void GetCoordinator::Ask(Env& env) {
 }
 
 void GetCoordinator::AskAnew(Env& env) {
-  ++shard().counters.reads_begun_anew;
   const Result<ReplicaPlan> plan = MakePlan(shard(), request_.key, request_.options);
-  if (!plan || !plan->Enough(plan->reads) || ++rounds_ > kReadRoundsMax) {
-    Answer(Fail(ErrorCode::kUnavailable, "the owners' copies were purged meanwhile"), env);
+  if (!plan || !plan->Enough(plan->reads)) {
+    Answer(Fail(plan ? Error{ErrorCode::kUnavailable, QuorumShortfall(*plan, plan->reads)}
+                     : plan.error()),
+           env);
     state_ = State::kDone;
     return Finish();
   }
@@ -44,10 +45,7 @@ void GetCoordinator::AskAnew(Env& env) {
 void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
     if (!get->error && get->stamp < floor_) return;
-    if (get->error == ErrorCode::kWrongEpoch && state_ == State::kWaitingForQuorum) {
-      begin_anew_at_ = std::min(begin_anew_at_, env.now.instant + shard().config.view_retry);
-      return SetTimer(begin_anew_at_);
-    }
+    if (get->error == ErrorCode::kWrongEpoch && !answered()) return AdmitAgainSoon(env);
     if (get->digest) {
       digests_.push_back({from, *get->digest, get->stamp});
     } else {
@@ -56,6 +54,7 @@ void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
     SettleDigests(env);
     OnProgress(env);
   } else if (auto* put = std::get_if<ReplicaPutReply>(&reply)) {
+    if (put->error == ErrorCode::kWrongEpoch && !answered()) return AdmitAgainSoon(env);
     OnWrittenBack(from, !put->error, env);
   }
 }
@@ -99,14 +98,23 @@ void GetCoordinator::OnPeerDown(NodeId peer, Env& env) {
 }
 
 void GetCoordinator::OnView(Env& env) {
-  if (!answered() && view().EpochOf(plan_.partition) != plan_.epoch) BeginAnew(env);
+  if (!finished() && !answered() && view().EpochOf(plan_.partition) != plan_.epoch) {
+    AdmitAgain(env);
+  }
 }
 
-// By another machine, so that nothing that was asked or written back so far is taken for an answer
-// to what is asked then.
-void GetCoordinator::BeginAnew(Env& env) {
+void GetCoordinator::AdmitAgainSoon(Env& env) {
+  admit_again_at_ = std::min(admit_again_at_, env.now.instant + shard().config.view_retry);
+  SetTimer(admit_again_at_);
+}
+
+// As a request of its own: what this one has asked for is still answered, by nodes that may have
+// been asked as what they are no more.
+void GetCoordinator::AdmitAgain(Env& env) {
+  const Duration left = deadline_ - env.now.instant;
+  if (left.us <= 0) return;  // OnTimer is due
+  request_.options.timeout = left;
   state_ = State::kDone;
-  request_.options.timeout = std::max(deadline_ - env.now.instant, Duration{1});
   FinishWith(Admit(shard(), origin(), std::move(request_), env.now));
 }
 
@@ -122,7 +130,11 @@ void GetCoordinator::OnProgress(Env& env) {
         break;
     }
     if (reads_.stamp() < shard().ledger.ballots().Durable(plan_.partition).purged) {
-      return AskAnew(env);
+      ++shard().counters.reads_begun_anew;
+      if (++rounds_ <= kReadRoundsMax) return AskAnew(env);
+      Answer(Fail(ErrorCode::kUnavailable, "the owners' copies were purged meanwhile"), env);
+      state_ = State::kDone;
+      return Finish();
     }
     const bool majority = 2 * plan_.reads.now > static_cast<int>(plan_.now_count);
     if (!reads_.agree() && majority) return BeginWriteBack(env);
@@ -219,7 +231,7 @@ void GetCoordinator::OnTimer(Env& env) {
   }
   if (answered()) return;
   if (env.now.instant < deadline_) {
-    if (env.now.instant >= begin_anew_at_) BeginAnew(env);
+    if (env.now.instant >= admit_again_at_) AdmitAgain(env);
     return;
   }
   const bool disagree = state_ == State::kWaitingForWriteBack;

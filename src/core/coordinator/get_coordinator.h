@@ -45,8 +45,11 @@ class GetCoordinator : public RequestMachine {
 
   void OnProgress(Env& env);
   void Ask(Env& env);
-  void AskAnew(Env& env);  // what came was read before a purge
-  void BeginAnew(Env& env);
+  // What was asked is of no use any more, because of a purge.
+  void AskAnew(Env& env);
+  // With the view of then: here or elsewhere.
+  void AdmitAgain(Env& env);
+  void AdmitAgainSoon(Env& env);
   bool HeldByEnough(std::span<const NodeId> set, int needed) const;
   void SettleDigests(Env& env);
   void BeginWriteBack(Env& env);
@@ -70,7 +73,7 @@ class GetCoordinator : public RequestMachine {
   State state_ = State::kIdle;
   Instant deadline_;
   Instant straggler_deadline_;
-  Instant begin_anew_at_ = Instant::Max();  // as some have another view
+  Instant admit_again_at_ = Instant::Max();  // somebody has another view
   // While and after writing back: what is being answered, and who holds at least that.
   Record answer_;
   Bytes answer_bytes_;

@@ -51,7 +51,7 @@ void PutCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   if (auto* get = std::get_if<ReplicaGetReply>(&reply)) {
     if (state_ != State::kReading || (!get->error && get->stamp < floor_)) return;
     if (get->error == ErrorCode::kWrongEpoch) {
-      send_again_at_ = env.now.instant + shard().config.view_retry;
+      send_again_at_ = std::min(send_again_at_, env.now.instant + shard().config.view_retry);
       return WakeAt(send_again_at_);
     }
     TakeCopy(*reads_, from, *get);
@@ -102,6 +102,7 @@ void PutCoordinator::OnReadProgress(Env& env) {
 
 void PutCoordinator::Apply(std::optional<Replica::Seen> seen, Env& env) {
   state_ = State::kApplying;
+  send_again_at_ = Instant::Max();
   // A copy: another owner may have to be asked with it.
   shard().replica.Mutate(request_.key, request_.mutation, std::move(seen), Ticket::Local(id()),
                          env);
@@ -170,13 +171,10 @@ void PutCoordinator::OnView(Env& env) {
       view().EpochOf(plan_.partition) == plan_.epoch) {
     return;
   }
+  if (state_ == State::kReading) return AdmitAgain(env);
   const Result<ReplicaPlan> plan = MakePlan(shard(), request_.key, request_.options);
   if (!plan) return;  // its time will be up
   plan_ = *plan;
-  if (state_ == State::kReading) {
-    if (plan_.Enough(plan_.reads)) return BeginReading(env);
-    return Refuse({ErrorCode::kUnavailable, QuorumShortfall(plan_, plan_.reads)}, env);
-  }
   if (state_ == State::kApplying) return;
   acks_.emplace(plan_.Tally(plan_.writes));
   for (Copy& copy : copies_) {
@@ -190,6 +188,17 @@ void PutCoordinator::OnView(Env& env) {
   }
   SpreadCopies(env);
   CheckStanding(env);
+}
+
+// As a request of its own, here or elsewhere: nothing is written yet, and what this one has asked
+// for is still answered, by nodes that may have been asked as what they are no more.
+void PutCoordinator::AdmitAgain(Env& env) {
+  const Duration left = deadline_ - env.now.instant;
+  if (left.us <= 0) return;  // OnTimer is due
+  request_.options.timeout = left;
+  request_.key.owed_to = {};
+  state_ = State::kDone;
+  FinishWith(Admit(shard(), origin(), std::move(request_), env.now));
 }
 
 void PutCoordinator::SendCopies(const NodeList& to, const RowKey& where, Env& env) {
@@ -325,11 +334,7 @@ void PutCoordinator::OnTimer(Env& env) {
   const bool sent = state_ == State::kWaitingForQuorum || state_ == State::kPlacing;
   if (env.now.instant >= send_again_at_ && env.now.instant < deadline_) {
     if (sent) SendAgain(env);
-    if (state_ == State::kReading) {
-      send_again_at_ = Instant::Max();
-      BeginReading(env);
-      return WakeAt(deadline_);
-    }
+    if (state_ == State::kReading) return AdmitAgain(env);
   }
   if (sent && env.now.instant >= hint_at_) {
     const std::size_t asked = copies_.size();  // those asked from here on have their own time

@@ -72,6 +72,7 @@ class PutCoordinator : public RequestMachine {
   void SpreadCopies(Env& env);
   void SendCopies(const NodeList& to, const RowKey& where, Env& env);
   void SendAgain(Env& env);
+  void AdmitAgain(Env& env);
   Copy* FindWaiting(NodeId node);
   void CheckStanding(Env& env);
   void NoteCopies();

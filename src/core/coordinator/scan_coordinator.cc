@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/coordinator/admission.h"
+
 namespace gyre {
 
 ScanCoordinator::ScanCoordinator(ShardState& shard, const Origin& origin, ScanRequest request,
@@ -82,6 +84,14 @@ void ScanCoordinator::OnScanDone(Result<ScanPage> page, Env& env) {
 
 void ScanCoordinator::OnPeerDown(NodeId peer, Env& env) {
   if (peer == asked_) Take(Fail(ErrorCode::kUnavailable, "the owner's link went down"), env);
+}
+
+void ScanCoordinator::OnView(Env& env) {
+  if (finished() || view().EpochOf(request_.partition) == epoch_) return;
+  const Duration left = deadline_ - env.now.instant;
+  if (left.us <= 0) return;  // OnTimer is due
+  request_.options.timeout = left;
+  FinishWith(Admit(shard(), origin(), std::move(request_), env.now));
 }
 
 void ScanCoordinator::OnTimer(Env& env) {

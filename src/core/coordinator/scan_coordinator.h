@@ -1,5 +1,6 @@
 // One page of a partition, from the first reachable owner that answers (the node itself if it is
-// one). Eventually consistent by design: it shows what that owner holds.
+// one). Eventually consistent by design: it shows what that owner holds. Once the owners are others
+// it begins anew: what was being read may be dropped.
 //
 //   kIdle -Start-> asking -page-> done;  asking -error, link down, silence-> asking the next
 // Asking itself means pages of rows from storage, until they make a page of keys or all are
@@ -22,6 +23,7 @@ class ScanCoordinator : public RequestMachine {
   void OnLocal(LocalOutcome& /*outcome*/, Env& /*env*/) override {}
   void OnScanDone(Result<ScanPage> page, Env& env) override;
   void OnPeerDown(NodeId peer, Env& env) override;
+  void OnView(Env& env) override;
   void OnTimer(Env& env) override;
   Kind kind() const override { return Kind::kScan; }
 
@@ -34,7 +36,7 @@ class ScanCoordinator : public RequestMachine {
   ScanOutcome own_outcome_;  // while asking itself
   NodeList candidates_;
   NodeId asked_;
-  RingEpoch epoch_;
+  const RingEpoch epoch_;
   Instant deadline_;
   Instant try_deadline_;
   Error last_error_;
