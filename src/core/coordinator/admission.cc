@@ -111,6 +111,8 @@ AdmittedPtr CoordinateAsStandIn(ShardState& shard, const Origin& origin,
   if (auto* get = std::get_if<GetRequest>(&request)) {
     return std::make_unique<GetCoordinator>(shard, origin, std::move(*get), plan);
   }
+  // A member that leaves keeps nothing for others: it would have to be given away before it may go.
+  if (!plan.self_is_owner && shard.view->ring.FindMember(shard.self) == nullptr) return nullptr;
   const auto& put = std::get<PutRequest>(request);
   const auto* write = std::get_if<WriteValue>(&put.mutation);
   const std::size_t bytes = put.key.key.size() + (write == nullptr ? 0 : write->value.size());

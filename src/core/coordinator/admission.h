@@ -29,7 +29,7 @@ std::unique_ptr<RequestMachine> Refuse(ShardState& shard, const Origin& origin,
 NodeList OthersThatCoordinate(const ShardState& shard, const ReplicaPlan& plan);
 // A machine that coordinates the request here, on a node that does not own the key (paper 4.6).
 // Null, and the request untouched, if too few nodes are healthy, or this one cannot write, or keeps
-// as much for others as it may.
+// as much for others as it may; or leaves, and so keeps nothing.
 // REQUIRES: plan.sloppy, or this node is an owner.
 std::unique_ptr<RequestMachine> CoordinateAsStandIn(ShardState& shard, const Origin& origin,
                                                     ForwardCoordinator::Request&& request,

@@ -4,6 +4,11 @@
 
 namespace gyre {
 
+bool HintIsForOthers(NodeId owed_to, PartitionId partition, const KeyspaceConfig& keyspace,
+                     const ClusterView& view) {
+  return view.FindMember(owed_to) == nullptr || !view.Owns(owed_to, partition, keyspace.replicas);
+}
+
 void HintDelivery::Start(Env& env) {
   const KeyspaceConfig* keyspace = view().FindKeyspace(hint_.keyspace);
   if (keyspace == nullptr) {
@@ -13,10 +18,12 @@ void HintDelivery::Start(Env& env) {
   deadline_ = sent_at_ + shard().config.request_timeout;
   SetTimer(deadline_);
   const PartitionId partition = view().ring.PartitionOf(hint_.token);
-  if (view().Owns(hint_.owed_to, partition, keyspace->replicas)) {
-    waiting_.push_back(hint_.owed_to);
+  if (HintIsForOthers(hint_.owed_to, partition, *keyspace, view())) {
+    for (const NodeId owner : view().SetsOf(partition, keyspace->replicas).All()) {
+      if (view().FindMember(owner) != nullptr) waiting_.push_back(owner);
+    }
   } else {
-    waiting_ = view().SetsOf(partition, keyspace->replicas).All();
+    waiting_.push_back(hint_.owed_to);
   }
   const RowKey own = hint_.OwedTo({});
   NodeList others = waiting_;

@@ -10,6 +10,11 @@
 
 namespace gyre {
 
+// Is what is kept for this node due to the owners of today? It owns that no more, or was removed
+// and will not take it, though the partition is still on its way from there.
+bool HintIsForOthers(NodeId owed_to, PartitionId partition, const KeyspaceConfig& keyspace,
+                     const ClusterView& view);
+
 class HintDelivery : public Machine {
  public:
   // `session` is told by a LocalApplied that nobody is waited for any more, and then of the end by

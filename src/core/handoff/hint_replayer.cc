@@ -29,9 +29,9 @@ void HintReplayer::OnTimer(Env& env) {
 
 void HintReplayer::Look(Env& env) {
   for (const auto& [target, debt] : shard().ledger.hints().by_target()) {
-    // What is owed to a node that is no member any more goes to the owners of today.
-    const bool gone = view().FindMember(target) == nullptr;
-    if (!gone && !shard().Reachable(target)) continue;
+    // What is owed to a node that does not own it any more goes to the owners of today.
+    const bool any = shard().Reachable(target) || HintSession::AnyForOthers(target, shard());
+    if (!any) continue;
     Target& state = targets_[target];
     if (state.in_session || env.now.instant < state.not_before) continue;
     state.in_session = true;

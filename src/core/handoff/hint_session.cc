@@ -10,10 +10,25 @@ namespace {
 // Hints that were sent and are not dropped yet, past which no more are read.
 constexpr std::size_t kOpenMax = 8'192;
 
+bool IsForOthers(const HintLedger::Place& place, const ShardState& shard) {
+  const KeyspaceConfig* keyspace = shard.view->FindKeyspace(place.keyspace);
+  return keyspace != nullptr &&
+         HintIsForOthers(place.target, place.partition, *keyspace, *shard.view);
+}
+
 }  // namespace
 
+bool HintSession::AnyForOthers(NodeId target, const ShardState& shard) {
+  const HintLedger& hints = shard.ledger.hints();
+  std::optional<HintLedger::Place> place = hints.Next(target, std::nullopt);
+  while (place && !IsForOthers(*place, shard)) place = hints.Next(target, place);
+  return place.has_value();
+}
+
 void HintSession::NextPlace(Env& env) {
-  place_ = shard().ledger.hints().Next(target_, place_);
+  do {
+    place_ = shard().ledger.hints().Next(target_, place_);
+  } while (place_ && !shard().Reachable(target_) && !IsForOthers(*place_, shard()));
   if (!place_) {
     all_sent_ = true;
     return EndIfLast(env);

@@ -5,6 +5,7 @@
 //   told
 // The hints of a page set out one by one, as the budget pays for each: a page at once would be a
 // wall that the clients of the target wait behind.
+// Of a target that cannot be reached only those hints are taken that go to other owners by now.
 // A hint that is damaged, or whose row the target cannot read, holds up no other.
 #pragma once
 
@@ -23,6 +24,10 @@ class HintSession : public Machine {
   // `replayer` outlives it.
   HintSession(ShardState& shard, HintReplayer& replayer, NodeId target)
       : Machine(shard), replayer_(replayer), target_(target) {}
+
+  // Is anything that is owed to the target due to the owners of today, as it owns that no more?
+  // O(partitions with hints for it).
+  static bool AnyForOthers(NodeId target, const ShardState& shard);
 
   void Start(Env& env) override { NextPlace(env); }
   void OnScanDone(Result<ScanPage> page, Env& env) override;
