@@ -18,9 +18,7 @@
 //   have, joiners take their fair share, rounded down or up, and others give or take what their new
 //   shares ask for. While weights stay as they are, nothing moves between two nodes that stay, but
 //   for a partition now and then where joins and leaves alternate (claim_counts.h says why).
-// - Counts stay in quota through any series of changes, except where a share lies between
-// floor(Q/N)
-//   and Q/N.
+// - Counts stay in quota through any series of changes.
 // - A node that replaces another has exactly its partitions; then its weight counts, if it differs.
 // - After a join, what was distinct stays so, unless the joiner's own partitions must be closer
 //   than N. While its share stays below about three quarters of Q/N they need not be; nearer to Q/N
