@@ -83,7 +83,7 @@ void ExchangeSession::OnCompared(const TreeCompareReply& reply, Env& env) {
     }
     return Compare(bits_ + kLevelBits, std::move(children), env);
   }
-  if (!settled_) {
+  if (!settled_ && !Hurries()) {
     settled_ = true;
     state_ = State::kSettling;
     nodes_ = std::move(differing);
@@ -93,6 +93,15 @@ void ExchangeSession::OnCompared(const TreeCompareReply& reply, Env& env) {
   leaves_ = std::move(differing);
   std::reverse(leaves_.begin(), leaves_.end());
   NextLeaf(env);
+}
+
+// What one side lacks as a whole, and not for a moment, is not waited with: what moves to this node,
+// or is surplus here.
+bool ExchangeSession::Hurries() const {
+  const OwnerSets owners =
+      view().SetsOf(partition_, view().FindKeyspace(keyspaces_.back())->replicas);
+  const bool arrives = owners.moving() && !owners.from.Contains(shard().self);
+  return (arrives && !scheduler_.Synced(partition_, peer_)) || !owners.Contains(shard().self);
 }
 
 // ---- leaves ----------------------------------------------------------------------------------

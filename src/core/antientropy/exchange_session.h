@@ -54,6 +54,7 @@ class ExchangeSession : public Machine {
   void EndStretch(Env& env);
   void Ask(Message message, Env& env);
   void End(Outcome outcome, Env& env);
+  bool Hurries() const;
 
   RepairScheduler& scheduler_;
   const NodeId peer_;
