@@ -73,6 +73,7 @@ class Growing:
         wait_until(known, KNOWN_SECONDS_MAX, f"{[n.name for n in nodes]} know of each other", 0.1)
 
     def await_settled(self, node):
+        """`node` knows the change: it decided it."""
         wait_until(lambda: self.is_settled(node), SETTLED_SECONDS_MAX, "nothing moves", 0.1)
 
     def is_settled(self, node):
@@ -118,7 +119,7 @@ class GrowTest(unittest.TestCase):
             for leaver in ("n5", "n6"):
                 plan = cluster.change(n2, {"change": "leave", "node": leaver})
                 self.assertLessEqual(plan["transfers"], 1.1 * plan["transfers_least"] + 1)
-                cluster.await_settled(n1)
+                cluster.await_settled(n2)
                 cluster.nodes[leaver].stop()
                 nodes = [node for node in nodes if node.name != leaver]
                 cluster.await_members(nodes)
