@@ -5,7 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "core/membership/arbitrary_member.h"
@@ -50,6 +54,7 @@ class DetectorTest : public testing::Test {
   std::vector<MembershipSend> RunUntil(Instant end) {
     std::vector<MembershipSend> sent;
     while (detector_->NextWake() <= end) {
+      CountWake();
       now_ = std::max(now_, detector_->NextWake());
       for (auto& send : Do([](Detector&d, MembershipTurn&turn) { d.OnTick(turn); })) {
         sent.push_back(std::move(send));
@@ -62,10 +67,18 @@ class DetectorTest : public testing::Test {
   // Runs to the next ping of its own; returns it.
   MembershipSend NextPing() {
     for (;;) {
+      CountWake();
       now_ = std::max(now_, detector_->NextWake());
       for (auto& send : Do([](Detector&d, MembershipTurn&turn) { d.OnTick(turn); })) {
         if (std::holds_alternative<Ping>(send.message)) return send;
       }
+    }
+  }
+  // A detector that wants to be woken for ever at one time would never end.
+  void CountWake() {
+    if (++wakes_ > 100'000) {
+      std::fprintf(stderr, "wakes without end\n");
+      std::abort();
     }
   }
   void Heard(NodeId node) { detector_->OnHeard(node); }
@@ -90,6 +103,7 @@ class DetectorTest : public testing::Test {
   std::unique_ptr<Detector> detector_;
   Instant now_{1'000'000};
   Prng prng_{7};
+  int wakes_ = 0;
   MembershipOutput out_;
 };
 
