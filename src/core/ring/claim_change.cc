@@ -19,9 +19,9 @@ namespace gyre {
 namespace {
 
 constexpr std::uint64_t kChangeSeed = 0x677972654368616E;  // any constant: all must use the same
-// Joiners are laid around the ring one after another, each in some Q steps, unless that takes more
-// than this many in all.
-constexpr std::size_t kLaidAroundMax = 1'500'000;
+// Joiners are laid around the ring one after another, each in some Q * N steps, unless that takes
+// more than this many in all; where they are so many, each is small and finds room anywhere.
+constexpr std::size_t kLaidAroundMax = 3'000'000;
 // Of those that take, how many are looked at for one partition.
 constexpr std::size_t kTakersTried = 64;
 
@@ -224,7 +224,8 @@ class ChangeLayout {
     for (std::uint32_t i = 0; i < takes_.size(); ++i) {
       if (Joins(i) && takes_[i] > 0) joiners.push_back(i);
     }
-    if (joiners.size() * from_.size() > kLaidAroundMax) return;
+    const std::size_t steps = joiners.size() * from_.size() * layout_.window();
+    if (joiners.size() > 1 && steps > kLaidAroundMax) return;
     std::stable_sort(joiners.begin(), joiners.end(),
                      [&](std::uint32_t a, std::uint32_t b) { return takes_[a] > takes_[b]; });
     std::vector<std::uint32_t> pool = PoolOfJoiners();
