@@ -284,8 +284,8 @@ void ExchangeSession::End(Outcome outcome, Env& env) {
   Finish();
   const RepairScheduler::Pair pair{partition_, peer_};
   if (damaged_) {
-    scheduler_.OnFetchEnd(pair, damaged_->first, damaged_->second, outcome != Outcome::kFailed,
-                          env);
+    const bool ok = outcome != Outcome::kFailed && outcome != Outcome::kOtherView;
+    scheduler_.OnFetchEnd(pair, damaged_->first, damaged_->second, ok, env);
   } else {
     scheduler_.OnSessionEnd(pair, epoch_, outcome, env);
   }

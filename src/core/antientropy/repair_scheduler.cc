@@ -220,7 +220,7 @@ void RepairScheduler::BeginFailed(Env& env) {
 void RepairScheduler::OnFetchEnd(const Pair& pair, KeyspaceId keyspace, std::uint32_t leaf, bool ok,
                                  Env& env) {
   under_way_.erase(pair);
-  if (!ok) fetched_in_vain_.insert({pair.peer, keyspace, leaf});
+  if (!ok && shared_.contains(pair)) fetched_in_vain_.insert({pair.peer, keyspace, leaf});
   BeginDirty(env);
 }
 
