@@ -121,6 +121,39 @@ TEST(ShardArrivalTest, WhoWasRemovedIsNotWaitedFor) {
   EXPECT_EQ(scene.Own(3), scene.Own(0));
 }
 
+// Goal: a damaged leaf that was being fetched when the view changed is fetched by the next one.
+TEST(ShardArrivalTest, AFetchThatIsCutByAnotherViewIsDoneAnew) {
+  CoreConfig config = Quick();
+  config.request_timeout = Duration::Seconds(5);
+  config.scrub_cycle = Duration::Seconds(100'000);
+  MovingScene scene(config);
+  scene.Cut(0, 2);
+  PutRequest put = PutW(scene.key, "v", 2);
+  put.options.sloppy = false;
+  ASSERT_TRUE(scene.Run(0, put).has_value());
+  scene.At(1).damaged.insert(scene.key);
+  bool fetching = false;
+  scene.cluster.on_flight = [&](const TestCluster::Flight& flight) {
+    const auto* keys = std::get_if<LeafKeys>(&flight.message);
+    if (keys == nullptr || !keys->damaged || std::exchange(fetching, true)) return;
+    scene.Cut(1, 0);
+    scene.Cut(1, 2);
+  };
+  scene.cluster.SetLink(scene.Index(1), scene.Index(2), true);  // compared at once
+  scene.cluster.RunFor(Duration::Millis(100));
+  ASSERT_TRUE(fetching);
+  // 2 gets what it lacked, so that no sums differ any more.
+  scene.Heal(0, 2);
+  scene.cluster.RunFor(Duration::Millis(600));
+  ASSERT_EQ(scene.Own(2), scene.Own(0));
+  ASSERT_FALSE(scene.At(1).damaged.empty());
+  scene.Heal(1, 0);
+  scene.Heal(1, 2);
+  scene.TakeAll(scene.To({1, 0, 2}));
+  scene.cluster.RunFor(Duration::Seconds(3));
+  EXPECT_TRUE(scene.At(1).damaged.empty());
+}
+
 // ---- surplus -----------------------------------------------------------------------------------
 
 // Goal: who owns a partition no more gives what it holds to each owner, and drops it once each has
@@ -260,12 +293,10 @@ TEST(ShardArrivalTest, AMemberThatLeavesKeepsNoHints) {
   for (const bool leaves : {false, true}) {
     MovingScene scene(WithoutExchange());
     if (leaves) scene.TakeAll(scene.Left(6, 5, scene.founded));
-    for (const int owner : {0, 1, 2}) {
-      scene.cluster.SetLink(scene.Index(6), scene.Index(owner), false);
-    }
-    for (const int other : {3, 4, 5}) {
-      scene.cluster.SetLink(scene.Index(6), scene.Index(other), false);
-    }
+    for (const int other : {0, 1, 2, 4, 5}) scene.Isolate(other);
+    // The only other one cannot write, and knows it.
+    scene.At(3).write_error = Error{ErrorCode::kIoError, "EIO"};
+    ASSERT_FALSE(scene.Run(3, PutW(scene.key, "v", 2)).has_value());
     const ClientResult put = scene.Run(6, PutW(scene.key, "v", 1));
     EXPECT_EQ(put.has_value(), !leaves);
     EXPECT_EQ(scene.Hint(6, 0).has_value(), !leaves);

@@ -62,6 +62,20 @@ TEST(ShardMovingTest, AHintCountsForTheSetsOfItsOwner) {
   EXPECT_EQ(CodeOf(scene.Run(0, PutW(scene.key, "v", 1))), ErrorCode::kUnavailable);
 }
 
+// Goal: an owner of before keeps no copy for another owner of before: it is asked for its own only.
+TEST(ShardMovingTest, OwnersOfBeforeAreNoFallbacks) {
+  MovingScene scene(WithoutExchange());
+  scene.TakeAll(scene.To({1, 2, 3}));
+  for (const int place : {0, 5, 6}) scene.Isolate(place);
+  scene.Cut(1, 2);
+  scene.Start(1, PutW(scene.key, "v", 3));
+  scene.cluster.DeliverAll();
+  ASSERT_TRUE(scene.Hint(4, 0).has_value());
+  scene.Rejoin(0);
+  scene.cluster.RunFor(Duration::Millis(600));  // 2 is silent
+  EXPECT_EQ(scene.Hint(0, 2), std::nullopt);
+}
+
 // Goal: R of one set do not answer a get; and what it answers is with so many of both sets that
 // later gets meet it there.
 TEST(ShardMovingTest, AGetNeedsRInBothSets) {
@@ -78,6 +92,28 @@ TEST(ShardMovingTest, AGetNeedsRInBothSets) {
   scene.Heal(0, 4);
   EXPECT_THAT(ValuesOf(scene.Run(0, GetR(scene.key, 2))), ElementsAre("v"));
   for (const int place : {4, 5}) EXPECT_EQ(scene.Own(place), scene.Own(0));
+}
+
+// Goal: what is answered is with enough of those of before, too, and not only of those of now.
+TEST(ShardMovingTest, AGetWritesBackInBothSets) {
+  MovingScene scene(WithoutExchange());
+  scene.Cut(0, 1);
+  scene.Cut(0, 2);
+  PutRequest put = PutW(scene.key, "v", 1);
+  put.options.sloppy = false;
+  ASSERT_TRUE(scene.Run(0, put).has_value());
+  scene.Heal(0, 1);
+  scene.Heal(0, 2);
+  scene.TakeAll(scene.To({3, 4, 5}));
+  scene.At(1).hold_writes = scene.At(2).hold_writes = true;
+  const auto get = scene.Start(0, GetR(scene.key, 2));
+  scene.cluster.DeliverAll();
+  ASSERT_TRUE(scene.Own(3).has_value());
+  EXPECT_FALSE(scene.Answered(get));
+  scene.ReleaseWrites(1);
+  scene.ReleaseWrites(2);
+  ASSERT_TRUE(scene.Answered(get));
+  EXPECT_THAT(ValuesOf(scene.AnswerOf(get)), ElementsAre("v"));
 }
 
 TEST(ShardMovingTest, AGetNeedsROfThoseOfBeforeToo) {
@@ -191,23 +227,24 @@ TEST(ShardMovingTest, RepliesToAnEarlierTryDoNotCount) {
 TEST(ShardMovingTest, AReadThatTookLongerThanTheMoveDoesNotCount) {
   MovingScene scene(Quick());
   ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 3)).has_value());
-  scene.Cut(0, 2);
-  scene.At(0).hold_reads = true;
-  scene.At(1).hold_reads = true;
+  for (const int place : {0, 1, 2}) scene.At(place).hold_reads = true;
   const auto get = scene.Start(0, GetR(scene.key, 2));
   scene.cluster.DeliverAll();
-  ASSERT_EQ(scene.At(1).held_reads.size(), 1u);
-  const ReadEffect slow = scene.At(1).held_reads.front();
-  scene.At(1).held_reads.clear();
-  scene.At(1).hold_reads = false;
+  std::deque<ReadEffect> slow[3];
+  for (const int place : {1, 2}) {
+    scene.At(place).held_reads.swap(slow[place]);
+    ASSERT_EQ(slow[place].size(), 1u);
+    scene.At(place).hold_reads = false;
+  }
   const Layout settled = scene.Settled(scene.To({3, 4, 5}));
   for (int place = 1; place < 7; ++place) scene.Take(place, settled);
   scene.cluster.RunFor(Duration::Millis(250));
-  ASSERT_EQ(scene.Own(1), std::nullopt);  // given and dropped
-  scene.At(1).held_reads.push_back(slow);
-  scene.cluster.ReleaseRead(scene.Index(1));
-  scene.cluster.ReleaseRead(scene.Index(0));
-  scene.cluster.DeliverAll();
+  for (const int place : {1, 2}) {
+    ASSERT_EQ(scene.Own(place), std::nullopt);  // given and dropped
+    scene.At(place).held_reads.swap(slow[place]);
+    scene.cluster.ReleaseRead(scene.Index(place));
+    scene.cluster.DeliverAll();
+  }
   EXPECT_FALSE(scene.Answered(get));
   scene.At(0).hold_reads = false;
   scene.Take(0, settled);
@@ -342,7 +379,17 @@ TEST(ShardMovingTest, ANewOwnerCoordinatesWhereThoseOfBeforeAreAway) {
   const PutOutcome put = OutcomeOf(scene.Run(3, PutW(scene.key, "v", 2)));
   EXPECT_GE(put.copies, 2);
   EXPECT_TRUE(scene.Own(3).has_value());
+  EXPECT_EQ(scene.CountersOf(3).forwards, 0u);
   for (const int place : {0, 1, 2}) EXPECT_EQ(scene.Own(place), std::nullopt);
+}
+
+// Goal: it is refused before anything is written if too few are there for those of before.
+TEST(ShardMovingTest, APutIsRefusedWhereOneSetCannotHaveItsQuorum) {
+  MovingScene scene(WithoutExchange());
+  scene.TakeAll(scene.To({3, 4, 5}));
+  for (const int place : {0, 1, 2, 6}) scene.Isolate(place);
+  EXPECT_EQ(CodeOf(scene.Run(3, PutW(scene.key, "v", 1))), ErrorCode::kUnavailable);
+  EXPECT_EQ(scene.Own(3), std::nullopt);
 }
 
 // Goal: scans show what there is, and so are done where all of it is.

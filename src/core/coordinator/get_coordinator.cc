@@ -54,7 +54,6 @@ void GetCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
     SettleDigests(env);
     OnProgress(env);
   } else if (auto* put = std::get_if<ReplicaPutReply>(&reply)) {
-    if (put->error == ErrorCode::kWrongEpoch && !answered()) return AdmitAgainSoon(env);
     OnWrittenBack(from, !put->error, env);
   }
 }

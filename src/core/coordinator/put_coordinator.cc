@@ -228,6 +228,7 @@ void PutCoordinator::PlaceElsewhere(NodeId owner, Env& env) {
       const bool used = std::any_of(copies_.begin(), copies_.end(),
                                     [&](const Copy& copy) { return copy.node == node; });
       if (used || node == shard().self || !shard().Reachable(node)) continue;
+      if (plan_.owners.Contains(node)) continue;  // one of before, which is asked for its own
       ++shard().counters.hints_sent;
       copies_.push_back({node, owner});
       acks_->AddAsked(owner);

@@ -71,6 +71,10 @@ TEST(JointTallyTest, OneSetDoesNotAnswerForTheOther) {
   EXPECT_EQ(tally.ok(), 1);  // of the set that is behind
   EXPECT_EQ(tally.needed(), 2);
   EXPECT_FALSE(tally.all_answered());
+  JointTally other_way({1, 3}, from, now);
+  for (const NodeId node : {A, D}) other_way.AddAsked(node);
+  for (const NodeId node : {A, D}) other_way.AddOk(node);
+  EXPECT_EQ(other_way.needed() - other_way.ok(), 2);
   tally.AddFailed(E);
   tally.AddFailed(F);
   EXPECT_EQ(tally.standing(), Standing::kImpossible);
