@@ -169,6 +169,7 @@ class Judge {
   void CheckKnown(const Witness& witness, std::size_t key, const Record& record);
   Record BeforeOf(const Witness& witness, const RowKey& key) const;
   void CheckDrop(const Witness& witness, const RowKey& key);
+  void CheckSurplus(const Witness& witness, const RowKey& row_key, const Record& record);
   void OnPurge(const Witness& witness, const RowKey& key);
   void NoteListed(int node, const Ballot& ballot);
   void CheckUndead(std::size_t key, const Record& record, const Bits& undead, const char* where);

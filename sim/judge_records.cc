@@ -140,12 +140,10 @@ void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
   if (row == nullptr) return;
   const Record record = BeforeOf(witness, row_key);
   const std::uint64_t digest = RowDigest(row_key, row->record.view());
-  // Surplus: those who own it have it, or it will be missed.
   const KeyspaceConfig* keyspace = witness.view->FindKeyspace(row_key.keyspace);
-  const int node = witness.node;
-  if (!witness.view->Owns(node_ids_[static_cast<std::size_t>(node)],
+  if (!witness.view->Owns(node_ids_[static_cast<std::size_t>(witness.node)],
                           witness.view->ring.PartitionOf(row_key.token), keyspace->replicas)) {
-    return;
+    return CheckSurplus(witness, row_key, record);
   }
   const bool live = record.AnyLiveAt(witness.wall_max);
   const bool listed =
@@ -166,6 +164,24 @@ void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
   for (Bits& held : state.held) held.Remove(gone);
   gone.Remove(state.truth.SiblingsOf(record));
   state.undead.Add(gone);
+}
+
+// Rows that others own are not dropped while nobody else has had all of them (failures of disks
+// apart). Not each owner need have had it: a copy that was on its way when the view changed may
+// come after all that was here was given, and its coordinator, who is refused, goes on with those
+// of now.
+void Judge::CheckSurplus(const Witness& witness, const RowKey& row_key, const Record& record) {
+  const std::size_t key = KeyIndex(row_key);
+  KeyState& state = states_[key];
+  if (state.losses > 0) return;
+  Bits held = state.truth.Covered(record.clock);
+  held.Add(state.truth.SiblingsOf(record));
+  for (const std::size_t index : held.Indexes()) {
+    if ((state.truth.event(index).holders & ~NodeBit(witness.node)) != 0) continue;
+    return Report(Checker::kLost, "node " + std::to_string(witness.node) +
+                                      " drops its row of key " + std::to_string(key) +
+                                      ", which nobody else has had: " + ToString(record));
+  }
 }
 
 void Judge::CheckUndead(std::size_t key, const Record& record, const Bits& undead,

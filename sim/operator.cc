@@ -19,7 +19,8 @@ void Operator::Tick() {
   world_.events().After(prng_.Between(5'000, 150'000), [this] {
     if (world_.rumours_ended()) return;
     const int asker = static_cast<int>(prng_.Below(world_.node_count()));
-    if (world_.CanTalk(asker, asker)) world_.CatchUp(asker);
+    const auto slowness = static_cast<std::uint64_t>(world_.spec().rumour_us_max);
+    if (prng_.Below(slowness) < 60'000 && world_.CanTalk(asker, asker)) world_.CatchUp(asker);
     if (const int proposer = DrawProposer(); proposer >= 0) {
       HearArrivals(proposer);
       Settle(proposer);
@@ -162,11 +163,10 @@ void Operator::Settle(int proposer) {
     if (layout.moves().FromOwners(partition) == nullptr) continue;
     const NodeList awaited = layout.Awaited(partition);
     const RingEpoch epoch = world_.view().EpochOf(partition);
-    if (std::all_of(awaited.begin(), awaited.end(), [&](NodeId node) {
-          return arrived_.contains({partition, epoch, node});
-        })) {
-      settled.push_back(partition);
-    }
+    const bool arrived = std::all_of(awaited.begin(), awaited.end(), [&](NodeId node) {
+      return arrived_.contains({partition, epoch, node});
+    });
+    if (arrived || world_.settles_early()) settled.push_back(partition);
   }
   if (settled.empty()) return;
   if (world_.Decide(proposer, layout.Settle(settled))) counters_.settled += settled.size();

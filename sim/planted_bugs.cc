@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "sim/planted_moves.h"
+
 namespace gyre::sim {
 namespace {
 
@@ -171,7 +173,7 @@ class ErrorAsAbsent : public PlantedBug {
 
 // What a read or an exchange sends to stale owners is acknowledged, and does not get there.
 class LostReadRepair : public PlantedBug {
-  std::optional<Message> OnAsk(const Message& message) override {
+  std::optional<Message> OnAsk(const Message& message, const LinkEnd& /*sender*/) override {
     const auto* put = std::get_if<ReplicaPut>(&message);
     if (put == nullptr || !put->repair) return std::nullopt;
     return ReplicaPutReply{put->id, std::nullopt, 0};
@@ -307,7 +309,7 @@ class ForgedStamps : public PlantedBug {
 
 // A tombstone is purged though an owner is away: nobody is waited for, and no copy is too old.
 class Doomstone : public ForgedStamps {
-  std::optional<Message> OnAsk(const Message& message) override {
+  std::optional<Message> OnAsk(const Message& message, const LinkEnd& /*sender*/) override {
     const auto* ballot = std::get_if<Ballot>(&message);
     if (ballot == nullptr || ballot->step == Ballot::Step::kDrop) return std::nullopt;
     return BallotReply{ballot->id, std::nullopt, 0};
@@ -370,10 +372,15 @@ std::unique_ptr<PlantedBug> Make() {
   return std::make_unique<Bug>();
 }
 
+std::vector<PlantInfo> WithMovingBugs(std::vector<PlantInfo> bugs) {
+  for (PlantInfo& bug : MovingBugs()) bugs.push_back(std::move(bug));
+  return bugs;
+}
+
 }  // namespace
 
 const std::vector<PlantInfo>& PlantedBugs() {
-  static const std::vector<PlantInfo> kBugs = {
+  static const std::vector<PlantInfo> kBugs = WithMovingBugs({
       {"last-write-wins",
        "of several siblings only the newest is stored",
        {Checker::kLost},
@@ -477,7 +484,7 @@ const std::vector<PlantInfo>& PlantedBugs() {
        "something depends on more than the seed",
        {Checker::kDeterminism},
        Make<HiddenChance>},
-  };
+  });
   return kBugs;
 }
 

@@ -14,6 +14,13 @@
 
 namespace gyre::sim {
 
+// One end of a link, and what it knows of the owners.
+struct LinkEnd {
+  const ClusterView& view;
+  NodeId self;
+  NodeId peer;
+};
+
 class PlantedBug {
  public:
   virtual ~PlantedBug() = default;
@@ -31,9 +38,13 @@ class PlantedBug {
   // A row that is about to go.
   virtual void OnDrop(const RowKey& /*key*/, const Row& /*row*/) {}
   // What the sender hears at once, in the receiver's stead; then the message is not sent.
-  virtual std::optional<Message> OnAsk(const Message& /*message*/) { return std::nullopt; }
+  virtual std::optional<Message> OnAsk(const Message& /*message*/, const LinkEnd& /*sender*/) {
+    return std::nullopt;
+  }
   // A message on its way; true: it is dropped.
   virtual bool OnMessage(int /*from*/, int /*to*/, Message& /*message*/) { return false; }
+  // A message that has come to a node.
+  virtual void OnDelivered(Message& /*message*/, const LinkEnd& /*receiver*/) {}
   virtual void OnAnswer(ClientResult& /*result*/) {}
   virtual bool acknowledges_before_sync() const { return false; }
   // A write on its way to the disk; true: it is acknowledged, and not done.
@@ -45,6 +56,12 @@ class PlantedBug {
   // How long after it was written a row that is dead goes, whoever else holds what; 0: it stays.
   virtual std::int64_t purges_after_us() const { return 0; }
   virtual bool never_ticks() const { return false; }
+  // Are partitions settled whether they have arrived or not?
+  virtual bool settles_early() const { return false; }
+  // Does a crash undo all layouts that a node has taken?
+  virtual bool forgets_layouts() const { return false; }
+  // Is a row passed over by the scans of a node with this view?
+  virtual bool hides_row(const RowKey& /*key*/, const ClusterView& /*view*/) const { return false; }
   // Chance that depends on more than the seed.
   virtual std::uint64_t Disturbance() { return 0; }
 };
@@ -55,6 +72,7 @@ struct PlantInfo {
   // Every one of them must report it, over the seeds of one trial.
   std::vector<Checker> caught_by;
   std::unique_ptr<PlantedBug> (*make)();
+  bool changes = false;  // it needs worlds whose members change
 };
 
 const std::vector<PlantInfo>& PlantedBugs();

@@ -113,6 +113,7 @@ SeedResult RunSeedTwice(std::uint64_t seed, const RunOptions& options) {
 PlantTrial TryPlant(const PlantInfo& plant, std::uint64_t first_seed, int seeds_max,
                     RunOptions options) {
   options.plant = &plant;
+  options.spec.changes = options.spec.changes || plant.changes;
   PlantTrial trial;
   bool needs_twice = false;
   for (const Checker checker : plant.caught_by) {

@@ -313,6 +313,8 @@ void SimNode::OnFrame(int from, const Bytes& frame, Fate fate) {
   if (const auto* greeting = std::get_if<Greeting>(&envelope->message)) {
     if (!world_.greets(from, *greeting)) return;
   }
+  const NodeId peer = world_.ids[static_cast<std::size_t>(from)];
+  world_.plant->OnDelivered(envelope->message, {*view_, id_, peer});
   world_.judge->OnDelivered(index_, envelope->message);
   if (const auto* forward = std::get_if<ForwardPut>(&envelope->message)) {
     world_.judge->OnRequest(index_, forward->request, fate.doubled);
@@ -322,7 +324,6 @@ void SimNode::OnFrame(int from, const Bytes& frame, Fate fate) {
     const BallotBook& ballots = shards_[shard.value]->ledger().ballots();
     if (put->stamp < ballots.Floor(put->key)) world_.judge->CountStaleCopy(put->repair);
   }
-  const NodeId peer = world_.ids[static_cast<std::size_t>(from)];
   Dispatch(shard.value, [peer, e = std::move(*envelope)](Shard& s, Now now, Effects& out) {
     s.OnMessage(peer, e.from_shard, Message(e.message), now, out);
   });
@@ -461,7 +462,7 @@ void SimNode::Send(std::size_t index, NodeId to, SendEffect effect, const Witnes
   if (target == world_.node_of.end() || target->second == index_) {
     return world_.judge->Report(Checker::kInvented, "a message to nobody, or to itself");
   }
-  if (auto answer = world_.plant->OnAsk(effect.message)) {
+  if (auto answer = world_.plant->OnAsk(effect.message, {*view_, id_, to})) {
     world_.events->After(1'000, [this, life = life_, index, to, answer = std::move(*answer)] {
       if (life != life_) return;
       Dispatch(index, [to, answer](Shard& s, Now at, Effects& out) {
@@ -481,6 +482,9 @@ void SimNode::Send(std::size_t index, NodeId to, SendEffect effect, const Witnes
 void SimNode::Scan(std::size_t index, const ScanEffect& effect) {
   storage_.Scan(effect.range, [this, index, id = effect.id](Result<ScanPage> page) {
     if (page) {
+      std::erase_if(page->rows, [this](const ScannedRow& row) {
+        return world_.plant->hides_row(row.key, *view_);
+      });
       for (const ScannedRow& row : page->rows) world_.judge->OnRowRead(index_, row.key, row.row);
     }
     Dispatch(index, [id, page = std::move(page)](Shard& s, Now at, Effects& out) {

@@ -181,7 +181,7 @@ void World::Tell(int from, int to) {
 }
 
 void World::SpreadRumours() {
-  events_.After(prng_.Between(2'000, 60'000), [this] {
+  events_.After(prng_.Between(2'000, spec_.rumour_us_max), [this] {
     if (rumours_end_) return;
     const int from = static_cast<int>(prng_.Below(nodes_.size()));
     const int to = static_cast<int>(prng_.Below(nodes_.size()));
@@ -282,6 +282,9 @@ void World::CrashNode(int index, CrashKind kind) {
   for (const auto& [key, row] : lost) judge_->OnLoss(index, key, row, storages());
   network_->DropUndelivered(index, prng_.Chance(500'000) ? 0 : prng_.Below(1'000'001));
   BreakRequests(index);
+  if (!plant_->forgets_layouts()) return;
+  known_[static_cast<std::size_t>(index)] = 0;
+  node(index).SetView(decided_.front()->view);
 }
 
 void World::StopNode(int index) {
@@ -343,6 +346,7 @@ bool World::LoseRow(int index, const RowKey& key) {
 }
 
 void World::EndFaults() {
+  spec_.rumour_us_max = std::min<std::int64_t>(spec_.rumour_us_max, 60'000);
   Note("faults end");
   network_->Calm();
   for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {

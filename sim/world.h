@@ -52,6 +52,7 @@ class World {
   // Rumours go on until this is called.
   void EndRumours() { rumours_end_ = true; }
   bool rumours_ended() const { return rumours_end_; }
+  bool settles_early() const { return plant_->settles_early(); }
 
   // ---- nodes and links ----
   void StartAll();

@@ -115,13 +115,19 @@ StorageProfile DrawStorage(Prng& prng) {
   return storage;
 }
 
+constexpr int kDrawnReplicasMax = 5;
+// So that N = 3 leaves a node to spare.
+constexpr int kChangingNodesMin = 4;
+
 }  // namespace
 
 WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
   Prng prng(seed);
   WorldSpec spec;
   spec.seed = seed;
-  const int nodes = options.nodes > 0 ? options.nodes : static_cast<int>(prng.Between(1, 7));
+  int nodes = options.nodes > 0 ? options.nodes : static_cast<int>(prng.Between(1, 7));
+  if (options.changes) nodes = std::max(nodes, kChangingNodesMin);
+  const int replicas_max = options.changes ? nodes - 1 : kDrawnReplicasMax;
   spec.ops = options.ops > 0 ? options.ops : static_cast<int>(prng.Between(400, 900));
   const int zones = static_cast<int>(prng.Between(1, 4));
   for (int i = 0; i < nodes; ++i) {
@@ -138,10 +144,12 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
   spec.partition_bits = static_cast<int>(prng.Between(3, 6));
   spec.partitioner = prng.Chance(500'000) ? PartitionerKind::kMd5 : PartitionerKind::kXxh3;
   // N = 3 of as many nodes as often as everything else together.
-  const int replicas = prng.Chance(500'000) ? 3 : static_cast<int>(prng.Between(1, 5));
-  spec.keyspaces.push_back(DrawKeyspace(prng, "default", replicas));
+  const int replicas =
+      prng.Chance(500'000) ? 3 : static_cast<int>(prng.Between(1, kDrawnReplicasMax));
+  spec.keyspaces.push_back(DrawKeyspace(prng, "default", std::min(replicas, replicas_max)));
   if (prng.Chance(300'000)) {
-    spec.keyspaces.push_back(DrawKeyspace(prng, "other", static_cast<int>(prng.Between(1, 5))));
+    const int others = static_cast<int>(prng.Between(1, kDrawnReplicasMax));
+    spec.keyspaces.push_back(DrawKeyspace(prng, "other", std::min(others, replicas_max)));
   }
   spec.config = DrawConfig(prng);
   spec.network = DrawNetwork(prng);
@@ -157,10 +165,11 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
   spec.restores = prng.Chance(400'000);
   spec.episodes = prng.Chance(100'000) ? 0 : static_cast<int>(prng.Between(1, 3));
   // Drawn last, so that what a seed draws of all else stays.
-  if (nodes > ReplicasOf(spec) && nodes > 2 && prng.Chance(600'000)) {
+  if (nodes > ReplicasOf(spec) && nodes > 2 && (prng.Chance(600'000) || options.changes)) {
     spec.changes = static_cast<int>(prng.Between(1, 6));
     spec.founders = static_cast<int>(prng.Between(std::max(2, ReplicasOf(spec)), nodes));
     spec.config.view_retry = Duration::Micros(DrawScaled(prng, 1'000, 50'000));
+    spec.rumour_us_max = DrawScaled(prng, 60'000, 2'000'000);
   }
   return spec;
 }

@@ -38,6 +38,8 @@ struct WorldSpec {
   int episodes = 0;
   // Joins, leaves, removals (operator.h), and whether the cluster's owners can change at all.
   int changes = 0;
+  // How long it takes at most until some node tells another what it knows of the owners.
+  std::int64_t rumour_us_max = 60'000;
 
   // A few lines for people.
   std::string Describe() const;
@@ -46,6 +48,8 @@ struct WorldSpec {
 struct SpecOptions {
   int nodes = 0;  // 0: drawn, 1 to 7
   int ops = 0;    // 0: drawn
+  // The members change in every world, which has 4 nodes or more and fewer copies than nodes.
+  bool changes = false;
 };
 WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options);
 
