@@ -137,6 +137,13 @@ std::string Printable(std::string_view bytes, std::size_t bytes_max) {
   return cut ? text + "..." : text;
 }
 
+std::string SecondsText(std::uint64_t ms) {
+  const std::uint64_t seconds = ms / 1000;
+  if (seconds < 120) return std::to_string(seconds) + " s";
+  if (seconds < 7200) return std::to_string(seconds / 60) + " min";
+  return std::to_string(seconds / 3600) + " h";
+}
+
 Result<std::string> ReadFile(const std::string& path, std::size_t bytes_max) {
   std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
   if (file == nullptr) {

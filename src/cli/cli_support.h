@@ -51,6 +51,9 @@ Result<std::string> ReadKey(const std::string& text, bool hex, bool percent);
 // Keys and values for people: printable text as it is, everything else as \xNN.
 std::string Printable(std::string_view bytes, std::size_t bytes_max = 200);
 
+// "90 s", "5 min", "3 h".
+std::string SecondsText(std::uint64_t ms);
+
 // A file's bytes; "-" is stdin. Errors: kInvalidArgument, with the reason.
 Result<std::string> ReadFile(const std::string& path, std::size_t bytes_max);
 Status WriteFile(const std::string& path, std::string_view bytes);

@@ -6,11 +6,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/base64.h"
-#include "cli/cli_support.h"
-#include "client/scripted_node.h"
+#include "cli/cli_test_util.h"
 #include "server/admin_json.h"
 #include "server/http/fake_backend.h"
 
@@ -22,57 +20,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-struct Ran {
-  int exit_code;
-  std::string out;
-  std::string err;
-};
-
-Ran Gyre(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "gyre");
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int exit_code = CliMain(static_cast<int>(argv.size()) - 1, argv.data());
-  std::fflush(stdout);
-  const std::string out = testing::internal::GetCapturedStdout();
-  return {exit_code, out, testing::internal::GetCapturedStderr()};
-}
-
-class CliTest : public testing::Test {
- protected:
-  // Runs a verb against a node that answers `answer` to everything but the greeting.
-  Ran Against(const std::string& answer, std::vector<std::string> arguments) {
-    seen_.clear();
-    ScriptedNode node([&](const ScriptedNode::Command& command) {
-      if (command[0] == "HELLO") return std::string("+OK\r\n");
-      seen_.push_back(command);
-      if (command[0] == "KV.GET" && !seen_value_.empty()) return seen_value_;
-      return command[0].starts_with("KV.QUORUM") || command[0] == "KV.USE" ? "+OK\r\n" : answer;
-    });
-    arguments.insert(arguments.end(), {"--port", std::to_string(node.port())});
-    return Gyre(std::move(arguments));
-  }
-  static std::string Values(const std::string& context, const std::vector<std::string>& values) {
-    std::string text = "%2\r\n" + ScriptedNode::Bulk("context") + ScriptedNode::Bulk(context) +
-                       ScriptedNode::Bulk("values") + "*" + std::to_string(values.size()) + "\r\n";
-    for (const std::string& value : values) text += ScriptedNode::Bulk(value);
-    return text;
-  }
-  static std::string Path(const char* name) { return testing::TempDir() + "gyre_cli_test_" + name; }
-  static std::string Contents(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-  }
-
-  std::vector<ScriptedNode::Command> seen_;
-  std::string seen_value_;  // answers KV.GET, if given
-};
 
 // Goal: a value goes to stdout byte for byte.
 TEST_F(CliTest, GetPrintsTheValueUnchanged) {

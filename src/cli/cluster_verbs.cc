@@ -17,13 +17,6 @@
 namespace gyre {
 namespace {
 
-std::string SecondsText(std::uint64_t ms) {
-  const std::uint64_t seconds = ms / 1000;
-  if (seconds < 120) return std::to_string(seconds) + " s";
-  if (seconds < 7200) return std::to_string(seconds / 60) + " min";
-  return std::to_string(seconds / 3600) + " h";
-}
-
 std::string StatusText(const Json& json) {
   // Of an older node there is none.
   std::string text = json.contains("summary") ? Field(json, "summary") + "\n\n" : "";

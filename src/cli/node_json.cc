@@ -8,6 +8,11 @@ std::string Field(const Json& json, const char* name) {
   return it->is_string() ? it->get<std::string>() : it->dump();
 }
 
+int PrintJson(std::string_view text) {
+  const bool whole = WriteOut(text) && (text.ends_with('\n') || WriteOut("\n"));
+  return whole ? kExitOk : kExitUsage;
+}
+
 int PrintFromNode(const ClientFlags& flags, const std::vector<std::string_view>& command,
                   const std::function<std::string(const Json&)>& render) {
   Result<RespClient> client = ConnectTo(flags);
@@ -19,7 +24,7 @@ int PrintFromNode(const ClientFlags& flags, const std::vector<std::string_view>&
     return reply.error().code == ErrorCode::kOutcomeUnknown ? int{kExitUnavailable}
                                                             : ExitCodeOf(reply.error().code);
   }
-  if (flags.json()) return WriteOut(reply->text) ? kExitOk : kExitUsage;
+  if (flags.json()) return PrintJson(reply->text);
   try {
     return WriteOut(render(Json::parse(reply->text))) ? kExitOk : kExitUsage;
   } catch (const Json::exception& problem) {

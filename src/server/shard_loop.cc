@@ -130,10 +130,9 @@ void ShardLoop::ClusterCommand(std::string verb, std::string body,
   const std::uint64_t id = next_command_++;
   const TimerId timer =
       reactor_->AddTimer(now().instant + options_.cluster_command_max, [this, id] {
-        AnswerCommand(
-            id, Fail(ErrorCode::kOutcomeUnknown,
-                     "the cluster has not answered in time: the command may have been carried "
-                     "out, or may yet be; `gyre cluster status` tells"));
+        AnswerCommand(id, Fail(ErrorCode::kOutcomeUnknown,
+                               "the cluster has not answered in time; the command may have been "
+                               "carried out, or may yet be"));
       });
   commands_.emplace(id, ClusterCommandPending{std::move(done), timer});
   ShardLoop* first = siblings_.front();
