@@ -31,6 +31,8 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
       } else {
         Ticket ticket = Ticket::Peer(from, from_shard, get.id);
         ticket.digest_over = get.digest_over;
+        ticket.partition = impl.state.view->ring.PartitionOf(get.key.token);
+        ticket.epoch = get.epoch;
         GetCopy(get.key, get.owed, get.floor, ticket, impl.state, env);
       }
       break;

@@ -36,7 +36,7 @@ class OwedGet : public Machine {
     shard().replica.Get(hint, Ticket::Local(id()), env);
   }
   void End(Result<Bytes> record, Env& env) {
-    Replica::AnswerGet(ticket_, std::move(record), env);
+    shard().replica.AnswerGet(ticket_, std::move(record), env);
     Finish();
   }
 
@@ -60,7 +60,7 @@ void GetOwed(const RowKey& key, const Ticket& asker, ShardState& shard, Env& env
       if (hints.Has({owner, key.keyspace, partition})) targets.push_back(owner);
     }
   }
-  if (targets.empty()) return Replica::AnswerGet(ticket, Bytes(), env);
+  if (targets.empty()) return shard.replica.AnswerGet(ticket, Bytes(), env);
   shard.spawned.push_back(std::make_unique<OwedGet>(shard, key, std::move(targets), ticket));
 }
 

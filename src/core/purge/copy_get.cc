@@ -23,7 +23,7 @@ class RaiseAndGet : public Machine {
     if (raised->status) {
       GetCopy(key_, owed_, /*floor=*/0, ticket_, shard(), env);
     } else {
-      Replica::AnswerGet(ticket_, Fail(std::move(raised->status.error())), env);
+      shard().replica.AnswerGet(ticket_, Fail(std::move(raised->status.error())), env);
     }
     Finish();
   }

@@ -89,6 +89,9 @@ void Replica::AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env) {
     env.local.push_back({ticket.request, LocalGetDone{std::move(record), ticket.stamp}});
   } else if (ticket.kind == Ticket::Kind::kPeer) {
     ReplicaGetReply reply{ticket.request, std::nullopt, {}};
+    if (record && OwnersChanged(ticket)) {
+      record = Fail(ErrorCode::kWrongEpoch, "the partition has other owners by now");
+    }
     // A digest says nothing of the values themselves: those are checked here.
     const bool digested = record && ticket.digest_over > 0 && record->size() > ticket.digest_over;
     if (digested && !Record::Decode(*record)) {
@@ -471,6 +474,12 @@ void Replica::RefuseChange(const RowKey& key, const Ticket& ticket, Error error,
                                   ReplicaPutReply{ticket.request, error.code, promised}});
 }
 
+bool Replica::OwnersChanged(const Ticket& ticket) {
+  if (ticket.epoch.value == 0 || view_->EpochOf(ticket.partition) == ticket.epoch) return false;
+  ++counters_.wrong_epoch;
+  return true;
+}
+
 void Replica::AnswerChange(const Ticket& ticket, const Status& status, Env& env) {
   if (ticket.kind == Ticket::Kind::kLocal) {
     env.local.push_back({ticket.request, LocalDurable{status}});
@@ -478,8 +487,7 @@ void Replica::AnswerChange(const Ticket& ticket, const Status& status, Env& env)
     ReplicaPutReply reply{ticket.request, std::nullopt};
     if (!status) {
       reply.error = status.error().code;
-    } else if (ticket.epoch.value != 0 && view_->EpochOf(ticket.partition) != ticket.epoch) {
-      ++counters_.wrong_epoch;
+    } else if (OwnersChanged(ticket)) {
       reply.error = ErrorCode::kWrongEpoch;
     }
     env.out.emplace_back(SendEffect{ticket.peer, ticket.peer_shard, std::move(reply)});

@@ -45,7 +45,7 @@ struct Ticket {
   ShardId peer_shard;             // kPeer
   std::uint64_t stamp = 0;        // of a get: when its reading began
   std::uint64_t digest_over = 0;  // of a get: as in ReplicaGet
-  // Of a copy: since when its partition has the owners that its sender knows.
+  // Of what a peer asks: since when its partition has the owners that it knows.
   PartitionId partition;
   RingEpoch epoch;  // 0: none is named
 
@@ -126,8 +126,9 @@ class Replica {
   std::optional<Status> MutateNow(const RowKey& key, const Mutation& mutation, bool read_first,
                                   Now now, PutOutcome& outcome);
 
-  // Gives a get its answer: a coordinator here by env.local, a peer by a message.
-  static void AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env);
+  // Gives a get its answer: a coordinator here by env.local, a peer by a message. A peer that knew
+  // the owners of before is told so instead: what it asked for may have been dropped meanwhile.
+  void AnswerGet(const Ticket& ticket, Result<Bytes> record, Env& env);
 
   void OnReadDone(RequestId op, Result<std::optional<Row>> row, Env& env);
   void OnWriteDone(RequestId op, const Status& status, Env& env);
@@ -232,6 +233,8 @@ class Replica {
   InFlightWrite* WriteInFlight(const RowKey& key);
   void AwaitWrite(InFlightWrite& write, const Ticket& ticket, Env& env);
   void AnswerRead(const Ticket& ticket, ReadRow& row, Env& env);
+  // Since a peer asked; counted.
+  bool OwnersChanged(const Ticket& ticket);
   void AnswerChange(const Ticket& ticket, const Status& status, Env& env);
   // The change was not made.
   void RefuseChange(const RowKey& key, const Ticket& ticket, Error error, Env& env);
