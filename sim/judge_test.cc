@@ -55,7 +55,10 @@ struct JudgeTest : ::testing::Test {
             ActorOf(node),
             ActorOf(node),
             storages[static_cast<std::size_t>(node)].get(),
-            WallTime{2'000'000}};
+            WallTime{2'000'000},
+            /*sets_aside=*/false,
+            /*went_back=*/false,
+            view};
   }
   // The node stores the record, as its coordinator or as a replica.
   void Store(int node, const Record& record) {

@@ -79,7 +79,7 @@ TEST(FoundRingTest, SmallClusters) {
   const Ring two = Found(MakeMembers(2));
   EXPECT_EQ(CountsOf(two).at(NodeId(1)), 128);
   EXPECT_EQ(Assess(two, 3).nodes.found, 0);
-  EXPECT_EQ(Assess(Found(MakeMembers(5), 10, 12), 12).nodes.found, 0);
+  EXPECT_EQ(Assess(Found(MakeMembers(5), 10, 8), 8).nodes.found, 0);
   EXPECT_EQ(Found(MakeMembers(1), /*partition_bits=*/0).partition_count(), 1u);
   const Ring full = Found(MakeMembers(4), /*partition_bits=*/2);
   for (const auto& [node, count] : CountsOf(full)) EXPECT_EQ(count, 1);
