@@ -14,7 +14,7 @@ namespace gyre::testing {
 inline CoreConfig WithoutExchange() {
   CoreConfig config;
   config.request_timeout = Duration::Seconds(1);
-  config.exchange_settle = Duration::Seconds(100'000);
+  config.exchange_sessions_max = 0;
   return config;
 }
 inline CoreConfig Quick() {

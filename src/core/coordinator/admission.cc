@@ -106,8 +106,6 @@ AdmittedPtr CoordinateAsStandIn(ShardState& shard, const Origin& origin,
   const QuorumNeeds needed =
       std::visit([&](const auto& r) { return NodesNeeded(r, plan); }, request);
   if (!plan.Enough(needed)) return nullptr;
-  // Who leaves takes nothing more for others: it must become empty.
-  if (!plan.self_is_owner && shard.view->ring.FindMember(shard.self) == nullptr) return nullptr;
   if (auto* get = std::get_if<GetRequest>(&request)) {
     return std::make_unique<GetCoordinator>(shard, origin, std::move(*get), plan);
   }
