@@ -25,7 +25,6 @@ constexpr std::string_view kUsage =
     "       gyre-sim --seed S [--nodes N] [--ops K] [--changes] [--print] [--twice]\n"
     "       gyre-sim --seeds A..B [--nodes N] [--ops K] [--changes] [--jobs J] [--twice]\n"
     "       gyre-sim --plant NAME|all [--seeds A..B] [--nodes N] [--ops K]\n"
-    "       gyre-sim --plant NAME|all [--seeds A..B] [--nodes N] [--ops K]\n"
     "  --seed S     one world; prints what it did\n"
     "  --seeds A..B many worlds; prints a summary\n"
     "  --nodes N    1 to 7 (drawn by the seed)\n"

@@ -180,7 +180,8 @@ void Operator::Release(int proposer) {
     int index = 0;
     while (world_.node(index).id() != member.id) ++index;
     SimNode& node = world_.node(index);
-    if (!layout.Releasable(member.id) || !world_.CanTalk(proposer, index) ||
+    // Not by itself: it would stop, and perhaps nobody else would know.
+    if (!layout.Releasable(member.id) || index == proposer || !world_.CanTalk(proposer, index) ||
         !world_.KnowsNewest(index)) {
       continue;
     }

@@ -1,8 +1,6 @@
 #include "sim/planted_moves.h"
 
 #include <optional>
-#include <set>
-#include <tuple>
 #include <variant>
 
 #include "core/ledger/merkle_tree.h"
@@ -44,21 +42,6 @@ class EpochsIgnored : public PlantedBug {
     if (auto* compare = std::get_if<TreeCompare>(&message)) compare->epoch = epoch;
     if (auto* keys = std::get_if<LeafKeys>(&message)) keys->epoch = epoch;
   }
-};
-
-// A copy that was let in is acknowledged, whatever view its receiver has by then.
-class LateAcknowledgement : public PlantedBug {
-  void OnDelivered(Message& message, const LinkEnd& receiver) override {
-    if (const auto* put = std::get_if<ReplicaPut>(&message)) {
-      if (put->epoch == receiver.view.EpochOf(put->key.token)) {
-        let_in_.insert({receiver.peer, receiver.self, put->id});
-      }
-    }
-    auto* reply = std::get_if<ReplicaPutReply>(&message);
-    if (reply == nullptr || reply->error != ErrorCode::kWrongEpoch) return;
-    if (let_in_.contains({receiver.self, receiver.peer, reply->id})) reply->error.reset();
-  }
-  std::set<std::tuple<NodeId, NodeId, RequestId>> let_in_;  // from whom, to whom
 };
 
 // Who owns a partition no more finds that everybody has what it has.
@@ -127,9 +110,6 @@ std::vector<PlantInfo> MovingBugs() {
       {Checker::kSessions}));
   bugs.push_back(Moving<EpochsIgnored>(
       "epochs-ignored", "a receiver takes what is meant for other owners", {Checker::kSessions}));
-  bugs.push_back(Moving<LateAcknowledgement>(
-      "late-acknowledgement", "a copy counts though its receiver's view has changed since",
-      {Checker::kSessions}));
   bugs.push_back(Moving<SurplusThrownAway>(
       "surplus-thrown-away", "rows that others own are dropped, and not given to them",
       {Checker::kLost}));
