@@ -209,6 +209,9 @@ int AwaitMoves(RespClient& client, std::uint64_t number, const MemberFlags& flag
   return kExitOk;
 }
 
+// A majority may take its time: somewhat longer than the node itself waits for it.
+constexpr double kCommitSeconds = 65;
+
 int Commit(const MemberFlags& flags) {
   Result<RespClient> client = ConnectTo(flags.client);
   if (!client) return Complain(client.error());
@@ -318,7 +321,10 @@ void AddMemberVerbs(CLI::App& app, int& exit_code) {
       ->add_option("--patience", commit.second->patience_seconds,
                    "with --wait: seconds without any progress before it gives up [600]")
       ->check(CLI::Range(0.001, 86400.0 * 30));
-  commit.first->callback([flags = commit.second, &exit_code] { exit_code = Commit(*flags); });
+  commit.first->callback([verb = commit.first, flags = commit.second, &exit_code] {
+    if (verb->count("--timeout") == 0) flags->client.timeout_seconds = kCommitSeconds;
+    exit_code = Commit(*flags);
+  });
 
   const auto abort = add("abort", "Forgets what is staged");
   abort.first->callback([flags = abort.second, &exit_code] { exit_code = Abort(*flags); });
