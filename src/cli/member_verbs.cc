@@ -25,6 +25,14 @@ namespace {
 // What strangers call themselves is shown, not obeyed by the terminal.
 std::string Word(const Json& json, const char* name) { return Printable(Field(json, name)); }
 
+// Nodes come in the order of their ids, which says nothing to people.
+std::vector<Json> ByName(const Json& nodes) {
+  std::vector<Json> sorted(nodes.begin(), nodes.end());
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Json& a, const Json& b) { return Field(a, "name") < Field(b, "name"); });
+  return sorted;
+}
+
 std::string StagedText(const Json& json) {
   std::string text;
   if (!json.contains("staged")) return text;
@@ -40,7 +48,7 @@ std::string MembersText(const Json& json) {
   Table members(
       {"NODE", "STATE", "LIFE", "ADDRESS", "ZONE", "REGION", "WEIGHT", "PARTITIONS", "COPIES"});
   std::string asked;
-  for (const Json& member : json.at("members")) {
+  for (const Json& member : ByName(json.at("members"))) {
     if (member.value("self", false)) asked = Word(member, "name");
     members.Add({Word(member, "name"), Field(member, "state"), Field(member, "life"),
                  Word(member, "address"), Word(member, "zone"), Word(member, "region"),
@@ -62,7 +70,7 @@ std::string MembersText(const Json& json) {
   }
   if (!json.at("waiting").empty()) {
     Table waiting({"WAITS TO BE LET IN", "ADDRESS", "SECONDS"});
-    for (const Json& node : json.at("waiting")) {
+    for (const Json& node : ByName(json.at("waiting"))) {
       waiting.Add({Word(node, "name"), Word(node, "address"), Field(node, "since_s")});
     }
     text += "\n" + waiting.Render() +
@@ -83,7 +91,7 @@ std::string PlanText(const Json& json) {
   if (const std::string staged = StagedText(json); !staged.empty()) {
     text = "staged on this node: " + staged + "\n";
   }
-  text += fmt::format("{} members now, {} after\n", Field(json, "members_before"),
+  text += fmt::format("members: {} now, {} after\n", Field(json, "members_before"),
                       Field(json, "members_after"));
   text += fmt::format("to be sent: {} copies of partitions", Field(json, "transfers"));
   if (json.contains("bytes_estimate")) {
@@ -93,7 +101,7 @@ std::string PlanText(const Json& json) {
                       Field(json, "transfers_least"));
   text += fmt::format("{} partitions get another first owner\n\n", Field(json, "partitions_moved"));
   Table nodes({"NODE", "PARTITIONS", "AFTER", "COPIES", "AFTER", "TO FETCH"});
-  for (const Json& node : json.at("nodes")) {
+  for (const Json& node : ByName(json.at("nodes"))) {
     nodes.Add({Word(node, "name"), Field(node, "partitions_before"),
                Field(node, "partitions_after"), Field(node, "copies_before"),
                Field(node, "copies_after"), Field(node, "transfers")});

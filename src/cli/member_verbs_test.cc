@@ -35,7 +35,7 @@ Json StatusOf(int number, int moving, bool leaving = false) {
           {"lineage", "1.5"},
           {"number", number},
           {"digest", 99},
-          {"members", {Member("n1", "member", true), Member("n2", leaving ? "leaving" : "member")}},
+          {"members", {Member("n2", leaving ? "leaving" : "member"), Member("n1", "member", true)}},
           {"moving", {{"partitions", moving}, {"settled_since_commit", 3}, {"arrived", 4}}},
           {"staged", Json::array()},
           {"waiting", Json::array()}};
@@ -119,7 +119,8 @@ TEST_F(MemberVerbsTest, StatusAsTables) {
   EXPECT_EQ(ran.exit_code, kExitOk) << ran.err;
   EXPECT_THAT(seen_, ElementsAre(ElementsAre("KV.CLUSTER", "STATUS")));
   EXPECT_THAT(ran.out,
-              AllOf(HasSubstr("layout 7, as n1 sees it"), ContainsRegex("n2 +leaving +alive"),
+              AllOf(HasSubstr("layout 7, as n1 sees it"),
+                    ContainsRegex("n1 +member +alive.*\nn2 +leaving +alive"),
                     HasSubstr("moving: 12 partitions; 3 have settled, 4 copies have arrived"),
                     HasSubstr("staged on this node: leave n2; join n5"),
                     ContainsRegex("n5.x1b.2J +h:1 +61\n"), Not(HasSubstr("\x1b"))));
@@ -150,7 +151,7 @@ TEST_F(MemberVerbsTest, PlanAsTables) {
                {"violations_after", {{"nodes", 1}, {"zones", 2}}}};
   const Ran ran = Against(Verbatim(plan), {"cluster", "plan"});
   EXPECT_EQ(ran.exit_code, kExitOk) << ran.err;
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("3 members now, 4 after"),
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("members: 3 now, 4 after"),
                              HasSubstr("200 copies of partitions; no plan"), HasSubstr("192\n"),
                              ContainsRegex("n4 +0 +64 +0 +192 +200\n"),
                              ContainsRegex("nodes +0 +1\nzones +5 +2\n")));
