@@ -33,10 +33,14 @@ void Judge::OnView(ClusterViewPtr view) {
   view_ = std::move(view);
   views_differ_ = true;
   for (const auto& [id, keyspace] : view_->keyspaces) {
-    too_few_ =
-        too_few_ || view_->ring.members().size() < static_cast<std::size_t>(keyspace.replicas);
+    if (view_->ring.members().size() < static_cast<std::size_t>(keyspace.replicas)) {
+      PromiseNothing();
+    }
   }
-  if (!too_few_) return;
+}
+
+void Judge::PromiseNothing() {
+  promises_nothing_ = true;
   for (KeyState& state : states_) {
     for (Bits& held : state.held) held.clear();
   }

@@ -71,6 +71,8 @@ class Judge {
         std::vector<NodeId> nodes);
   // Decided after the one before. Some may not know it yet.
   void OnView(ClusterViewPtr view);
+  // From here on reads may miss what an answer told of.
+  void PromiseNothing();
 
   // ---- the history ----
   Write& NewWrite(std::size_t key, OpKind kind);
@@ -193,9 +195,9 @@ class Judge {
 
   ClusterViewPtr view_;
   bool views_differ_ = false;  // there has been another
-  // There have been fewer members than N: how many copies R and W are of depends on whose view it
-  // is, and nothing is promised any more.
-  bool too_few_ = false;
+  // There have been fewer members than N, so that how many copies R and W are of depends on whose
+  // view it is; or a node that was removed answers as if it were none: nothing is promised.
+  bool promises_nothing_ = false;
   CoreConfig config_;
   std::vector<RowKey> keys_;
   std::map<RowKey, std::size_t> key_index_;

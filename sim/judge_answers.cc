@@ -27,7 +27,7 @@ void Judge::OnOpStart(Op& op) {
 // What an answer promises to later reads; nothing if a copy was destroyed while it was on its way.
 void Judge::Hold(const Op& op, int copies, const Bits& held) {
   KeyState& state = states_[op.key];
-  if (state.losses == op.losses && !too_few_)
+  if (state.losses == op.losses && !promises_nothing_)
     state.held[static_cast<std::size_t>(copies)].Add(held);
 }
 
@@ -35,7 +35,7 @@ void Judge::CheckSeen(const Op& op, const Bits& seen) {
   ++counters_.reads_checked;
   const KeyState& state = states_[op.key];
   // A copy that it relied on was destroyed meanwhile, or an owner is none any more.
-  if (state.losses != op.losses || too_few_) return;
+  if (state.losses != op.losses || promises_nothing_) return;
   const Bits missed = op.must_see.Without(seen).Without(state.purged);
   if (!missed.any()) return;
   Report(Checker::kSessions,
@@ -138,7 +138,8 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
   // Whoever owned it by the view with which the put was made.
   const std::uint32_t owners = views_differ_ ? ~std::uint32_t{0} : OwnersMask(op.key);
   const int owners_told = outcome.copies - outcome.hints;
-  if ((outcome.copies < op.write_needed && !too_few_) || (!op.sloppy && outcome.hints > 0)) {
+  if ((outcome.copies < op.write_needed && !promises_nothing_) ||
+      (!op.sloppy && outcome.hints > 0)) {
     Report(Checker::kOutcomes, "a put with W=" + std::to_string(op.write_needed) + " tells of " +
                                    std::to_string(outcome.copies) + " copies, " +
                                    std::to_string(outcome.hints) + " of them hints");

@@ -354,6 +354,7 @@ void World::EndFaults() {
     // Where one clock runs four times as fast as another, ballots that wait for a sync time out.
     node(i).clock().SetRate(events_.now(), 1'000'000);
     if (node(i).up()) CrashNode(i, CrashKind::kProcess);
+    if (removed_.contains(i)) WipeNode(i);  // what came to it since
   }
   // A damaged row is repaired from the other owners; without any of them there is nothing to
   // repair.

@@ -194,6 +194,7 @@ void ClusterKeeper::OnNodeMessage(NodeId from, NodeMessage&& message) {
 
 void ClusterKeeper::OnPeerUp(NodeId peer) {
   up_[peer] = true;
+  waiting_.erase(peer);  // it is in
   Steward::Output out;
   steward_.OnPeerUp(peer, out);
   Run(std::move(out));
@@ -315,7 +316,11 @@ Status ClusterKeeper::Stage(const std::string& body) {
       const Result<NodeId> old = FindByName(node);
       if (!old) return Fail(old.error());
       staged.members.replacements.push_back({*old, waiting->second.member});
-      if (json.value("dead", false)) staged.removed.push_back(*old);
+      const auto dead = json.find("dead");
+      if (dead != json.end() && !dead->is_boolean()) {
+        return Fail(ErrorCode::kInvalidArgument, "dead: true or false");
+      }
+      if (dead != json.end() && dead->get<bool>()) staged.removed.push_back(*old);
       what += " by " + name;
     }
   } else if (change == "leave" || change == "remove") {
@@ -327,7 +332,8 @@ Status ClusterKeeper::Stage(const std::string& body) {
     const Result<NodeId> id = FindByName(node);
     if (!id) return Fail(id.error());
     const auto weight = json.find("weight");
-    if (weight == json.end() || !weight->is_number_unsigned()) {
+    if (weight == json.end() || !weight->is_number_unsigned() ||
+        weight->get<std::uint64_t>() > kWeightMax) {
       return Fail(ErrorCode::kInvalidArgument, "weight: a whole number from 1 to 10000");
     }
     staged.members.weights.push_back({*id, weight->get<std::uint32_t>()});

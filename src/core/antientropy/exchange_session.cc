@@ -95,8 +95,8 @@ void ExchangeSession::OnCompared(const TreeCompareReply& reply, Env& env) {
   NextLeaf(env);
 }
 
-// What one side lacks as a whole, and not for a moment, is not waited with: what moves to this node,
-// or is surplus here.
+// What one side lacks as a whole, and not for a moment, is not waited with: what moves to this
+// node, or is surplus here.
 bool ExchangeSession::Hurries() const {
   const OwnerSets owners =
       view().SetsOf(partition_, view().FindKeyspace(keyspaces_.back())->replicas);

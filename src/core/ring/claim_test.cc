@@ -290,7 +290,8 @@ RC_GTEST_PROP(JoinPropertyTest, AnyRingCanBeJoined, ()) {
   }
   const Ring before = Ring::Create(RingEpoch(4), PartitionerKind::kXxh3, members, owners).value();
   const Member joiner = MakeMember(99, *rc::gen::element<std::uint32_t>(1, 3, kWeightMax));
-  const Ring after = Join(before, joiner, *rc::gen::inRange(1, static_cast<int>(kReplicasMax) + 1)).value();
+  const Ring after =
+      Join(before, joiner, *rc::gen::inRange(1, static_cast<int>(kReplicasMax) + 1)).value();
   RC_ASSERT(after.epoch() == RingEpoch(5));
   RC_ASSERT(after.partitioner() == PartitionerKind::kXxh3);
   const double share =

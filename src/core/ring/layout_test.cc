@@ -15,8 +15,8 @@ namespace {
 constexpr int kReplicas = 3;
 
 Member Node(std::uint32_t id) {
-  return {NodeId(id), "node" + std::to_string(id), 1, "zone" + std::to_string(id % 3), "",
-          "host:" + std::to_string(id)};
+  return {NodeId(id), "node" + std::to_string(id), 1, "zone" + std::to_string(id % 3),
+          "",         "host:" + std::to_string(id)};
 }
 
 Ring RingOf(const std::vector<std::uint32_t>& ids, int bits = 4) {

@@ -27,7 +27,8 @@ inline std::optional<QuorumSpec> AnyQuorum() {
     case 2:
       return QuorumSpec::All();
     case 3:
-      return QuorumSpec::Number(static_cast<std::uint8_t>(*rc::gen::inRange(1, static_cast<int>(kReplicasMax) + 1)));
+      return QuorumSpec::Number(
+          static_cast<std::uint8_t>(*rc::gen::inRange(1, static_cast<int>(kReplicasMax) + 1)));
     default:
       return std::nullopt;
   }
