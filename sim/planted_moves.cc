@@ -123,7 +123,7 @@ std::vector<PlantInfo> MovingBugs() {
       {Checker::kConvergence}));
   bugs.push_back(Moving<LayoutsForgotten>("layouts-forgotten",
                                           "a crash undoes all layouts that a node has taken",
-                                          {Checker::kSessions}));
+                                          {Checker::kConvergence}));
   return bugs;
 }
 
