@@ -135,6 +135,7 @@ void Steward::OnStored(Instant now, Prng& prng, Output& out) {
     return FromAcceptor(votes, out);
   }
   if (!stored.layout->IsNewerThan(acceptor_.decided())) return;
+  std::vector<NodeId> concerned = acceptor_.decided().MemberIds();  // who is none any more, too
   acceptor_.OnDecided(*stored.layout);
   if (taken_ && !taken_->IsNewerThan(acceptor_.decided())) taken_.reset();
   out.adopted = std::make_shared<const Layout>(acceptor_.decided());
@@ -145,7 +146,10 @@ void Steward::OnStored(Instant now, Prng& prng, Output& out) {
   proposer_.OnDecided(acceptor_.decided(), now, prng, proposal);
   FromProposer(proposal, now, prng, out);
   for (const NodeId member : acceptor_.decided().MemberIds()) {
-    if (up_.contains(member)) TellLayout(member, out);
+    if (!Has(concerned, member)) concerned.push_back(member);
+  }
+  for (const NodeId node : concerned) {
+    if (up_.contains(node)) TellLayout(node, out);
   }
   next_look_ = now;
 }
