@@ -115,9 +115,8 @@ std::vector<PlantInfo> MovingBugs() {
       {Checker::kLost}));
   bugs.push_back(Moving<NewOwnersRead>(
       "new-owners-read", "a get of what moves asks the new owners only", {Checker::kSessions}));
-  bugs.push_back(Moving<OneSetWrites>("one-set-writes",
-                                      "a put of what moves needs W of one owner set only",
-                                      {Checker::kOutcomes, Checker::kSessions}));
+  bugs.push_back(Moving<OneSetWrites>(
+      "one-set-writes", "a put of what moves needs W of one owner set only", {Checker::kOutcomes}));
   bugs.push_back(Moving<FormerHintsDropped>(
       "former-hints-dropped", "hints for an owner that is none any more are not found",
       {Checker::kConvergence}));
