@@ -180,6 +180,7 @@ void ClusterKeeper::Adopt(const std::shared_ptr<const Layout>& layout) {
     options_.log->Write(LogLevel::kWarning, "no_member",
                         "this node is no member of the cluster any more; stop it", {});
   }
+  options_.on_view(*view);
   TellWaiting();
 }
 

@@ -32,6 +32,8 @@ class ClusterKeeper final : public NodeAgent {
     std::vector<ShardLoop*> loops;  // all, in order; they outlive this
     Layout layout;                  // as stored
     std::optional<AcceptorState> vote;
+    // On the first loop, when the members are others.
+    std::function<void(const ClusterView&)> on_view = [](const ClusterView&) {};
     std::string folder;  // empty: nothing outlives the process (memory engine)
     std::uint64_t seed = 0;
   };

@@ -81,7 +81,16 @@ Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config
   if (Status ok = node->MakeLoops(view, *actors); !ok) return Fail(ok.error());
   Result<std::optional<AcceptorState>> vote = node->TakeVote();
   if (!vote) return Fail(vote.error());
-  ClusterKeeper::Options keeper{&config, &log, {}, *layout, *std::move(vote), {}, RandomSeed()};
+  ClusterKeeper::Options keeper{.config = &config,
+                                .log = &log,
+                                .loops = {},
+                                .layout = *layout,
+                                .vote = *std::move(vote),
+                                .seed = RandomSeed()};
+  node->notices_->SetMembers(*view);
+  keeper.on_view = [notices = node->notices_.get()](const ClusterView& now) {
+    notices->SetMembers(now);
+  };
   for (const auto& loop : node->loops_) keeper.loops.push_back(loop.get());
   if (node->folder_ != nullptr) keeper.folder = node->folder_->path();
   node->keeper_ = std::make_unique<ClusterKeeper>(std::move(keeper));

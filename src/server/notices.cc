@@ -20,9 +20,8 @@ Notices::Notices(const ServerConfig& config, const StatsBoard& board, Reactor& r
       reactor_(reactor),
       log_(log),
       nodes_(config.dead_notice_after) {
-  for (const MemberConfig& member : config.members) {
-    if (member.name != config.node_name) others_.push_back(member);
-  }
+  others_ = RingMembers(config);
+  std::erase_if(others_, [&](const Member& member) { return member.name == config.node_name; });
   if (config.webhook.empty()) return;
   WebhookOptions options;
   options.url = ParseWebhook(config.webhook).value();  // FinishConfig has checked it
@@ -32,14 +31,20 @@ Notices::Notices(const ServerConfig& config, const StatsBoard& board, Reactor& r
 
 Notices::~Notices() { reactor_.CancelTimer(timer_); }
 
+void Notices::SetMembers(const ClusterView& view) {
+  others_.clear();
+  view.ForEachMember([&](const Member& member) {
+    if (member.name != config_.node_name) others_.push_back(member);
+  });
+}
+
 void Notices::Look() {
   const std::vector<PeerStats> peers = board_.Peers();
   std::vector<DeadNodes::Sight> sights;
-  for (const MemberConfig& member : others_) {
-    const NodeId id = NodeIdOf(member.name);
+  for (const Member& member : others_) {
     const bool up = std::any_of(peers.begin(), peers.end(),
-                                [&](const PeerStats& p) { return p.id == id && p.up; });
-    sights.push_back({id, up});
+                                [&](const PeerStats& p) { return p.id == member.id && p.up; });
+    sights.push_back({member.id, up});
   }
   const Now now = reactor_.now();
   for (const DeadNodes::Notice& notice : nodes_.Look(now.instant, sights)) Tell(notice, now.wall);
@@ -47,22 +52,20 @@ void Notices::Look() {
 }
 
 void Notices::Tell(const DeadNodes::Notice& notice, WallTime time) {
-  const MemberConfig& node =
-      *std::find_if(others_.begin(), others_.end(),
-                    [&](const MemberConfig& m) { return NodeIdOf(m.name) == notice.node; });
-  const std::string address = node.address.ToString();
+  const Member& node = *std::find_if(others_.begin(), others_.end(),
+                                     [&](const Member& m) { return m.id == notice.node; });
   if (notice.dead) {
     ++dead_told_;
     log_.Write(LogLevel::kWarning, "node_dead",
                "node " + node.name + " has not been reachable for " + AgeText(notice.away),
                {{"node", node.name},
-                {"address", address},
+                {"address", node.address},
                 {"away_ms", notice.away.ms()},
                 {"next", NextStepText(notice.dead, node.name)}});
   } else {
     log_.Write(LogLevel::kInfo, "node_back",
                "node " + node.name + " is reachable again, after " + AgeText(notice.away),
-               {{"node", node.name}, {"address", address}, {"away_ms", notice.away.ms()}});
+               {{"node", node.name}, {"address", node.address}, {"away_ms", notice.away.ms()}});
   }
   if (webhook_) webhook_->Post(NoticeJson(config_, notice, node, time));
 }
@@ -80,18 +83,19 @@ void Notices::AddTo(NodeStats& stats) const {
 std::string NextStepText(bool dead, const std::string& node) {
   if (dead) {
     return "Run \"gyre status\" at another node to see what is owed to " + node + ", and start " +
-           node + " again: what it missed comes to it by itself.";
+           node + " again: what it missed comes to it by itself. If it is gone for good: \"gyre " +
+           "cluster replace " + node + " NEW --dead\" or \"gyre cluster remove " + node + "\".";
   }
   return "Nothing need be done: what " + node +
          " missed comes to it by itself; \"gyre status\" tells how far that is.";
 }
 
 std::string NoticeJson(const ServerConfig& config, const DeadNodes::Notice& notice,
-                       const MemberConfig& node, WallTime time) {
+                       const Member& node, WallTime time) {
   const nlohmann::ordered_json json = {{"event", notice.dead ? "node_dead" : "node_back"},
                                        {"cluster", config.cluster_id},
                                        {"node", node.name},
-                                       {"address", node.address.ToString()},
+                                       {"address", node.address},
                                        {"told_by", config.node_name},
                                        {"away_ms", notice.away.ms()},
                                        {"time", TimeText(time)},

@@ -20,13 +20,16 @@ namespace gyre {
 
 class Notices {
  public:
-  // All of these must outlive this. `seed` is for jitter.
+  // All of these must outlive this. `seed` is for jitter. The members are those of the config,
+  // until SetMembers.
   Notices(const ServerConfig& config, const StatsBoard& board, Reactor& reactor, Log& log,
           std::uint64_t seed);
   ~Notices();
   Notices(const Notices&) = delete;
   Notices& operator=(const Notices&) = delete;
 
+  // All members of the cluster, as of now.
+  void SetMembers(const ClusterView& view);
   // Begins to look: who is not up now counts as away from here on.
   void Start() { Look(); }
   // How long the peers in `stats` are away, who is dead, what was told.
@@ -40,7 +43,7 @@ class Notices {
   const StatsBoard& board_;
   Reactor& reactor_;
   Log& log_;
-  std::vector<MemberConfig> others_;  // all members but this node
+  std::vector<Member> others_;  // all members but this node
   DeadNodes nodes_;
   std::optional<Webhook> webhook_;
   std::uint64_t dead_told_ = 0;
@@ -51,6 +54,6 @@ class Notices {
 std::string NextStepText(bool dead, const std::string& node);
 // The body of a post.
 std::string NoticeJson(const ServerConfig& config, const DeadNodes::Notice& notice,
-                       const MemberConfig& node, WallTime time);
+                       const Member& node, WallTime time);
 
 }  // namespace gyre

@@ -55,17 +55,35 @@ TEST(NoticesTest, DeadAndBackAreLoggedAndCounted) {
   EXPECT_EQ(stats(true).webhook.ok + stats(true).webhook.failed, 0u);
 }
 
+// Goal: who joins is told of too, and who is no member any more is not.
+TEST(NoticesTest, MembersComeAndGo) {
+  ServerConfig config = TwoNodes();
+  config.dead_notice_after = Duration::Micros(1);
+  const std::unique_ptr<Reactor> reactor = NewReactor();
+  RecordingLog log;
+  StatsBoard board(1);
+  Notices notices(config, board, *reactor, log, 1);
+  ServerConfig later = config;
+  later.members[1] = {"c", {"h", 3}, 1, "", ""};
+  notices.SetMembers(**MakeClusterView(later));
+  notices.Start();
+  ASSERT_TRUE(TurnUntil({reactor.get()}, [&] { return log.Has({"node_dead", "node=c"}); }));
+  EXPECT_FALSE(log.Has({"node_dead", "node=b"})) << log.Text();
+}
+
 // Goal: what a webhook is sent is said in docs/http.md, and stays so.
 TEST(NoticesTest, BodySaysWhoWhereAndWhatToDo) {
   const ServerConfig config = TwoNodes();
   const DeadNodes::Notice dead{NodeIdOf("b"), true, Duration::Millis(61'250)};
-  EXPECT_EQ(NoticeJson(config, dead, config.members[1], WallTime{1'769'860'800'123}),
+  const Member b = RingMembers(config)[1];
+  EXPECT_EQ(NoticeJson(config, dead, b, WallTime{1'769'860'800'123}),
             "{\"event\":\"node_dead\",\"cluster\":\"gyre\",\"node\":\"b\",\"address\":\"h:2\","
             "\"told_by\":\"a\",\"away_ms\":61250,\"time\":\"2026-01-31T12:00:00.123Z\","
             "\"next\":\"Run \\\"gyre status\\\" at another node to see what is owed to b, and "
-            "start b again: what it missed comes to it by itself.\"}");
+            "start b again: what it missed comes to it by itself. If it is gone for good: "
+            "\\\"gyre cluster replace b NEW --dead\\\" or \\\"gyre cluster remove b\\\".\"}");
   const DeadNodes::Notice back{NodeIdOf("b"), false, Duration::Millis(61'250)};
-  const auto json = nlohmann::json::parse(NoticeJson(config, back, config.members[1], WallTime{}));
+  const auto json = nlohmann::json::parse(NoticeJson(config, back, b, WallTime{}));
   EXPECT_EQ(json.at("event"), "node_back");
   EXPECT_THAT(json.at("next").get<std::string>(), HasSubstr("Nothing need be done"));
 }

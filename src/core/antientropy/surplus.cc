@@ -11,7 +11,9 @@ void Surplus::Start(Env& env) { List(env); }
 
 void Surplus::OnView(Env& env) {
   List(env);
-  list_again_ = env.now.instant + shard().config.exchange_retry;
+  // What was under way may still bring some.
+  list_again_ = std::min(list_again_, env.now.instant + shard().config.exchange_retry);
+  if (partitions_.empty()) LookAt(list_again_);
 }
 
 void Surplus::List(Env& env) {
@@ -22,7 +24,6 @@ void Surplus::List(Env& env) {
     partitions_.insert(partition);
     scheduler_.CompareSurplus(partition, env);
   }
-  // What was under way when the view changed may still bring some.
   list_again_ = env.now.instant +
                 (partitions_.empty() ? shard().config.repair_cycle : shard().config.exchange_retry);
   LookAt(partitions_.empty() ? list_again_ : env.now.instant);

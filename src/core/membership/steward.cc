@@ -110,7 +110,7 @@ void Steward::FromProposer(LayoutProposer::Output& proposal, Instant now, Prng& 
     out.answers.push_back({orders_.front().order, *proposal.ended});
     orders_.pop_front();
   }
-  in_order_ = settling_ = false;
+  in_order_ = false;
 }
 
 // To be made durable, then gone by.
@@ -276,7 +276,6 @@ void Steward::BeginNext(Instant now, Prng& prng, Output& out) {
     if (!Has(settlers, self_)) return;
     const Result<std::optional<Layout>> next = Settled(layout());
     if (!next || !*next) return;
-    settling_ = true;
     proposer_.Start([this](const Layout& newest) { return Settled(newest); }, now, prng, proposal);
   }
   FromProposer(proposal, now, prng, out);

@@ -129,7 +129,6 @@ class Steward {
   std::optional<Layout> taken_;  // newest of those, if newer than layout()
   std::deque<Pending> orders_;   // the first is being carried out if in_order_
   bool in_order_ = false;
-  bool settling_ = false;
   std::vector<std::pair<PartitionId, RingEpoch>> own_arrivals_;
   bool holds_nothing_ = false;
   // As told, of this layout's epochs.
