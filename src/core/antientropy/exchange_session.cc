@@ -104,6 +104,12 @@ bool ExchangeSession::Hurries() const {
   return (arrives && !scheduler_.Synced(partition_, peer_)) || !owners.Contains(shard().self);
 }
 
+// Surplus is only given. What of it cannot be read is fetched all the same, or it would stay.
+bool ExchangeSession::GivesOnly() const {
+  const KeyspaceConfig& keyspace = *view().FindKeyspace(keyspaces_.back());
+  return !damaged_ && !view().Owns(shard().self, partition_, keyspace.replicas);
+}
+
 // ---- leaves ----------------------------------------------------------------------------------
 
 void ExchangeSession::NextLeaf(Env& env) {
@@ -188,11 +194,12 @@ void ExchangeSession::OnAnswer(LeafKeysReply& reply, Env& env) {
     any_failed_ = true;
   } else {
     more_ = reply.more;
-    if (damaged_ && more_ && !reply.records.empty()) upto_ = reply.records.back().key;
+    // What came is not here the next time either: the next stretch begins behind it.
+    if ((damaged_ || GivesOnly()) && more_ && !reply.records.empty()) {
+      upto_ = reply.records.back().key;
+    }
     const Ring& ring = view().ring;
-    // Surplus is only given. What of it cannot be read is fetched all the same, or it would stay.
-    const KeyspaceConfig& keyspace = *view().FindKeyspace(keyspaces_.back());
-    const bool gives_only = !damaged_ && !view().Owns(shard().self, partition_, keyspace.replicas);
+    const bool gives_only = GivesOnly();
     for (LeafKeysReply::KeyedRecord& each : reply.records) {
       if (each.key.keyspace != keyspaces_.back() ||
           ring.PartitionOf(each.key.token) != partition_ || gives_only) {
@@ -242,7 +249,7 @@ void ExchangeSession::EndStretch(Env& env) {
     shard().suspect_leaves.insert({keyspaces_.back(), leaves_.back()});
   }
   // What was cut short is looked at again in the session that follows.
-  if (more_ && !damaged_) any_cut_ = true;
+  if (more_ && !damaged_ && !GivesOnly()) any_cut_ = true;
   if (upto_) {
     after_ = upto_;
   } else {

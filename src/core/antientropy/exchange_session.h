@@ -55,6 +55,7 @@ class ExchangeSession : public Machine {
   void Ask(Message message, Env& env);
   void End(Outcome outcome, Env& env);
   bool Hurries() const;
+  bool GivesOnly() const;
 
   RepairScheduler& scheduler_;
   const NodeId peer_;
