@@ -3,7 +3,7 @@
 #include "base/codec.h"
 #include "base/size_counter.h"
 #include "core/cluster_view.h"
-#include "core/config.h"
+#include "core/ring/member_codec.h"
 
 namespace gyre {
 namespace {
@@ -11,20 +11,12 @@ namespace {
 // First bytes, beside those of the Steward's and of ballots (core/membership).
 constexpr std::uint8_t kKnock = 48;
 constexpr std::uint8_t kRefusal = 49;
-constexpr std::size_t kTextBytesMax = 64;
-constexpr std::size_t kAddressBytesMax = 262;
 constexpr std::size_t kReasonBytesMax = 512;
 
 template <typename Out>
 void Encode(Out& out, const Member& member) {
   out.U8(kKnock);
-  out.Sized(member.name);
-  out.Varint(member.weight);
-  out.Sized(member.zone);
-  out.Sized(member.region);
-  out.Sized(member.address);
-  out.Sized(member.resp);
-  out.Sized(member.http);
+  EncodeMember(out, member);
 }
 
 }  // namespace
@@ -42,13 +34,7 @@ std::optional<Member> DecodeKnock(std::string_view body) {
   Reader in(body);
   if (in.U8() != kKnock) return std::nullopt;
   Member member;
-  member.name = in.Sized(kTextBytesMax);
-  member.weight = static_cast<std::uint32_t>(in.VarintAtMost(kWeightMax));
-  member.zone = in.Sized(kTextBytesMax);
-  member.region = in.Sized(kTextBytesMax);
-  member.address = in.Sized(kAddressBytesMax);
-  member.resp = in.Sized(kAddressBytesMax);
-  member.http = in.Sized(kAddressBytesMax);
+  DecodeMember(in, member);
   if (!in.done() || member.name.empty() || member.weight == 0) return std::nullopt;
   member.id = NodeIdOf(member.name);
   return member;

@@ -1,6 +1,6 @@
-// Rows of partitions that this node owns no more, since others do: where the partition has moved
-// to, or what a node that was removed comes back with. The exchange gives them to each owner of
-// today; once all have them they go. docs/adr/0008-moving-partitions.md. One per shard, for good.
+// Rows of partitions that this node owns no more, since others do: the partition has moved to
+// them. The exchange gives them to each owner of today; once all have them they go.
+// docs/adr/0008-moving-partitions.md. One per shard, for good.
 #pragma once
 
 #include <optional>

@@ -15,13 +15,13 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "core/ids.h"
+#include "core/ring/member_codec.h"
 #include "core/ring/ring.h"
 
 namespace gyre {
 
 // Limits of the format.
 inline constexpr std::size_t kMemberNameBytesMax = 64;
-inline constexpr std::size_t kMemberAddressBytesMax = 262;  // a host name of 255, ":", a port
 inline constexpr std::size_t kMemberZoneBytesMax = 64;      // and of a region
 inline constexpr std::size_t kDescriptionBytesMax = 1'060;  // all of it, unknown fields too
 

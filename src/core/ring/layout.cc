@@ -9,14 +9,12 @@
 #include "base/hash.h"
 #include "base/size_counter.h"
 #include "core/config.h"
+#include "core/ring/member_codec.h"
 
 namespace gyre {
 namespace {
 
 constexpr std::uint8_t kFormat = 1;
-// Of names, zones and regions, and of addresses, when decoding.
-constexpr std::size_t kTextBytesMax = 64;
-constexpr std::size_t kAddressBytesMax = 262;  // a host name of 255, ":", a port
 
 NodeList OwnersIn(const Ring& ring, PartitionId partition, int replicas) {
   NodeList owners;
@@ -174,13 +172,7 @@ void EncodeMembers(Out& out, const std::vector<Member>& members) {
   out.Varint(members.size());
   for (const Member& member : members) {
     out.U32(member.id.value);
-    out.Sized(member.name);
-    out.Varint(member.weight);
-    out.Sized(member.zone);
-    out.Sized(member.region);
-    out.Sized(member.address);
-    out.Sized(member.resp);
-    out.Sized(member.http);
+    EncodeMember(out, member);
   }
 }
 
@@ -188,13 +180,7 @@ std::vector<Member> DecodeMembers(Reader& in) {
   std::vector<Member> members(in.VarintAtMost(std::min(kNodesMax, in.remaining())));
   for (Member& member : members) {
     member.id = NodeId(in.U32());
-    member.name = in.Sized(kTextBytesMax);
-    member.weight = static_cast<std::uint32_t>(in.VarintAtMost(kWeightMax));
-    member.zone = in.Sized(kTextBytesMax);
-    member.region = in.Sized(kTextBytesMax);
-    member.address = in.Sized(kAddressBytesMax);
-    member.resp = in.Sized(kAddressBytesMax);
-    member.http = in.Sized(kAddressBytesMax);
+    DecodeMember(in, member);
   }
   return members;
 }
