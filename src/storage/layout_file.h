@@ -1,7 +1,7 @@
 // The durable home of what all members agree on: who owns what (core/ring/layout.h, as bytes that
 // mean nothing here); and, as another file of the same form, of this member's vote for the next
-// layout (core/membership/layout_ballot.h). A member that forgot it would take itself for a new node, so this file is
-// either whole, or known to be damaged, or was never written:
+// layout (core/membership/layout_ballot.h). A member that forgot it would take itself for a new
+// node, so this file is either whole, or known to be damaged, or was never written:
 //   layout            the newest; replaced whole, never written in place
 //   layout.previous   the one before, for the operator, should the newest be damaged
 // Blocking: not for a shard's loop. One caller at a time.
