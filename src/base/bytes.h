@@ -127,8 +127,10 @@ class Bytes {
     // Who holds the only count need not take it down: nobody is there to copy from it.
     if (block_->count.load(std::memory_order_acquire) == 1 ||
         block_->count.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      // With its size, which the allocator would have to look up else.
+      const std::size_t bytes = sizeof(Block) + block_->size;
       block_->~Block();
-      ::operator delete(block_);
+      ::operator delete(block_, bytes);
     }
   }
 
