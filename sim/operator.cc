@@ -9,7 +9,7 @@ namespace gyre::sim {
 
 std::string_view ChangeName(Operator::Change change) {
   constexpr std::string_view kNames[Operator::kChanges] = {"join", "leave", "remove dead",
-                                                           "take back"};
+                                                           "take back", "split partitions"};
   return kNames[static_cast<int>(change)];
 }
 
@@ -40,8 +40,8 @@ int Operator::DrawProposer() {
 }
 
 void Operator::Act() {
-  constexpr Change kDraws[] = {Change::kJoin, Change::kJoin, Change::kLeave, Change::kRemoveDead,
-                               Change::kTakeBack};
+  constexpr Change kDraws[] = {Change::kJoin,       Change::kJoin,     Change::kLeave,
+                               Change::kRemoveDead, Change::kTakeBack, Change::kSplit};
   for (int i = 0; i < 10; ++i) {
     const Change change = kDraws[prng_.Below(std::size(kDraws))];
     const bool moving = world_.layout().moves().any();
@@ -65,6 +65,8 @@ bool Operator::Try(Change change) {
       return RemoveDead();
     case Change::kTakeBack:
       return TakeBack();
+    case Change::kSplit:
+      return Split();
   }
   return false;
 }
@@ -140,10 +142,21 @@ bool Operator::TakeBack() {
   const int proposer = DrawProposer();
   if (proposer < 0 || former_.empty() || !layout.moves().any()) return false;
   const Ring& ring = former_.back();
+  if (ring.partition_count() != layout.ring().partition_count()) return false;
   for (const Member& member : ring.members()) {
     if (layout.FindMember(member.id) == nullptr) return false;
   }
   return world_.Decide(proposer, *layout.ChangeTo(ring, {}));
+}
+
+// A few at most: there are few keys.
+bool Operator::Split() {
+  constexpr int kSplitsMax = 3;
+  const Ring& ring = world_.layout().ring();
+  const int proposer = DrawProposer();
+  if (proposer < 0 || ring.partition_bits() >= ring.section_bits() + kSplitsMax) return false;
+  const Result<Layout> split = world_.layout().Split();
+  return split && world_.Decide(proposer, *split);
 }
 
 // By word of mouth: those who can be reached from here tell of themselves.

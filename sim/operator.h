@@ -1,5 +1,6 @@
 // The people who change the cluster, and what settles the moves that follow: joins, leaves, nodes
-// that are removed dead, changes of mind while partitions move. docs/failures.md, 20 to 25.
+// that are removed dead, changes of mind while partitions move, partitions split in two.
+// docs/failures.md, 20 to 25.
 #pragma once
 
 #include <array>
@@ -16,8 +17,8 @@ namespace gyre::sim {
 
 class Operator {
  public:
-  enum class Change : std::uint8_t { kJoin, kLeave, kRemoveDead, kTakeBack };
-  static constexpr int kChanges = 4;
+  enum class Change : std::uint8_t { kJoin, kLeave, kRemoveDead, kTakeBack, kSplit };
+  static constexpr int kChanges = 5;
 
   struct Counters {
     std::array<std::uint64_t, kChanges> decided{};
@@ -43,6 +44,7 @@ class Operator {
   bool Leave();
   bool RemoveDead();
   bool TakeBack();
+  bool Split();
   // The ring of these members, with partitions where they are as far as can be.
   Ring RingWithout(NodeId member) const;
   void HearArrivals(int proposer);

@@ -18,7 +18,7 @@ std::optional<PartitionId> PartitionOf(const Message& message, const Ring& ring)
   if (const auto* get = std::get_if<ReplicaGet>(&message)) return ring.PartitionOf(get->key.token);
   if (const auto* put = std::get_if<ReplicaPut>(&message)) return ring.PartitionOf(put->key.token);
   if (const auto* compare = std::get_if<TreeCompare>(&message);
-      compare && !compare->nodes.empty()) {
+      compare && !compare->nodes.empty() && compare->bits >= ring.partition_bits()) {
     return PartitionId(compare->nodes[0].index >> (compare->bits - ring.partition_bits()));
   }
   if (const auto* keys = std::get_if<LeafKeys>(&message)) {
@@ -49,9 +49,9 @@ class SurplusThrownAway : public PlantedBug {
   std::optional<Message> OnAsk(const Message& message, const LinkEnd& sender) override {
     const auto* compare = std::get_if<TreeCompare>(&message);
     if (compare == nullptr) return std::nullopt;
-    const PartitionId partition = *PartitionOf(message, sender.view.ring);
+    const std::optional<PartitionId> partition = PartitionOf(message, sender.view.ring);
     const int replicas = sender.view.FindKeyspace(compare->keyspace)->replicas;
-    if (sender.view.Owns(sender.self, partition, replicas)) return std::nullopt;
+    if (!partition || sender.view.Owns(sender.self, *partition, replicas)) return std::nullopt;
     return TreeCompareReply{compare->id, std::nullopt, {}};
   }
 };

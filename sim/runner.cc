@@ -185,6 +185,10 @@ const std::vector<RarePath>& RarePaths() {
       {"damaged pages", [](const R& r) { return r.shards.damaged_pages; }},
       {"leaves corrected", [](const R& r) { return r.shards.leaves_corrected; }},
       {"partitions settled", [](const R& r) { return r.changes.settled; }},
+      {"splits of all partitions",
+       [](const R& r) {
+         return r.changes.decided[static_cast<std::size_t>(Operator::Change::kSplit)];
+       }},
       {"changed while partitions moved", [](const R& r) { return r.changes.while_moving; }},
       {"surplus dropped", [](const R& r) { return r.shards.surplus_dropped; }},
       {"requests refused: overloaded", [](const R& r) { return r.shards.overloaded; }},

@@ -33,7 +33,7 @@ SimNode::SimNode(Surroundings& world, int index, NodeId id, std::uint16_t shard_
       id_(id),
       shard_count_(shard_count),
       prng_(seed),
-      storage_(*world.events, prng_.Next(), storage, LeafBitsOf(world.view->ring.partition_bits())),
+      storage_(*world.events, prng_.Next(), storage, LeafBitsOf(world.view->ring.section_bits())),
       clock_(clock) {
   storage_.acknowledges_before_sync = world_.plant->acknowledges_before_sync();
   storage_.on_durable = [this](const RowKey& key, const std::optional<Row>& row) {
@@ -84,8 +84,8 @@ void SimNode::Start() {
 std::vector<LeafSum> SimNode::LeavesOf(std::uint16_t shard) const {
   std::vector<LeafSum> leaves;
   for (const LeafSum& leaf : storage_.Leaves()) {
-    const std::uint32_t partition = leaf.leaf >> kLeafBitsPerPartition;
-    if (partition % shard_count_ == shard) leaves.push_back(leaf);
+    const std::uint32_t section = leaf.leaf >> kLeafBitsPerSection;
+    if (section % shard_count_ == shard) leaves.push_back(leaf);
   }
   return leaves;
 }
@@ -159,7 +159,7 @@ std::size_t SimNode::tasks_in_flight() const {
 
 bool SimNode::TreesAreRight() const {
   if (view_->member_count() < 2) return true;
-  const int bits = LeafBitsOf(view_->ring.partition_bits());
+  const int bits = LeafBitsOf(view_->ring.section_bits());
   std::map<std::pair<KeyspaceId, std::uint32_t>, std::uint64_t> sums;
   for (const auto& [key, row] : storage_.rows()) {
     if (key.is_hint() || IsNote(key)) continue;
@@ -169,8 +169,8 @@ bool SimNode::TreesAreRight() const {
     if (sums[{leaf.keyspace, leaf.leaf}] != leaf.sum) return false;
   }
   for (const auto& [name, sum] : sums) {
-    const std::uint32_t partition = name.second >> kLeafBitsPerPartition;
-    const Shard& shard = *shards_[partition % shard_count_];
+    const std::uint32_t section = name.second >> kLeafBitsPerSection;
+    const Shard& shard = *shards_[section % shard_count_];
     if (shard.ledger().tree().SumOf(name.first, {bits, name.second}) != sum) return false;
   }
   return true;
@@ -440,14 +440,14 @@ void SimNode::Tamper(const RowKey& key, std::optional<Row>& row) {
   Ballot ballot;
   ballot.epoch = view_->EpochOf(key.token);
   ballot.step = Ballot::Step::kDrop;
-  ballot.partition = view_->ring.PartitionOf(key.token);
+  ballot.section = view_->ring.SectionOf(key.token);
   ballot.rows.push_back({key, RowDigest(key, row->record.view())});
   world_.events->After(plant.purges_after_us(), [this, life = life_, ballot] {
     if (life != life_) return;
     const auto& members = view_->ring.members();
     const NodeId peer = members[members[0].id == id_ && members.size() > 1 ? 1 : 0].id;
     world_.judge->OnDelivered(index_, ballot);
-    Dispatch(ballot.partition.value % shard_count_, [peer, ballot](Shard& s, Now at, Effects& out) {
+    Dispatch(ballot.section.value % shard_count_, [peer, ballot](Shard& s, Now at, Effects& out) {
       s.OnMessage(peer, ShardId(0), Message(ballot), at, out);
     });
   });

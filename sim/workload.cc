@@ -219,7 +219,9 @@ void Workload::Scan(Session& session) {
   op.kind = OpKind::kScan;
   ScanRequest scan;
   scan.keyspace = world_.judge().keys()[key].keyspace;
-  scan.partition = world_.view().ring.PartitionOf(world_.judge().keys()[key].token);
+  const Ring& ring = world_.view().ring;
+  scan.partition = ring.PartitionOf(world_.judge().keys()[key].token);
+  scan.partition_bits = ring.partition_bits();
   scan.limit = static_cast<std::uint32_t>(session.prng.Between(1, 3));
   scan.count_only = session.prng.Chance(200'000);
   scan.options = options;

@@ -474,7 +474,7 @@ void World::CheckScan(const Op& /*op*/, const ScanRequest& request, const ScanOu
     const auto& keys = judge_->keys();
     const bool known = std::any_of(keys.begin(), keys.end(), [&](const RowKey& k) {
       return k.key == key.key && k.keyspace == request.keyspace &&
-             view().ring.PartitionOf(k.token) == request.partition;
+             PartitionOf(k.token, request.partition_bits) == request.partition;
     });
     if (!known) {
       judge_->Report(Checker::kInvented, "a scan shows a key that is not of its partition");

@@ -20,9 +20,9 @@ KNOWN_SECONDS_MAX = 10
 class Growing:
     """Nodes that come and go: the first founds the cluster, the others join it."""
 
-    def __init__(self, flags=()):
+    def __init__(self, flags=(), shards=1):
         self.folder = tempfile.mkdtemp(prefix="gyre-test-")
-        self.flags = ["--cluster-id", "test", "--shards", "1", "--durability", "sync", *flags]
+        self.flags = ["--cluster-id", "test", "--shards", str(shards), "--durability", "sync", *flags]
         self.nodes = {}
 
     def __enter__(self):

@@ -84,8 +84,8 @@ std::string MembersText(const Json& json) {
 
 std::string PlanText(const Json& json) {
   if (json.contains("staged") && json.at("staged").empty()) {
-    return "Nothing is staged on this node. `gyre cluster join`, `leave`, `replace`, `remove` and "
-           "`weight` do.\n";
+    return "Nothing is staged on this node. `gyre cluster join`, `leave`, `replace`, `remove`, "
+           "`weight` and `split` do.\n";
   }
   std::string text;
   if (const std::string staged = StagedText(json); !staged.empty()) {
@@ -93,6 +93,11 @@ std::string PlanText(const Json& json) {
   }
   text += fmt::format("members: {} now, {} after\n", Field(json, "members_before"),
                       Field(json, "members_after"));
+  if (json.contains("partition_count_after") &&
+      json.at("partition_count_after") != json.at("partition_count_before")) {
+    text += fmt::format("partitions: {} now, {} after\n", Field(json, "partition_count_before"),
+                        Field(json, "partition_count_after"));
+  }
   text += fmt::format("to be sent: {} copies of partitions", Field(json, "transfers"));
   if (json.contains("bytes_estimate")) {
     text += ", about " + BytesText(json.at("bytes_estimate").get<std::uint64_t>());
@@ -315,6 +320,12 @@ void AddMemberVerbs(CLI::App& app, int& exit_code) {
     exit_code =
         Stage(*flags, {{"change", "weight"}, {"node", flags->node}, {"weight", flags->weight}},
               fmt::format("{} has weight {}", flags->node, flags->weight));
+  });
+
+  const auto split =
+      add("split", "Stages: each partition becomes two, with the same owners; no data move");
+  split.first->callback([flags = split.second, &exit_code] {
+    exit_code = Stage(*flags, {{"change", "split"}}, "each partition becomes two");
   });
 
   const auto plan = add("plan", "What the staged changes would move");

@@ -85,6 +85,19 @@ struct ClusterView {
     return std::max(moves.EpochOf(partition), RingEpoch(1));
   }
   RingEpoch EpochOf(Token token) const { return EpochOf(ring.PartitionOf(token)); }
+  // Since when all of its partitions have theirs.
+  RingEpoch EpochOf(SectionId section) const {
+    RingEpoch epoch;
+    ring.ForEachPartitionOf(section, [&](PartitionId p) { epoch = std::max(epoch, EpochOf(p)); });
+    return epoch;
+  }
+  // Any of its partitions.
+  bool AnyMoves(SectionId section) const {
+    bool any = false;
+    ring.ForEachPartitionOf(section,
+                            [&](PartitionId p) { any = any || moves.FromOwners(p) != nullptr; });
+    return any;
+  }
   // REQUIRES, of both: ring.PrepareOwners(replicas) was called.
   OwnerSets SetsOf(PartitionId partition, int replicas) const;
   // In either set. O(replicas), without allocation.

@@ -21,10 +21,14 @@ struct StrongId {
 using NodeId = StrongId<struct NodeIdTag, std::uint32_t>;
 inline constexpr std::uint32_t kNodeIdMax = (1u << 24) - 1;
 
-// One of a node's shards: partition p belongs to shard p mod T.
+// One of a node's shards: section s belongs to shard s mod T.
 using ShardId = StrongId<struct ShardIdTag, std::uint16_t>;
 // One of the Q equal arcs of the ring: the top q bits of the token.
 using PartitionId = StrongId<struct PartitionIdTag, std::uint32_t>;
+// One of the arcs that the cluster was founded with as its partitions. Partitions may be split
+// later (ring/layout.h), sections never: a section holds 2^k partitions. What a node keeps by arcs
+// and not by owners goes by sections: its shards, trees, ballots, hints.
+using SectionId = StrongId<struct SectionIdTag, std::uint32_t>;
 // A hash of the keyspace's name, 0 for `default`.
 using KeyspaceId = StrongId<struct KeyspaceIdTag, std::uint32_t>;
 // Where a node keeps notes of its own (ledger/ballot_book.h). No keyspace's name has this hash.

@@ -20,6 +20,11 @@ constexpr PartitionId PartitionOf(Token token, int partition_bits) {
       partition_bits == 0 ? 0 : static_cast<std::uint32_t>(token.high >> (64 - partition_bits)));
 }
 
+// The section that holds it, as above.
+constexpr SectionId SectionOf(Token token, int section_bits) {
+  return SectionId(PartitionOf(token, section_bits).value);
+}
+
 // Where a row lies. Ordered by (owed_to, keyspace, token, key), so that a partition of a keyspace
 // is one range, and so are the hints of a target. The order of the key bytes is that of unsigned
 // bytes.

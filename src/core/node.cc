@@ -9,13 +9,13 @@
 namespace gyre {
 namespace {
 
-// The partition that a request or a request message is about.
+// The section that a request or a request message is about.
 template <typename T>
-PartitionId PartitionOfRequest(const T& request, const Ring& ring) {
+SectionId SectionOfRequest(const T& request, const Ring& ring) {
   if constexpr (std::is_same_v<T, ScanRequest>) {
-    return request.partition;
+    return ring.SectionOf(StartOf(request));
   } else {
-    return ring.PartitionOf(request.key.token);
+    return ring.SectionOf(request.key.token);
   }
 }
 
@@ -29,9 +29,7 @@ struct IsForwarded<T, std::void_t<decltype(std::declval<T>().request)>> : std::t
 ShardId ShardOfRequest(const ClientRequest& request, const Ring& ring, std::uint16_t shard_count) {
   GYRE_CHECK(shard_count > 0);
   return std::visit(
-      [&](const auto& kind) {
-        return ShardOfPartition(PartitionOfRequest(kind, ring), shard_count);
-      },
+      [&](const auto& kind) { return ShardOfSection(SectionOfRequest(kind, ring), shard_count); },
       request);
 }
 
@@ -43,23 +41,25 @@ ShardId ShardOfMessage(const Envelope& envelope, const Ring& ring, std::uint16_t
   return std::visit(
       [&](const auto& message) -> ShardId {
         using M = std::decay_t<decltype(message)>;
-        // A node of a tree, at least as deep as the partition that it belongs to; what is not goes
+        // A node of a tree, at least as deep as the section that it belongs to; what is not goes
         // to any shard, which refuses it.
         const auto shard_of_node = [&](std::uint8_t bits, std::uint64_t index) {
-          const int below = std::max(bits - ring.partition_bits(), 0);
-          return ShardOfPartition(PartitionId(static_cast<std::uint32_t>(index >> below)),
-                                  shard_count);
+          const int below = std::max(bits - ring.section_bits(), 0);
+          return ShardOfSection(SectionId(static_cast<std::uint32_t>(index >> below)), shard_count);
         };
         if constexpr (std::is_same_v<M, TreeCompare>) {
           return shard_of_node(message.bits, message.nodes.front().index);
         } else if constexpr (std::is_same_v<M, Ballot>) {
-          return ShardOfPartition(message.partition, shard_count);
+          return ShardOfSection(message.section, shard_count);
         } else if constexpr (std::is_same_v<M, LeafKeys>) {
           return shard_of_node(message.bits, message.leaf);
+        } else if constexpr (std::is_same_v<M, ReplicaScan>) {
+          return shard_of_node(static_cast<std::uint8_t>(ring.partition_bits()),
+                               message.request.partition.value);
         } else if constexpr (IsForwarded<M>::value) {
-          return ShardOfPartition(PartitionOfRequest(message.request, ring), shard_count);
+          return ShardOfSection(SectionOfRequest(message.request, ring), shard_count);
         } else if constexpr (std::is_same_v<M, ReplicaGet> || std::is_same_v<M, ReplicaPut>) {
-          return ShardOfPartition(PartitionOfRequest(message, ring), shard_count);
+          return ShardOfSection(SectionOfRequest(message, ring), shard_count);
         } else {
           GYRE_CHECK(false && "a reply names its shard");  // DecodeFrameBody has seen to it
         }

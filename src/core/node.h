@@ -11,12 +11,12 @@
 
 namespace gyre {
 
-constexpr ShardId ShardOfPartition(PartitionId partition, std::uint16_t shard_count) {
-  return ShardId(static_cast<std::uint16_t>(partition.value % shard_count));
+constexpr ShardId ShardOfSection(SectionId section, std::uint16_t shard_count) {
+  return ShardId(static_cast<std::uint16_t>(section.value % shard_count));
 }
 ShardId ShardOfRequest(const ClientRequest& request, const Ring& ring, std::uint16_t shard_count);
 // A reply goes to the shard it names (mod shard_count, as it comes from outside), a request to the
-// shard of its partition.
+// shard of its section.
 ShardId ShardOfMessage(const Envelope& envelope, const Ring& ring, std::uint16_t shard_count);
 
 }  // namespace gyre

@@ -28,6 +28,7 @@ TEST(NodeTest, RequestsAndMessagesOfAKeyGoToTheShardOfItsPartition) {
       EXPECT_EQ(ShardOfRequest(ExplainRequest{key, {}}, ring, shard_count), expected);
       ScanRequest scan;
       scan.partition = PartitionId(partition);
+      scan.partition_bits = 2;
       EXPECT_EQ(ShardOfRequest(scan, ring, shard_count), expected);
       const auto shard_of = [&](Message message) {
         return ShardOfMessage({ShardId(9), std::nullopt, std::move(message)}, ring, shard_count);

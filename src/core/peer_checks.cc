@@ -53,7 +53,7 @@ std::optional<ErrorCode> Refused(const ReplicaPut& put, ShardState& shard) {
 std::optional<ErrorCode> Refused(const LeafKeys& keys, const ShardState& shard) {
   const MerkleTree& tree = shard.ledger.tree();
   if (keys.bits != tree.leaf_bits()) return ErrorCode::kInvalidArgument;
-  const PartitionId partition = tree.PartitionOfLeaf(keys.leaf);
+  const PartitionId partition = shard.PartitionOfLeaf(keys.leaf);
   if (keys.epoch != shard.view->EpochOf(partition)) return ErrorCode::kWrongEpoch;
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(keys.keyspace);
   if (keyspace == nullptr || !shard.Serves(partition) ||

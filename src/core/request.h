@@ -15,6 +15,7 @@
 #include "core/causality/record.h"
 #include "core/key.h"
 #include "core/quorum/quorum_spec.h"
+#include "core/scan_range.h"
 
 namespace gyre {
 
@@ -47,11 +48,18 @@ struct PutRequest {
 struct ScanRequest {
   KeyspaceId keyspace;
   PartitionId partition;
+  int partition_bits = 0;       // of the ring that numbers it so; not sent: there the epoch tells
   std::optional<RowKey> after;  // exclusive; nullopt: from the partition's start
   std::uint32_t limit = 100;    // rows visited, at most scan_rows_max
   bool count_only = false;      // the number of live rows of the whole partition, no keys
   RequestOptions options;
 };
+
+// Where its page begins, or just before. REQUIRES: partition < 2^partition_bits.
+constexpr Token StartOf(const ScanRequest& request) {
+  return request.after ? request.after->token
+                       : SpanOf(request.partition.value, request.partition_bits).first;
+}
 
 // What the node asked holds of a key itself, and each owner beside it: for `gyre key explain`.
 struct ExplainRequest {

@@ -84,15 +84,15 @@ void Shard::OnScanDone(RequestId id, Result<ScanPage> page, Now now, Effects& ou
 // where they are not there.
 void Shard::OnRowsLost(const std::vector<LeafSum>& leaves, Now now, Effects& out) {
   Env env{now, out, impl_->local};
-  std::vector<std::pair<PartitionId, BallotNumbers>> notes;
-  impl_->ledger.ballots().ForEachDurable([&](PartitionId partition, const BallotNumbers& numbers) {
-    notes.emplace_back(partition, numbers);
+  std::vector<std::pair<SectionId, BallotNumbers>> notes;
+  impl_->ledger.ballots().ForEachDurable([&](SectionId section, const BallotNumbers& numbers) {
+    notes.emplace_back(section, numbers);
   });
-  for (const auto& [partition, numbers] : notes) {
-    impl_->replica.Raise(partition, numbers, Ticket::Nobody(), env);
+  for (const auto& [section, numbers] : notes) {
+    impl_->replica.Raise(section, numbers, Ticket::Nobody(), env);
   }
   for (const LeafSum& leaf : leaves) {
-    const PartitionId partition = impl_->ledger.tree().PartitionOfLeaf(leaf.leaf);
+    const PartitionId partition = impl_->state.PartitionOfLeaf(leaf.leaf);
     if (!impl_->ledger.keeps_tree() || !impl_->state.Serves(partition)) continue;
     impl_->ledger.LoadLeaf(leaf.keyspace, leaf.leaf, leaf.sum);
     impl_->repair->MarkDirty(partition, env);

@@ -29,7 +29,7 @@ struct Shard::Impl {
   Impl(const ShardOptions& shard_options, ClusterViewPtr view, RowsAtHand* at_hand)
       : options(shard_options),
         prng(options.seed),
-        ledger(view->ring.partition_bits(), options.keeps_tree || view->member_count() > 1,
+        ledger(view->ring.section_bits(), options.keeps_tree || view->member_count() > 1,
                options.config.expiry_step),
         budget(options.config),
         replica(options.node, options.config, DotSource(options.actor, options.next_epoch), prng,

@@ -65,6 +65,15 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
     case MessageType::kReplicaScan: {
       auto& scan = std::get<ReplicaScan>(message);
       ++impl.counters.replica_scans;
+      const Ring& ring = impl.state.view->ring;
+      if (scan.request.partition.value >= ring.partition_count() ||
+          scan.epoch != impl.state.view->EpochOf(scan.request.partition)) {
+        ++impl.counters.wrong_epoch;
+        reply(ReplicaScanReply{
+            scan.id, Error{ErrorCode::kWrongEpoch, "other owners are known here"}, {}});
+        break;
+      }
+      scan.request.partition_bits = ring.partition_bits();
       impl.Begin(origin(scan.id), std::move(scan.request), env);
       break;
     }

@@ -392,6 +392,10 @@ TEST(ShardMovingTest, APutIsRefusedWhereOneSetCannotHaveItsQuorum) {
   EXPECT_EQ(scene.Own(3), std::nullopt);
 }
 
+ScanRequest ScanOf(const MovingScene& scene) {
+  return {KeyspaceId(0), scene.partition, scene.cluster.ring().partition_bits()};
+}
+
 // Goal: scans show what there is, and so are done where all of it is.
 TEST(ShardMovingTest, ScansAskTheOwnersOfBefore) {
   MovingScene scene(WithoutExchange());
@@ -399,7 +403,7 @@ TEST(ShardMovingTest, ScansAskTheOwnersOfBefore) {
   const Layout joint = scene.To({3, 4, 5});
   scene.TakeAll(joint);
   for (int place = 0; place < 7; ++place) {
-    const ClientResult result = scene.Run(place, ScanRequest{KeyspaceId(0), scene.partition});
+    const ClientResult result = scene.Run(place, ScanOf(scene));
     ASSERT_TRUE(result.has_value());
     EXPECT_EQ(std::get<ScanOutcome>(*result).keys.size(), 1u) << place;
   }
@@ -417,13 +421,17 @@ TEST(ShardMovingTest, AScanUnderWayBeginsAnewWithTheOwnersOfNow) {
   scene.cluster.on_flight = [&](const TestCluster::Flight& flight) {
     asked += std::holds_alternative<ReplicaScan>(flight.message);
   };
-  const auto scan = scene.Start(6, ScanRequest{KeyspaceId(0), scene.partition});
-  scene.Take(6, scene.To({0, 1, 2}, settled));  // 3 to 5 have all of it still
+  const auto scan = scene.Start(6, ScanOf(scene));
+  const Layout back = scene.To({0, 1, 2}, settled);
+  scene.Take(6, back);
   scene.cluster.DeliverAll();
+  EXPECT_FALSE(scene.Answered(scan));  // 3 to 5 have all of it still, and know no more than before
+  for (int place = 3; place < 6; ++place) scene.Take(place, back);
+  scene.cluster.RunFor(Duration::Millis(50));
   ASSERT_TRUE(scene.Answered(scan));
   ASSERT_TRUE(scene.AnswerOf(scan).has_value());
   EXPECT_EQ(std::get<ScanOutcome>(*scene.AnswerOf(scan)).keys.size(), 1u);
-  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(asked, 3);
 }
 
 }  // namespace

@@ -191,11 +191,11 @@ TEST_F(ShardPurgeTest, WhatWasPromisedIsKeptOnDisk) {
   PutAndDelete(key);
   cluster.RunFor(kLong);
   ASSERT_TRUE(Gone(key));
-  const PartitionId partition = cluster.ring().PartitionOf(key.token);
-  const BallotNumbers before = cluster.node(1).shard().ledger().ballots().Durable(partition);
+  const SectionId section = cluster.ring().SectionOf(key.token);
+  const BallotNumbers before = cluster.node(1).shard().ledger().ballots().Durable(section);
   EXPECT_GT(before.purged, 0u);
   cluster.Restart(1);
-  EXPECT_EQ(cluster.node(1).shard().ledger().ballots().Durable(partition), before);
+  EXPECT_EQ(cluster.node(1).shard().ledger().ballots().Durable(section), before);
 }
 
 // Goal: a note that storage lost to a damaged disk is written again from memory, so that a restart
@@ -205,16 +205,16 @@ TEST_F(ShardPurgeTest, ANoteThatStorageLostIsWrittenAgain) {
   PutAndDelete(key);
   cluster.RunFor(kLong);
   ASSERT_TRUE(Gone(key));
-  const PartitionId partition = cluster.ring().PartitionOf(key.token);
-  const BallotNumbers before = cluster.node(1).shard().ledger().ballots().Durable(partition);
+  const SectionId section = cluster.ring().SectionOf(key.token);
+  const BallotNumbers before = cluster.node(1).shard().ledger().ballots().Durable(section);
   EXPECT_GT(before.purged, 0u);
   const std::map<RowKey, Row> rows = cluster.node(1).rows;
-  cluster.LoseNote(1, partition);
+  cluster.LoseNote(1, section);
   cluster.RunFor(Duration::Millis(10));
   EXPECT_EQ(cluster.node(1).rows, rows);
   cluster.Isolate(1);  // so that nobody tells it
   cluster.Restart(1);
-  EXPECT_EQ(cluster.node(1).shard().ledger().ballots().Durable(partition), before);
+  EXPECT_EQ(cluster.node(1).shard().ledger().ballots().Durable(section), before);
 }
 
 // Goal: a disk that is restored from before a purge forgets what it held then, goes on as another
@@ -247,15 +247,15 @@ TEST_F(ShardPurgeTest, AnEmptyDiskTakesOverTheNumbers) {
   const RowKey key = cluster.Key("k");
   PutAndDelete(key);
   cluster.RunFor(kLong);
-  const PartitionId partition = cluster.ring().PartitionOf(key.token);
-  const BallotNumbers known = cluster.node(0).shard().ledger().ballots().Durable(partition);
+  const SectionId section = cluster.ring().SectionOf(key.token);
+  const BallotNumbers known = cluster.node(0).shard().ledger().ballots().Durable(section);
   cluster.Isolate(2);
   cluster.node(2).rows.clear();
   cluster.node(2).leaf_sums.clear();
   cluster.Restart(2);
   cluster.Rejoin(2);
   cluster.RunFor(Duration::Millis(100));
-  EXPECT_EQ(cluster.node(2).shard().ledger().ballots().Durable(partition), known);
+  EXPECT_EQ(cluster.node(2).shard().ledger().ballots().Durable(section), known);
   EXPECT_EQ(cluster.node(2).shard().counters().partitions_set_aside, 0u);
 }
 
@@ -275,7 +275,7 @@ TEST_F(ShardPurgeTest, ANodeServesOnceItHasMetAMember) {
   EXPECT_TRUE(cluster.answers.at(early).has_value());
 }
 
-// Goal: while a fallback keeps a hint nothing of its partition is purged; when the hint has gone to
+// Goal: while a fallback keeps a hint nothing of its section is purged; when the hint has gone to
 // its owner, it is.
 TEST_F(ShardPurgeOfFourTest, AHintHoldsUpThePurge) {
   const RowKey key = cluster.Key("k");
@@ -298,9 +298,9 @@ TEST_F(ShardPurgeOfFourTest, AHintFromBeforeAPromiseIsRefused) {
   const RowKey key = cluster.Key("k");
   const std::vector<int> owners = OwnersOf(key);
   const int fallback = FallbackOf(key);
-  const PartitionId partition = cluster.ring().PartitionOf(key.token);
+  const SectionId section = cluster.ring().SectionOf(key.token);
   // As after a ballot that came to nothing: only the fallback has promised it.
-  cluster.node(fallback).rows[cluster.node(fallback).shard().ledger().ballots().KeyOf(partition)] =
+  cluster.node(fallback).rows[cluster.node(fallback).shard().ledger().ballots().KeyOf(section)] =
       Row{{}, EncodeNote({7, 0})};
   cluster.Restart(fallback);
   cluster.Isolate(owners[2]);
@@ -311,7 +311,7 @@ TEST_F(ShardPurgeOfFourTest, AHintFromBeforeAPromiseIsRefused) {
   }
   cluster.RunFor(Duration::Millis(200));
   // It has told the others, who follow it: so what they send is not too old.
-  EXPECT_EQ(cluster.node(owners[0]).shard().ledger().ballots().Durable(partition).promised, 7u);
+  EXPECT_EQ(cluster.node(owners[0]).shard().ledger().ballots().Durable(section).promised, 7u);
   // A copy of before.
   ReplicaPut old{RequestId(1),
                  cluster.ring().epoch(),

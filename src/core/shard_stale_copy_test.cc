@@ -57,11 +57,11 @@ class ShardStaleCopyTest : public ::testing::Test {
   PutRequest Delete() const { return {key, DeleteValue{}, true, {}}; }
 
   BallotNumbers NumbersAt(int at) {
-    return cluster.node(at).shard().ledger().ballots().Durable(partition);
+    return cluster.node(at).shard().ledger().ballots().Durable(section);
   }
   // The node's part in a step of a ballot without rows, with a number of the test's own.
   void Vote(int at, Ballot::Step step, std::uint64_t number) {
-    Ballot ballot{RequestId(1), cluster.ring().epoch(), step, partition, number, {}, {}};
+    Ballot ballot{RequestId(1), cluster.ring().epoch(), step, section, number, {}, {}};
     for (int i = 0; i < cluster.size(); ++i) {
       ballot.runs.push_back({cluster.node(i).id(), cluster.node(i).shard().run()});
     }
@@ -167,7 +167,7 @@ class ShardStaleCopyTest : public ::testing::Test {
 
   TestCluster cluster;
   const RowKey key = cluster.Key("k");
-  const PartitionId partition = cluster.ring().PartitionOf(key.token);
+  const SectionId section = cluster.ring().SectionOf(key.token);
   // Of the puts' copies, and of node 0's questions, by receiver.
   std::map<int, std::vector<std::uint64_t>> stamps_sent, floors_asked;
   int forwards = 0;
@@ -229,7 +229,7 @@ class ShardStaleHintTest : public ShardStaleCopyTest {
  protected:
   ShardStaleHintTest() : ShardStaleCopyTest(4) {
     std::set<int> others{0, 1, 2, 3};
-    for (const NodeId id : cluster.ring().OwnersOf(partition, 3)) {
+    for (const NodeId id : cluster.ring().OwnersOf(cluster.ring().PartitionOf(key.token), 3)) {
       owners.push_back(static_cast<int>(id.value) - 1);
       others.erase(owners.back());
     }

@@ -69,7 +69,7 @@ struct ShardState {
   }
   // Rows of the partition that only others own, of this keyspace, or of any.
   bool HoldsSurplus(KeyspaceId id, const KeyspaceConfig& keyspace, PartitionId partition) const {
-    return ledger.keeps_tree() && ledger.tree().SumOfPartition(id, partition) != 0 &&
+    return ledger.keeps_tree() && ledger.tree().SumOf(id, NodeOf(partition)) != 0 &&
            !view->Owns(self, partition, keyspace.replicas);
   }
   bool HoldsSurplus(PartitionId partition) const {
@@ -77,8 +77,21 @@ struct ShardState {
       return HoldsSurplus(each.first, each.second, partition);
     });
   }
-  // Does this shard serve the partition?
-  bool Serves(PartitionId partition) const { return partition.value % shard_count == shard.value; }
+  bool HoldsSurplus(SectionId section) const {
+    bool any = false;
+    view->ring.ForEachPartitionOf(section, [&](PartitionId p) { any = any || HoldsSurplus(p); });
+    return any;
+  }
+  // The partition as a node of the tree.
+  MerkleTree::Node NodeOf(PartitionId partition) const {
+    return {view->ring.partition_bits(), partition.value};
+  }
+  PartitionId PartitionOfLeaf(std::uint32_t leaf) const {
+    return PartitionId(leaf >> (ledger.tree().leaf_bits() - view->ring.partition_bits()));
+  }
+  // Does this shard serve them?
+  bool Serves(SectionId section) const { return section.value % shard_count == shard.value; }
+  bool Serves(PartitionId partition) const { return Serves(view->ring.SectionOf(partition)); }
 };
 
 }  // namespace gyre

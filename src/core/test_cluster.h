@@ -25,7 +25,7 @@ class TestNode : private RowsAtHand {
   TestNode(NodeId id, const ClusterViewPtr& view, const CoreConfig& config, std::uint64_t life = 1,
            const std::vector<LeafSum>& stored = {})
       : id_(id),
-        leaf_bits_(LeafBitsOf(view->ring.partition_bits())),
+        leaf_bits_(LeafBitsOf(view->ring.section_bits())),
         shard_({id, ShardId(0), 1, ActorId((std::uint64_t{id.value} << 40) + life - 1), 1,
                 id.value + 1'000 * (life - 1), config, stored},
                view, this) {}
@@ -239,9 +239,9 @@ class TestCluster {
     node(at).shard().OnRowsLost({{leaf.first, leaf.second, -digest}}, now_, effects_);
     Carry(at);
   }
-  // The same of the note of a partition, which is in no sum.
-  void LoseNote(int at, PartitionId partition) {
-    node(at).rows.erase(node(at).shard().ledger().ballots().KeyOf(partition));
+  // The same of the note of a section, which is in no sum.
+  void LoseNote(int at, SectionId section) {
+    node(at).rows.erase(node(at).shard().ledger().ballots().KeyOf(section));
     node(at).shard().OnRowsLost({}, now_, effects_);
     Carry(at);
   }

@@ -281,7 +281,7 @@ void ClusterKeeper::OnCommand(std::string verb, std::string body, Done done) {
   if (staged_texts_.empty()) {
     return done(Fail(ErrorCode::kInvalidArgument,
                      "nothing is staged on this node; see `gyre cluster leave`, `join`, `replace`, "
-                     "`remove` and `weight`"));
+                     "`remove`, `weight` and `split`"));
   }
   settled_ = 0;
   Order(std::exchange(staged_, {}), std::move(done));
@@ -338,8 +338,12 @@ Status ClusterKeeper::Stage(const std::string& body) {
       return Fail(ErrorCode::kInvalidArgument, "weight: a whole number from 1 to 10000");
     }
     staged.members.weights.push_back({*id, weight->get<std::uint32_t>()});
+  } else if (change == "split") {
+    staged.partition_bits = steward_.layout().ring().partition_bits() + 1;
+    what = change;
   } else {
-    return Fail(ErrorCode::kInvalidArgument, "change: one of join, leave, replace, remove, weight");
+    return Fail(ErrorCode::kInvalidArgument,
+                "change: one of join, leave, replace, remove, weight, split");
   }
   const Result<std::optional<Layout>> after = LayoutAfter(steward_.layout(), staged);
   if (!after) return Fail(after.error());
@@ -354,7 +358,9 @@ Result<std::string> ClusterKeeper::PlanJson() const {
   const Result<std::optional<Layout>> after = LayoutAfter(layout, staged_);
   if (!after) return Fail(after.error());
   const Ring& ring = *after ? (*after)->ring() : layout.ring();
-  const Movement movement = MovementOf(layout.ring(), ring, layout.replicas());
+  const bool split = ring.partition_count() != layout.ring().partition_count();
+  // A split moves nothing, and is shown as what it makes.
+  const Movement movement = MovementOf(split ? ring : layout.ring(), ring, layout.replicas());
   Json nodes = Json::array();
   for (const NodeMovement& each : movement.nodes) {
     const Member* member = ring.FindMember(each.node);
@@ -370,6 +376,8 @@ Result<std::string> ClusterKeeper::PlanJson() const {
                {"staged", staged_texts_},
                {"members_before", layout.ring().members().size()},
                {"members_after", ring.members().size()},
+               {"partition_count_before", layout.ring().partition_count()},
+               {"partition_count_after", ring.partition_count()},
                {"transfers", movement.transfers},
                {"transfers_least", movement.transfers_least},
                {"partitions_moved", movement.partitions},

@@ -146,7 +146,7 @@ Status NodeServer::OpenStorage(const Layout& layout) {
   founding_ = layout.lineage().founding;
   EngineOptions options;
   options.session_count = config_.shards;
-  options.leaf_bits = LeafBitsOf(layout.ring().partition_bits());
+  options.leaf_bits = LeafBitsOf(layout.ring().section_bits());
   options.salvages = layout.MemberIds().size() > 1 || config_.founds;
   options.log = &log_;
   options.durability = config_.durability;

@@ -14,8 +14,8 @@ inline std::vector<std::vector<LeafSum>> LeavesByShard(const std::vector<LeafSum
                                                        std::uint16_t shard_count) {
   std::vector<std::vector<LeafSum>> shards(shard_count);
   for (const LeafSum& leaf : leaves) {
-    const PartitionId partition(leaf.leaf >> kLeafBitsPerPartition);
-    shards[ShardOfPartition(partition, shard_count).value].push_back(leaf);
+    const SectionId section(leaf.leaf >> kLeafBitsPerSection);
+    shards[ShardOfSection(section, shard_count).value].push_back(leaf);
   }
   return shards;
 }

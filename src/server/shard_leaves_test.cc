@@ -12,7 +12,7 @@ using testing::IsEmpty;
 // Goal: a shard starts with the sums of its own partitions, all of them and no others.
 TEST(ShardLeavesTest, GoToTheShardOfTheirPartition) {
   const auto leaf = [](std::uint32_t partition, std::uint32_t below, std::uint64_t sum) {
-    return LeafSum{KeyspaceId(1), partition << kLeafBitsPerPartition | below, sum};
+    return LeafSum{KeyspaceId(1), partition << kLeafBitsPerSection | below, sum};
   };
   const auto shards = LeavesByShard(
       {leaf(0, 0, 1), leaf(0, 4095, 2), leaf(1, 0, 3), leaf(3, 7, 4), leaf(255, 1, 5)},

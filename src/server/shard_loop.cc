@@ -421,6 +421,7 @@ void ShardLoop::AddDebts(NodeStats& stats) {
   stats.hints_replayed_per_second = hints_replayed_.PerSecond();
   stats.background = {shard_.budget().bytes_per_second(), shard_.budget().bytes_spent()};
   stats.leaf_bytes = shard_.ledger().tree().bytes();
+  stats.tree_sum = shard_.ledger().tree().sum();
   stats.purge_waiting = shard_.purge_candidates();
   stats.shards_starting = shard_.serving() ? 0 : 1;
   const Shard::RepairState repair = shard_.repair_state();

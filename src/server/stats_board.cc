@@ -55,6 +55,7 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.background.bytes_per_second, shard.background.bytes_per_second);
   add(total.background.bytes_spent, shard.background.bytes_spent);
   add(total.leaf_bytes, shard.leaf_bytes);
+  add(total.tree_sum, shard.tree_sum);
   add(total.purge_waiting, shard.purge_waiting);
   add(total.shards_starting, shard.shards_starting);
   add(total.repair.pairs, shard.repair.pairs);

@@ -13,8 +13,8 @@ class LeafAnswer : public Machine {
 
   void Start(Env& env) override {
     after_ = asked_.after;
-    const PartitionId partition = shard().ledger.tree().PartitionOfLeaf(asked_.leaf);
-    reply_.stamp = shard().ledger.ballots().Durable(partition).promised;
+    const SectionId section = shard().ledger.tree().SectionOfLeaf(asked_.leaf);
+    reply_.stamp = shard().ledger.ballots().Durable(section).promised;
     Read(env);
   }
 
@@ -90,13 +90,14 @@ class LeafAnswer : public Machine {
 TreeCompareReply AnswerTreeCompare(const TreeCompare& compare, const ShardState& shard) {
   TreeCompareReply reply{compare.id, std::nullopt, {}};
   const MerkleTree& tree = shard.ledger.tree();
-  if (compare.bits < tree.partition_bits() || compare.bits > tree.leaf_bits()) {
+  const Ring& ring = shard.view->ring;
+  if (compare.bits < ring.partition_bits() || compare.bits > tree.leaf_bits()) {
     reply.error = ErrorCode::kInvalidArgument;
     return reply;
   }
   for (const TreeCompare::NodeSum& node : compare.nodes) {
-    const std::uint32_t partition = node.index >> (compare.bits - tree.partition_bits());
-    if (partition >= shard.view->ring.partition_count() || !shard.Serves(PartitionId(partition))) {
+    const std::uint32_t partition = node.index >> (compare.bits - ring.partition_bits());
+    if (partition >= ring.partition_count() || !shard.Serves(PartitionId(partition))) {
       reply.error = ErrorCode::kInvalidArgument;
       return reply;
     }

@@ -74,14 +74,15 @@ void ExchangeSession::OnCompared(const TreeCompareReply& reply, Env& env) {
     keyspaces_.pop_back();
     return NextKeyspace(env);
   }
-  if (bits_ < shard().ledger.tree().leaf_bits()) {
+  if (const int below = shard().ledger.tree().leaf_bits() - bits_; below > 0) {
+    const int level_bits = std::min(kLevelBits, below);
     std::vector<std::uint32_t> children;
     for (const std::uint32_t index : differing) {
-      for (std::uint32_t child = 0; child < (1u << kLevelBits); ++child) {
-        children.push_back(index << kLevelBits | child);
+      for (std::uint32_t child = 0; child < (1u << level_bits); ++child) {
+        children.push_back(index << level_bits | child);
       }
     }
-    return Compare(bits_ + kLevelBits, std::move(children), env);
+    return Compare(bits_ + level_bits, std::move(children), env);
   }
   if (!settled_ && !Hurries()) {
     settled_ = true;
@@ -130,7 +131,7 @@ void ExchangeSession::ReadStretch(Env& env) {
   bytes_ = 0;
   if (damaged_) return AskForStretch(env);
   state_ = State::kReading;
-  stamp_ = shard().ledger.ballots().Durable(partition_).promised;
+  stamp_ = shard().ledger.ballots().Durable(view().ring.SectionOf(partition_)).promised;
   const TokenSpan span = SpanOf(leaves_.back(), shard().ledger.tree().leaf_bits());
   env.out.emplace_back(ScanEffect{id(),
                                   {{},

@@ -8,6 +8,7 @@
 namespace gyre {
 
 void RepairScheduler::Start(Env& env) {
+  partition_bits_ = view().ring.partition_bits();
   ListPairs();
   MarkMoving();
   if (shared_.empty()) return;
@@ -45,7 +46,27 @@ void RepairScheduler::MarkMoving() {
   }
 }
 
+void RepairScheduler::RenumberIfSplit() {
+  const int bits =
+      view().ring.partition_bits() - std::exchange(partition_bits_, view().ring.partition_bits());
+  if (bits <= 0) return;
+  const auto for_parts = [&](const Pair& pair, auto visit) {
+    const std::uint32_t first = pair.partition.value << bits;
+    for (std::uint32_t p = first; p < first + (1u << bits); ++p) visit({PartitionId(p), pair.peer});
+  };
+  for (std::set<Pair>* pairs : {&dirty_, &unequal_}) {
+    for (const Pair& pair : std::exchange(*pairs, {})) {
+      for_parts(pair, [&](const Pair& part) { pairs->insert(part); });
+    }
+  }
+  for (const auto& [pair, at] : std::exchange(failed_, {})) {
+    for_parts(pair, [&](const Pair& part) { failed_[part] = at; });
+  }
+  last_dirty_.reset();
+}
+
 void RepairScheduler::OnView(Env& env) {
+  RenumberIfSplit();
   ListPairs();
   next_ = pairs_.empty() ? 0 : next_ % pairs_.size();
   const auto gone = [&](const Pair& pair) { return !shared_.contains(pair); };
@@ -56,7 +77,7 @@ void RepairScheduler::OnView(Env& env) {
     return gone(synced.first) || synced.second != view().EpochOf(synced.first.partition);
   });
   const auto not_shared = [&](const DamagedLeaf& each) {
-    return gone({shard().ledger.tree().PartitionOfLeaf(each.leaf), each.peer});
+    return gone({shard().PartitionOfLeaf(each.leaf), each.peer});
   };
   std::erase_if(damaged_, not_shared);
   std::erase_if(fetched_in_vain_, not_shared);
@@ -78,17 +99,21 @@ void RepairScheduler::CompareSurplus(PartitionId partition, Env& env) {
   BeginDirty(env);
 }
 
-void RepairScheduler::BeginDrop(PartitionId partition) { dropping_ = partition; }
+void RepairScheduler::BeginDrop(PartitionId partition) {
+  dropping_ = view().ring.SectionOf(partition);
+}
 
-void RepairScheduler::EndDrop(PartitionId partition, Env& env) {
-  dropping_.reset();
-  std::erase_if(synced_, [&](const auto& synced) { return synced.first.partition == partition; });
-  MarkDirty(partition, env);
+void RepairScheduler::EndDrop(Env& env) {
+  view().ring.ForEachPartitionOf(*std::exchange(dropping_, {}), [&](PartitionId partition) {
+    std::erase_if(synced_, [&](const auto& synced) { return synced.first.partition == partition; });
+    MarkDirty(partition, env);
+  });
 }
 
 bool RepairScheduler::Synced(PartitionId partition, NodeId peer) const {
   const auto it = synced_.find({partition, peer});
-  return it != synced_.end() && it->second == view().EpochOf(partition) && dropping_ != partition;
+  return it != synced_.end() && it->second == view().EpochOf(partition) &&
+         dropping_ != view().ring.SectionOf(partition);
 }
 
 bool RepairScheduler::HasArrived(PartitionId partition) const {
@@ -128,7 +153,7 @@ void RepairScheduler::MarkDirty(PartitionId partition, Env& env) {
 }
 
 void RepairScheduler::RepairLeaf(KeyspaceId keyspace, std::uint32_t leaf, Env& env) {
-  const PartitionId partition = shard().ledger.tree().PartitionOfLeaf(leaf);
+  const PartitionId partition = shard().PartitionOfLeaf(leaf);
   for (auto it = shared_.lower_bound({partition, NodeId{}});
        it != shared_.end() && it->partition == partition; ++it) {
     damaged_.insert({it->peer, keyspace, leaf});
@@ -141,10 +166,14 @@ void RepairScheduler::MarkAllDirty(Env& env) {
   BeginDirty(env);
 }
 
-bool RepairScheduler::Agree(PartitionId partition) const {
+bool RepairScheduler::Agree(SectionId section) const {
   for (const std::set<Pair>* pairs : {&unequal_, &dirty_, &under_way_}) {
-    const auto it = pairs->lower_bound({partition, NodeId{}});
-    if (it != pairs->end() && it->partition == partition) return false;
+    bool any = false;
+    view().ring.ForEachPartitionOf(section, [&](PartitionId partition) {
+      const auto it = pairs->lower_bound({partition, NodeId{}});
+      any = any || (it != pairs->end() && it->partition == partition);
+    });
+    if (any) return false;
   }
   return true;
 }
@@ -162,7 +191,7 @@ void RepairScheduler::BeginSession(const Pair& pair) {
 
 void RepairScheduler::BeginFetch(Env& /*env*/) {
   for (auto it = damaged_.begin(); it != damaged_.end();) {
-    const Pair pair{shard().ledger.tree().PartitionOfLeaf(it->leaf), it->peer};
+    const Pair pair{shard().PartitionOfLeaf(it->leaf), it->peer};
     if (!CanBegin(pair)) {
       ++it;
       continue;

@@ -43,8 +43,8 @@ class RepairScheduler : public Machine, public OwnersAgree {
   // All that this shard shares with anyone: for those who cannot wait (`gyre repair`).
   void MarkAllDirty(Env& env);
 
-  // No pair of the partition is known to differ, or waits to be compared.
-  bool Agree(PartitionId partition) const override;
+  // No pair of the section's partitions is known to differ, or waits to be compared.
+  bool Agree(SectionId section) const override;
 
   // Since the partition has the owner sets that it has, all that this peer had of it at some moment
   // has come here, and what was here has gone there.
@@ -53,10 +53,10 @@ class RepairScheduler : public Machine, public OwnersAgree {
   bool HasArrived(PartitionId partition) const;
   // Rows of it that only others own are here: they are given to each of these.
   void CompareSurplus(PartitionId partition, Env& env);
-  // While rows of the partition are being dropped it does not count as synced with anyone; what was
-  // is forgotten.
+  // While rows of the partition are being dropped nothing of its section counts as synced with
+  // anyone (the partition may be split meanwhile); what was is forgotten.
   void BeginDrop(PartitionId partition);
-  void EndDrop(PartitionId partition, Env& env);
+  void EndDrop(Env& env);
 
   // kPartly: more of it is to come. kOtherView: the peer knows other owners.
   enum class Outcome : std::uint8_t { kEqual, kRepaired, kPartly, kOtherView, kFailed };
@@ -74,6 +74,8 @@ class RepairScheduler : public Machine, public OwnersAgree {
 
  private:
   void ListPairs();
+  // Partitions were split: what is noted of one is noted of its parts.
+  void RenumberIfSplit();
   // Those that cannot wait for their turn.
   void MarkMoving();
   void BeginSession(const Pair& pair);
@@ -83,6 +85,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
   void RetryAt(const Pair& pair, Instant at);
   bool CanBegin(const Pair& pair) const;
 
+  int partition_bits_ = 0;   // of the view of before
   std::vector<Pair> pairs_;  // that this node begins with when their turn comes
   std::set<Pair> shared_;    // all that this shard has in common with others
   std::size_t next_ = 0;     // of pairs_
@@ -100,7 +103,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
   std::set<Pair> under_way_;
   std::set<Pair> unequal_;
   std::map<Pair, RingEpoch> synced_;  // in which epoch of the partition, last
-  std::optional<PartitionId> dropping_;
+  std::optional<SectionId> dropping_;
   std::map<Pair, Instant> failed_;  // to be compared again, whoever begins with them in their turn
   Instant next_turn_{INT64_MIN};
 };

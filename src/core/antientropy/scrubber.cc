@@ -74,7 +74,7 @@ void Scrubber::NextRun(Env& env) {
     turn_at_ = env.now.instant +
                Duration{shard().config.scrub_cycle.us / static_cast<std::int64_t>(turns_.size())};
     const auto& [partition, keyspace] = turns_[next_turn_];
-    const LeafSteps steps(partition, bits);
+    const LeafSteps steps(shard().NodeOf(partition), bits);
     run_ = Run{keyspace, steps, steps.first()};
     next_turn_ = (next_turn_ + 1) % turns_.size();
     ++turns_taken_;
@@ -88,8 +88,7 @@ std::optional<LeafName> Scrubber::NextExpired(Env& env) {
   std::optional<LeafName> leaf;
   do {
     leaf = shard().ledger.expiries().TakeDue(then);
-  } while (leaf &&
-           !shard().IsFirstOwner(leaf->first, shard().ledger.tree().PartitionOfLeaf(leaf->second)));
+  } while (leaf && !shard().IsFirstOwner(leaf->first, shard().PartitionOfLeaf(leaf->second)));
   return leaf;
 }
 
@@ -165,7 +164,7 @@ void Scrubber::CountLeaf(Env& env) {
   // The stored sum, too: with the removal of a row that cannot be, its key having no bytes.
   RowKey nowhere(leaf.first, SpanOf(leaf.second, ledger.tree().leaf_bits()).first, Bytes());
   env.out.emplace_back(WriteEffect{RequestId{}, std::move(nowhere), std::nullopt, delta});
-  scheduler_.MarkDirty(ledger.tree().PartitionOfLeaf(leaf.second), env);
+  scheduler_.MarkDirty(shard().PartitionOfLeaf(leaf.second), env);
 }
 
 void Scrubber::OnDamage(Env& env) {

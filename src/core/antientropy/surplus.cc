@@ -57,8 +57,7 @@ void Surplus::OnTimer(Env& env) {
   if (given != partitions_.end()) {
     dropping_ = *given;
     scheduler_.BeginDrop(*dropping_);
-    shard().spawned.push_back(
-        std::make_unique<SetAside>(shard(), id(), *dropping_, SetAside::What::kSurplus));
+    shard().spawned.push_back(std::make_unique<SetAside>(shard(), id(), *dropping_));
     return;
   }
   LookAt(partitions_.empty() ? list_again_ : env.now.instant + shard().config.exchange_settle);
@@ -66,7 +65,7 @@ void Surplus::OnTimer(Env& env) {
 
 void Surplus::OnLocal(LocalOutcome& outcome, Env& env) {
   if (!std::holds_alternative<LocalDurable>(outcome.what) || !dropping_) return;
-  scheduler_.EndDrop(*dropping_, env);
+  scheduler_.EndDrop(env);
   dropping_.reset();
   List(env);
 }

@@ -200,14 +200,16 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request
   constexpr auto kKind = RequestMachine::Kind::kScan;
   const ClusterView& view = *state.view;
   const KeyspaceConfig* keyspace = view.FindKeyspace(request.keyspace);
-  if (keyspace == nullptr || request.partition.value >= view.ring.partition_count()) {
+  if (keyspace == nullptr || request.partition_bits > kPartitionBitsMax ||
+      request.partition.value >> request.partition_bits != 0) {
     return Refuse(state, origin, kKind,
                   {ErrorCode::kInvalidArgument, "no such keyspace or partition"});
   }
   request.limit = std::clamp<std::uint32_t>(request.limit, 1,
                                             static_cast<std::uint32_t>(state.config.scan_rows_max));
   NodeList candidates;
-  const OwnerSets sets = view.SetsOf(request.partition, keyspace->replicas);
+  const PartitionId partition = view.ring.PartitionOf(StartOf(request));
+  const OwnerSets sets = view.SetsOf(partition, keyspace->replicas);
   // While the partition moves only its owners of before have all of it.
   for (const NodeId owner : sets.moving() ? sets.from : sets.now) {
     if (owner == state.self) {
@@ -221,7 +223,7 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request
                   {ErrorCode::kUnavailable, "no owner of the partition is reachable"});
   }
   return std::make_unique<ScanCoordinator>(state, origin, std::move(request), candidates,
-                                           view.EpochOf(request.partition));
+                                           partition);
 }
 
 AdmittedPtr Admit(ShardState& state, const Origin& origin, ExplainRequest&& request, Now /*now*/) {

@@ -38,7 +38,7 @@ void GetCoordinator::AskAnew(Env& env) {
   plan_ = *plan;
   digests_.clear();
   reads_ = ReadSet(plan_);
-  floor_ = shard().ledger.ballots().Pending(plan_.partition).promised;
+  floor_ = shard().ledger.ballots().Pending(view().ring.SectionOf(request_.key.token)).promised;
   Ask(env);
 }
 
@@ -128,7 +128,8 @@ void GetCoordinator::OnProgress(Env& env) {
       case Standing::kReached:
         break;
     }
-    if (reads_.stamp() < shard().ledger.ballots().Durable(plan_.partition).purged) {
+    if (reads_.stamp() <
+        shard().ledger.ballots().Durable(view().ring.SectionOf(request_.key.token)).purged) {
       ++shard().counters.reads_begun_anew;
       if (++rounds_ <= kReadRoundsMax) return AskAnew(env);
       Answer(Fail(ErrorCode::kUnavailable, "the owners' copies were purged meanwhile"), env);

@@ -80,7 +80,8 @@ void PutCoordinator::OnLocal(LocalOutcome& outcome, Env& env) {
       // What was read is too old to be joined.
       if (durable->status.error().code == ErrorCode::kStaleCopy && rounds_ < kReadRoundsMax) {
         ++shard().counters.reads_begun_anew;
-        floor_ = shard().ledger.ballots().Pending(plan_.partition).promised;
+        floor_ =
+            shard().ledger.ballots().Pending(view().ring.SectionOf(request_.key.token)).promised;
         return BeginReading(env);
       }
       return Refuse(std::move(durable->status.error()), env);

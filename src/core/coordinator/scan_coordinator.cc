@@ -8,17 +8,27 @@
 namespace gyre {
 
 ScanCoordinator::ScanCoordinator(ShardState& shard, const Origin& origin, ScanRequest request,
-                                 const NodeList& candidates, RingEpoch epoch)
+                                 const NodeList& candidates, PartitionId partition)
     : RequestMachine(shard, origin),
       request_(std::move(request)),
       candidates_(candidates),
-      epoch_(epoch) {
+      partition_(partition),
+      epoch_(view().EpochOf(partition)) {
   GYRE_CHECK(!candidates_.empty());
 }
 
 void ScanCoordinator::Start(Env& env) {
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
+  if (request_.partition_bits > view().ring.partition_bits()) {
+    return BeginAnewAt(env.now.instant + shard().config.view_retry);
+  }
   AskNext(env);
+}
+
+void ScanCoordinator::BeginAnewAt(Instant at) {
+  asked_ = {};
+  begin_anew_at_ = std::min(at, deadline_);
+  SetTimer(begin_anew_at_);
 }
 
 void ScanCoordinator::AskNext(Env& env) {
@@ -35,12 +45,20 @@ void ScanCoordinator::AskNext(Env& env) {
     own_outcome_ = {};
     ReadOwnRows(request_.after, env);
   } else {
-    env.out.emplace_back(SendEffect{asked_, std::nullopt, ReplicaScan{id(), epoch_, request_}});
+    ReplicaScan scan{id(), epoch_, request_};
+    scan.request.partition = partition_;
+    env.out.emplace_back(SendEffect{asked_, std::nullopt, std::move(scan)});
   }
 }
 
 void ScanCoordinator::Take(Result<ScanOutcome> outcome, Env& env) {
   if (outcome) {
+    const Token end = SpanOf(partition_.value, view().ring.partition_bits()).last;
+    const TokenSpan wanted = SpanOf(request_.partition.value, request_.partition_bits);
+    // No key is empty, so this is before every key of the next part.
+    if (!outcome->next && end < wanted.last) {
+      outcome->next = RowKey(request_.keyspace, Token{end.high + 1, 0}, Bytes());
+    }
     Answer(std::move(*outcome), env);
     return Finish();
   }
@@ -51,12 +69,15 @@ void ScanCoordinator::Take(Result<ScanOutcome> outcome, Env& env) {
 void ScanCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   auto* scan = std::get_if<ReplicaScanReply>(&reply);
   if (scan == nullptr || from != asked_) return;
+  if (scan->error && scan->error->code == ErrorCode::kWrongEpoch) {
+    return BeginAnewAt(env.now.instant + shard().config.view_retry);
+  }
   if (scan->error) return Take(Fail(std::move(*scan->error)), env);
   Take(std::move(scan->outcome), env);
 }
 
 void ScanCoordinator::ReadOwnRows(std::optional<RowKey> after, Env& env) {
-  const TokenSpan span = SpanOf(request_.partition.value, view().ring.partition_bits());
+  const TokenSpan span = SpanOf(partition_.value, view().ring.partition_bits());
   ScanRange range{{}, request_.keyspace, span.first, span.last, std::move(after), 0, 0};
   range.rows_max = request_.count_only ? shard().config.scan_rows_max : request_.limit;
   range.bytes_max = shard().config.scan_bytes_max;
@@ -87,7 +108,11 @@ void ScanCoordinator::OnPeerDown(NodeId peer, Env& env) {
 }
 
 void ScanCoordinator::OnView(Env& env) {
-  if (finished() || view().EpochOf(request_.partition) == epoch_) return;
+  if (finished() || view().EpochOf(partition_) == epoch_) return;
+  AdmitAgain(env);
+}
+
+void ScanCoordinator::AdmitAgain(Env& env) {
   const Duration left = deadline_ - env.now.instant;
   if (left.us <= 0) return;  // OnTimer is due
   request_.options.timeout = left;
@@ -95,6 +120,12 @@ void ScanCoordinator::OnView(Env& env) {
 }
 
 void ScanCoordinator::OnTimer(Env& env) {
+  if (begin_anew_at_ != Instant::Max()) {
+    if (env.now.instant < begin_anew_at_) return;
+    if (env.now.instant < deadline_) return AdmitAgain(env);
+    Answer(Fail(ErrorCode::kUnavailable, "no owner agreed in time on who owns the partition"), env);
+    return Finish();
+  }
   if (env.now.instant >= try_deadline_) {
     Take(Fail(ErrorCode::kUnavailable, "no owner answered in time"), env);
   }

@@ -2,6 +2,10 @@
 // one). Eventually consistent by design: it shows what that owner holds. Once the owners are others
 // it begins anew: what was being read may be dropped.
 //
+// Partitions may have been split since the request was made, or the one who made it knows of a
+// split before this shard does. In the first case a page ends where one of the parts does, and says
+// where to go on; in the other it waits for the view.
+//
 //   kIdle -Start-> asking -page-> done;  asking -error, link down, silence-> asking the next
 // Asking itself means pages of rows from storage, until they make a page of keys or all are
 // counted.
@@ -14,9 +18,10 @@ namespace gyre {
 
 class ScanCoordinator : public RequestMachine {
  public:
-  // `candidates`: reachable owners, self first if it is one. REQUIRES: not empty.
+  // `partition`: of this view, where the page begins. `candidates`: its reachable owners, self
+  // first if it is one. REQUIRES: not empty.
   ScanCoordinator(ShardState& shard, const Origin& origin, ScanRequest request,
-                  const NodeList& candidates, RingEpoch epoch);
+                  const NodeList& candidates, PartitionId partition);
 
   void Start(Env& env) override;
   void OnReply(NodeId from, Message& reply, Env& env) override;
@@ -31,12 +36,16 @@ class ScanCoordinator : public RequestMachine {
   void AskNext(Env& env);
   void Take(Result<ScanOutcome> outcome, Env& env);
   void ReadOwnRows(std::optional<RowKey> after, Env& env);
+  void BeginAnewAt(Instant at);
+  void AdmitAgain(Env& env);
 
   ScanRequest request_;
   ScanOutcome own_outcome_;  // while asking itself
   NodeList candidates_;
   NodeId asked_;
+  const PartitionId partition_;
   const RingEpoch epoch_;
+  Instant begin_anew_at_ = Instant::Max();
   Instant deadline_;
   Instant try_deadline_;
   Error last_error_;

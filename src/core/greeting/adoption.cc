@@ -18,17 +18,16 @@ Adoption::Adoption(ShardState& shard, Greeter& greeter, NodeId peer, ShardId pee
 void Adoption::Start(Env& env) {
   const BallotBook& ballots = shard().ledger.ballots();
   std::erase_if(theirs_, [&](const Greeting::Numbers& its) {
-    if (its.partition.value >= view().ring.partition_count()) return true;
-    if (!shard().Serves(its.partition)) return true;
-    const BallotNumbers own = ballots.Durable(its.partition);
+    if (its.section.value >= view().ring.section_count()) return true;
+    if (!shard().Serves(its.section)) return true;
+    const BallotNumbers own = ballots.Durable(its.section);
     return its.promised <= own.promised && its.purged <= own.purged;
   });
   for (const Greeting::Numbers& its : theirs_) {
-    const bool went_back = ballots.Durable(its.partition).promised < its.purged;
-    if (!went_back || !HoldsAnything(its.partition, shard())) continue;
+    const bool went_back = ballots.Durable(its.section).promised < its.purged;
+    if (!went_back || !HoldsAnything(its.section, shard())) continue;
     ++waiting_;
-    shard().spawned.push_back(
-        std::make_unique<SetAside>(shard(), id(), its.partition, SetAside::What::kEverything));
+    shard().spawned.push_back(std::make_unique<SetAside>(shard(), id(), its.section));
   }
   if (waiting_ == 0) return Raise(env);
   setting_aside_ = true;
@@ -48,7 +47,7 @@ void Adoption::Raise(Env& env) {
   if (theirs_.empty()) return End(true, env);
   waiting_ = theirs_.size();
   for (const Greeting::Numbers& its : theirs_) {
-    shard().replica.Raise(its.partition, {its.promised, its.purged}, Ticket::Local(id()), env);
+    shard().replica.Raise(its.section, {its.promised, its.purged}, Ticket::Local(id()), env);
   }
 }
 

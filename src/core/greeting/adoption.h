@@ -1,8 +1,8 @@
 // Takes over the numbers that one shard of a peer has told: its own are raised to them, durably.
 // Where the peer knows of a purge that this node has not even promised, the own disk has gone back
-// in time, and what it holds of the partition goes first.
+// in time, and what it holds of the section goes first.
 //
-//   kSettingAside -for each partition that went back-> kRaising -all durable-> done
+//   kSettingAside -for each section that went back-> kRaising -all durable-> done
 #pragma once
 
 #include <vector>

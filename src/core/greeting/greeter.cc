@@ -33,11 +33,11 @@ void Greeter::OnScanDone(Result<ScanPage> page, Env& env) {
   if (page) {
     BallotBook& ballots = shard().ledger.ballots();
     for (const ScannedRow& note : page->rows) {
-      const PartitionId partition = ballots.PartitionOf(note.key);
+      const SectionId section = ballots.SectionOf(note.key);
       const Result<BallotNumbers> numbers = DecodeNote(note.row.record);
-      // Without its numbers the partition is one that went back in time; a peer's numbers show it.
+      // Without its numbers the section is one that went back in time; a peer's numbers show it.
       if (!numbers) OnNoteLost(shard().counters.corrupt_rows);
-      if (numbers && shard().Serves(partition)) ballots.MakeDurable(partition, *numbers);
+      if (numbers && shard().Serves(section)) ballots.MakeDurable(section, *numbers);
     }
     if (!page->done) return ReadNotes(std::move(page->rows.back().key), env);
   } else {
@@ -76,8 +76,8 @@ void Greeter::Greet(NodeId peer, ShardId peer_shard, bool asks, Env& env) {
   const PeerTable::Contact& contact = *shard().peers.Find(peer, peer_shard);
   Greeting greeting{{}, shard().run, contact.run, asks, contact.taken, {}};
   if (contact.run != 0) {
-    shard().ledger.ballots().ForEachDurable([&](PartitionId partition, const BallotNumbers& its) {
-      greeting.numbers.push_back({partition, its.promised, its.purged});
+    shard().ledger.ballots().ForEachDurable([&](SectionId section, const BallotNumbers& its) {
+      greeting.numbers.push_back({section, its.promised, its.purged});
     });
   }
   env.out.emplace_back(SendEffect{peer, peer_shard, std::move(greeting)});
@@ -145,7 +145,7 @@ void Greeter::OnAdopted(NodeId peer, ShardId peer_shard, std::uint64_t run, bool
   }
   if (!ok) return;
   Greet(peer, peer_shard, /*asks=*/!contact->taken_by_it, env);
-  // Each of its shards knows of its own partitions only.
+  // Each of its shards knows of its own sections only.
   if (shard().peers.HasTakenOver(peer)) Serve();
   NoteMet(peer);
 }

@@ -68,11 +68,11 @@ class PeerTable {
     const auto peer = peers_.find(node);
     return peer != peers_.end() && peer->second.taken();
   }
-  // The life of the node's shard that serves the partition; 0 if it has not been met.
-  std::uint64_t RunOf(NodeId node, PartitionId partition) const {
+  // The life of the node's shard that serves the section; 0 if it has not been met.
+  std::uint64_t RunOf(NodeId node, SectionId section) const {
     const auto peer = peers_.find(node);
     if (peer == peers_.end()) return 0;
-    const ShardId shard(static_cast<std::uint16_t>(partition.value % peer->second.shard_count));
+    const ShardId shard(static_cast<std::uint16_t>(section.value % peer->second.shard_count));
     const auto contact = peer->second.contacts.find(shard);
     return contact == peer->second.contacts.end() || !contact->second.done() ? 0
                                                                              : contact->second.run;

@@ -40,16 +40,16 @@ TEST(PeerTableTest, IsMetShardByShard) {
   peers.Link(kPeer, 2, ShardId(0), 1);
   Meet(peers, ShardId(0), 11);
   EXPECT_FALSE(peers.HasMet(kPeer));
-  EXPECT_EQ(peers.RunOf(kPeer, PartitionId(4)), 11u);
-  EXPECT_EQ(peers.RunOf(kPeer, PartitionId(5)), 0u);
+  EXPECT_EQ(peers.RunOf(kPeer, SectionId(4)), 11u);
+  EXPECT_EQ(peers.RunOf(kPeer, SectionId(5)), 0u);
   Meet(peers, ShardId(1), 12);
   EXPECT_TRUE(peers.HasMet(kPeer));
-  EXPECT_EQ(peers.RunOf(kPeer, PartitionId(5)), 12u);
+  EXPECT_EQ(peers.RunOf(kPeer, SectionId(5)), 12u);
   // Over a new link it is met anew.
   peers.Link(kPeer, 2, ShardId(0), 1);
   EXPECT_FALSE(peers.HasMet(kPeer));
   peers.Unlink(kPeer);
-  EXPECT_EQ(peers.RunOf(kPeer, PartitionId(4)), 0u);
+  EXPECT_EQ(peers.RunOf(kPeer, SectionId(4)), 0u);
 }
 
 }  // namespace

@@ -4,23 +4,30 @@
 
 namespace gyre {
 
-bool HoldsAnything(PartitionId partition, const ShardState& shard) {
-  if (shard.ledger.MayHoldHints(partition)) return true;
+bool HoldsAnything(SectionId section, const ShardState& shard) {
+  if (shard.ledger.MayHoldHints(section)) return true;
   for (const auto& [keyspace, config] : shard.view->keyspaces) {
-    if (shard.ledger.tree().SumOfPartition(keyspace, partition) != 0) return true;
+    if (shard.ledger.tree().SumOfSection(keyspace, section) != 0) return true;
   }
   return false;
 }
 
 void SetAside::Start(Env& env) {
-  const bool all = what_ == What::kEverything;
-  ++(all ? shard().counters.partitions_set_aside : shard().counters.surplus_dropped);
-  const LeafSteps steps(partition_, shard().ledger.tree().leaf_bits());
-  for (const auto& [keyspace, config] : view().keyspaces) {
-    if (all || shard().HoldsSurplus(keyspace, config, partition_)) {
+  const int leaf_bits = shard().ledger.tree().leaf_bits();
+  if (const auto* partition = std::get_if<PartitionId>(&what_)) {
+    ++shard().counters.surplus_dropped;
+    epoch_ = view().EpochOf(*partition);
+    const LeafSteps steps(shard().NodeOf(*partition), leaf_bits);
+    for (const auto& [keyspace, config] : view().keyspaces) {
+      if (!shard().HoldsSurplus(keyspace, config, *partition)) continue;
       ranges_.push_back({NodeId{}, keyspace, steps});
     }
-    if (!all) continue;
+    return Read(env);
+  }
+  ++shard().counters.partitions_set_aside;
+  const LeafSteps steps(std::get<SectionId>(what_), leaf_bits);
+  for (const auto& [keyspace, config] : view().keyspaces) {
+    ranges_.push_back({NodeId{}, keyspace, steps});
     view().ForEachTarget([&, id = keyspace](NodeId target) {
       if (target != shard().self) ranges_.push_back({target, id, steps});
     });
@@ -39,11 +46,11 @@ void SetAside::Read(Env& env) {
 }
 
 void SetAside::OnScanDone(Result<ScanPage> page, Env& env) {
-  const Range& range = ranges_.back();
   LeafSteps& steps = ranges_.back().steps;
-  if (what_ == What::kSurplus &&
-      view().Owns(shard().self, partition_, view().FindKeyspace(range.keyspace)->replicas)) {
-    return End(Fail(ErrorCode::kWrongEpoch, "the partition is this node's again"), env);
+  const auto* partition = std::get_if<PartitionId>(&what_);
+  if (partition != nullptr && view().EpochOf(*partition) != epoch_) {
+    return End(Fail(ErrorCode::kWrongEpoch, "the partition has other owners, or parts, by now"),
+               env);
   }
   if (!page) {
     if (page.error().code != ErrorCode::kCorruption) return End(Fail(page.error()), env);

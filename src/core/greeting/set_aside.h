@@ -1,9 +1,11 @@
-// Forgets what this node holds of one partition. Everything, rows and hints: its disk has gone back
-// to before a purge, and what it held then must not come back; the other owners have what is valid
-// today, and the tree exchange brings it. Or surplus: rows that only others own, and have.
+// Forgets what this node holds. Of a section everything, rows and hints: its disk has gone back to
+// before a purge, and what it held then must not come back; the other owners have what is valid
+// today, and the tree exchange brings it. Of a partition what is surplus: rows that only others
+// own, and have.
 #pragma once
 
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "core/ledger/leaf_steps.h"
@@ -11,15 +13,15 @@
 
 namespace gyre {
 
-// Any row or hint of the partition, as far as the books tell?
-bool HoldsAnything(PartitionId partition, const ShardState& shard);
+// Any row or hint of the section, as far as the books tell?
+bool HoldsAnything(SectionId section, const ShardState& shard);
 
 class SetAside : public Machine {
  public:
-  enum class What : std::uint8_t { kEverything, kSurplus };
+  using What = std::variant<SectionId, PartitionId>;
   // `asker` is told of the end by a LocalDurable.
-  SetAside(ShardState& shard, RequestId asker, PartitionId partition, What what)
-      : Machine(shard), asker_(asker), partition_(partition), what_(what) {}
+  SetAside(ShardState& shard, RequestId asker, What what)
+      : Machine(shard), asker_(asker), what_(what) {}
 
   void Start(Env& env) override;
   void OnScanDone(Result<ScanPage> page, Env& env) override;
@@ -35,8 +37,8 @@ class SetAside : public Machine {
   void End(Status status, Env& env);
 
   const RequestId asker_;
-  const PartitionId partition_;
   const What what_;
+  RingEpoch epoch_;            // of a partition, when this began
   std::vector<Range> ranges_;  // still to be emptied, the present one last
   std::size_t dropping_ = 0;
 };

@@ -43,7 +43,7 @@ void HintCensus::Read(std::optional<RowKey> after, Env& env) {
 void HintCensus::OnScanDone(Result<ScanPage> page, Env& env) {
   if (!page) return OnDamage(env);
   for (const ScannedRow& hint : page->rows) {
-    if (!shard().Serves(view().ring.PartitionOf(hint.key.token))) continue;
+    if (!shard().Serves(view().ring.SectionOf(hint.key.token))) continue;
     shard().ledger.CountHint(hint.key, hint.row, MadeAt(hint.row.record, env.now.wall));
   }
   if (!page->done) return Read(std::move(page->rows.back().key), env);
@@ -57,17 +57,16 @@ void HintCensus::OnScanDone(Result<ScanPage> page, Env& env) {
 void HintCensus::OnDamage(Env& env) {
   Range& range = ranges_.back();
   if (range.steps) {
-    shard().ledger.NoteUncounted(shard().ledger.tree().PartitionOfLeaf(range.steps->first()));
+    shard().ledger.NoteUncounted(shard().ledger.tree().SectionOfLeaf(range.steps->first()));
     range.steps->PassDamage();
     if (!range.steps->done()) return Read(std::nullopt, env);
     return NextRange(env);
   }
   const Range whole = range;
   ranges_.pop_back();
-  const Ring& ring = view().ring;
-  for (std::uint32_t p = 0; p < ring.partition_count(); ++p) {
-    if (!shard().Serves(PartitionId(p))) continue;
-    const LeafSteps steps(PartitionId(p), shard().ledger.tree().leaf_bits());
+  for (std::uint32_t s = 0; s < view().ring.section_count(); ++s) {
+    if (!shard().Serves(SectionId(s))) continue;
+    const LeafSteps steps(SectionId(s), shard().ledger.tree().leaf_bits());
     ranges_.push_back({whole.target, whole.keyspace, steps});
   }
   Read(std::nullopt, env);

@@ -21,7 +21,7 @@ class HintCensus : public Machine {
   struct Range {
     NodeId target;
     KeyspaceId keyspace;
-    std::optional<LeafSteps> steps;  // of one partition, where the whole could not be read
+    std::optional<LeafSteps> steps;  // of one section, where the whole could not be read
   };
   void Read(std::optional<RowKey> after, Env& env);
   void NextRange(Env& env);

@@ -12,8 +12,12 @@ constexpr std::size_t kOpenMax = 8'192;
 
 bool IsForOthers(const HintLedger::Place& place, const ShardState& shard) {
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(place.keyspace);
-  return keyspace != nullptr &&
-         HintIsForOthers(place.target, place.partition, *keyspace, *shard.view);
+  bool any = false;
+  shard.view->ring.ForEachPartitionOf(place.section, [&](PartitionId partition) {
+    any = any ||
+          (keyspace != nullptr && HintIsForOthers(place.target, partition, *keyspace, *shard.view));
+  });
+  return any;
 }
 
 }  // namespace
@@ -35,14 +39,14 @@ void HintSession::NextPlace(Env& env) {
   }
   debt_at_start_ = shard().ledger.hints().At(*place_);
   any_found_ = false;
-  steps_.emplace(place_->partition, shard().ledger.tree().leaf_bits());
+  steps_.emplace(place_->section, shard().ledger.tree().leaf_bits());
   after_.reset();
   ReadPage(env);
 }
 
 void HintSession::ReadPage(Env& env) {
   const TokenSpan span = steps_->Span();
-  stamp_ = shard().ledger.ballots().Durable(place_->partition).promised;
+  stamp_ = shard().ledger.ballots().Durable(place_->section).promised;
   reading_ = true;
   env.out.emplace_back(
       ScanEffect{id(),

@@ -57,7 +57,8 @@ void GetOwed(const RowKey& key, const Ticket& asker, ShardState& shard, Env& env
   if (!hints.empty() && keyspace != nullptr) {
     const PartitionId partition = shard.view->ring.PartitionOf(key.token);
     for (const NodeId owner : shard.view->SetsOf(partition, keyspace->replicas).All()) {
-      if (hints.Has({owner, key.keyspace, partition})) targets.push_back(owner);
+      if (hints.Has({owner, key.keyspace, shard.view->ring.SectionOf(partition)}))
+        targets.push_back(owner);
     }
   }
   if (targets.empty()) return shard.replica.AnswerGet(ticket, Bytes(), env);

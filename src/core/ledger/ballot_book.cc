@@ -26,13 +26,13 @@ Result<BallotNumbers> DecodeNote(const Bytes& note) {
   BallotNumbers numbers{in.U64(), in.U64()};
   const std::uint32_t crc = in.U32();
   if (!in.done() || crc != Crc32c(note.view().substr(0, kNoteBytes - 4))) {
-    return Fail(ErrorCode::kCorruption, "the note of a partition's ballots is damaged");
+    return Fail(ErrorCode::kCorruption, "the note of a section's ballots is damaged");
   }
   return numbers;
 }
 
-RowKey BallotBook::KeyOf(PartitionId partition) const {
-  return {kNotesKeyspace, SpanOf(partition.value, partition_bits_).first, Bytes(kNoteName)};
+RowKey BallotBook::KeyOf(SectionId section) const {
+  return {kNotesKeyspace, SpanOf(section.value, section_bits_).first, Bytes(kNoteName)};
 }
 
 }  // namespace gyre

@@ -1,6 +1,6 @@
-// What this shard has promised in ballots on tombstones, and what has been purged, by partition:
+// What this shard has promised in ballots on tombstones, and what has been purged, by section:
 // the two numbers of docs/adr/0006-safe-deletes.md. Both only rise. They are kept on disk as notes:
-// rows of a keyspace of their own, one per partition, which no client, tree or scan of data meets.
+// rows of a keyspace of their own, one per section, which no client, tree or scan of data meets.
 // Pure; kept up by Replica.
 #pragma once
 
@@ -31,38 +31,36 @@ Result<BallotNumbers> DecodeNote(const Bytes& note);
 
 class BallotBook {
  public:
-  explicit BallotBook(int partition_bits) : partition_bits_(partition_bits) {}
+  explicit BallotBook(int section_bits) : section_bits_(section_bits) {}
 
-  // Where the note of a partition lies.
-  RowKey KeyOf(PartitionId partition) const;
-  PartitionId PartitionOf(const RowKey& key) const {
-    return gyre::PartitionOf(key.token, partition_bits_);
-  }
+  // Where the note of a section lies.
+  RowKey KeyOf(SectionId section) const;
+  SectionId SectionOf(const RowKey& key) const { return gyre::SectionOf(key.token, section_bits_); }
 
   // What is on disk: what this node may tell others.
-  BallotNumbers Durable(PartitionId partition) const { return At(partition).durable; }
+  BallotNumbers Durable(SectionId section) const { return At(section).durable; }
   // What is, or is about to be: what it holds itself to.
-  BallotNumbers Pending(PartitionId partition) const { return At(partition).pending; }
+  BallotNumbers Pending(SectionId section) const { return At(section).pending; }
 
-  // The stamp of a copy of this partition whose reading begins now.
+  // The stamp of a copy of this section whose reading begins now.
   std::uint64_t Stamp(const RowKey& key) const {
-    return books_.empty() ? 0 : Durable(PartitionOf(key)).promised;
+    return books_.empty() ? 0 : Durable(SectionOf(key)).promised;
   }
   // The lowest stamp with which a copy may be joined into this row: a hint is one that this node
   // has promised not to keep.
   std::uint64_t Floor(const RowKey& row) const {
     if (books_.empty() || IsNote(row)) return 0;
-    const Book& book = At(PartitionOf(row));
+    const Book& book = At(SectionOf(row));
     return row.is_hint() ? book.pending.promised : book.durable.purged;
   }
 
-  void Pend(PartitionId partition, const BallotNumbers& numbers) {
-    Book& book = Open(partition);
+  void Pend(SectionId section, const BallotNumbers& numbers) {
+    Book& book = Open(section);
     book.pending = Higher(book.pending, numbers);
   }
-  void MakeDurable(PartitionId partition, const BallotNumbers& numbers) {
-    Pend(partition, numbers);
-    Book& book = Open(partition);
+  void MakeDurable(SectionId section, const BallotNumbers& numbers) {
+    Pend(section, numbers);
+    Book& book = Open(section);
     book.durable = Higher(book.durable, numbers);
   }
 
@@ -70,7 +68,7 @@ class BallotBook {
   template <typename Visitor>
   void ForEachDurable(Visitor&& visit) const {
     for (std::uint32_t p = 0; p < books_.size(); ++p) {
-      if (books_[p].durable != BallotNumbers{}) visit(PartitionId(p), books_[p].durable);
+      if (books_[p].durable != BallotNumbers{}) visit(SectionId(p), books_[p].durable);
     }
   }
 
@@ -78,17 +76,17 @@ class BallotBook {
   struct Book {
     BallotNumbers durable, pending;
   };
-  const Book& At(PartitionId partition) const {
+  const Book& At(SectionId section) const {
     static const Book kNone;
-    return books_.empty() ? kNone : books_[partition.value];
+    return books_.empty() ? kNone : books_[section.value];
   }
-  Book& Open(PartitionId partition) {
-    if (books_.empty()) books_.resize(std::size_t{1} << partition_bits_);
-    return books_[partition.value];
+  Book& Open(SectionId section) {
+    if (books_.empty()) books_.resize(std::size_t{1} << section_bits_);
+    return books_[section.value];
   }
 
-  const int partition_bits_;
-  std::vector<Book> books_;  // by partition; empty until there is anything to keep
+  const int section_bits_;
+  std::vector<Book> books_;  // by section; empty until there is anything to keep
 };
 
 }  // namespace gyre

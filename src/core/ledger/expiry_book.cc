@@ -5,9 +5,9 @@
 namespace gyre {
 
 ExpiryBook::Step& ExpiryBook::FirstOf(const LeafName& leaf) {
-  auto& partitions = first_[leaf.first];
-  if (partitions.empty()) partitions.resize(std::size_t{1} << partition_bits_);
-  auto& leaves = partitions[leaf.second >> kLeafBitsPerPartition];
+  auto& sections = first_[leaf.first];
+  if (sections.empty()) sections.resize(std::size_t{1} << section_bits_);
+  auto& leaves = sections[leaf.second >> kLeafBitsPerSection];
   if (leaves.empty()) leaves.resize(kLeaves);
   return leaves[leaf.second & (kLeaves - 1)];
 }
@@ -16,7 +16,7 @@ void ExpiryBook::Note(KeyspaceId keyspace, Token token, WallTime at) {
   if (size_ >= kSizeMax) return;
   // Up: at the end of its step all of it is over.
   const Step step = std::max<Step>(at.ms / step_ms_ + 1, 1);
-  const LeafName leaf(keyspace, LeafOf(token, LeafBitsOf(partition_bits_)));
+  const LeafName leaf(keyspace, LeafOf(token, LeafBitsOf(section_bits_)));
   Step& first = FirstOf(leaf);
   if (first != 0 && first <= step) return;
   first = step;

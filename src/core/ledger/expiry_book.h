@@ -4,7 +4,7 @@
 // day.
 //
 // Times are kept in steps, and a leaf under one step at most, however many rows it has: 32 KiB a
-// partition that holds such rows, and 8 bytes a leaf. What does not fit is left to the scrubber,
+// section that holds such rows, and 8 bytes a leaf. What does not fit is left to the scrubber,
 // and so is what was there before the start. Pure; wall times come from outside.
 // Invariant: a leaf that has a time lies under it; under later ones it may lie without meaning.
 #pragma once
@@ -23,8 +23,8 @@ namespace gyre {
 
 class ExpiryBook {
  public:
-  ExpiryBook(int partition_bits, Duration step)
-      : partition_bits_(partition_bits), step_ms_(step.ms() > 0 ? step.ms() : 1) {}
+  ExpiryBook(int section_bits, Duration step)
+      : section_bits_(section_bits), step_ms_(step.ms() > 0 ? step.ms() : 1) {}
 
   // A row of this leaf will be dead from `at` on.
   void Note(KeyspaceId keyspace, Token token, WallTime at);
@@ -37,13 +37,13 @@ class ExpiryBook {
 
  private:
   using Step = std::int64_t;  // a time, in steps since 1970; 0: none
-  static constexpr std::size_t kLeaves = std::size_t{1} << kLeafBitsPerPartition;
+  static constexpr std::size_t kLeaves = std::size_t{1} << kLeafBitsPerSection;
 
   Step& FirstOf(const LeafName& leaf);
 
-  const int partition_bits_;
+  const int section_bits_;
   const std::int64_t step_ms_;
-  std::map<KeyspaceId, std::vector<std::vector<Step>>> first_;  // by partition, then by leaf
+  std::map<KeyspaceId, std::vector<std::vector<Step>>> first_;  // by section, then by leaf
   std::map<Step, std::vector<LeafName>> due_;
   std::size_t size_ = 0;
 };

@@ -1,5 +1,5 @@
 // What this shard keeps for owners that could not be reached: how many hints, bytes and since when,
-// by target, keyspace and partition. The hints themselves are rows (RowKey::owed_to); this is what
+// by target, keyspace and section. The hints themselves are rows (RowKey::owed_to); this is what
 // is known of them without looking. Paper 4.6. Pure; kept up by RowLedger.
 #pragma once
 
@@ -21,7 +21,7 @@ class HintLedger {
   struct Place {
     NodeId target;
     KeyspaceId keyspace;
-    PartitionId partition;
+    SectionId section;
 
     auto operator<=>(const Place&) const = default;
   };
@@ -44,7 +44,7 @@ class HintLedger {
     all.bytes += bytes;
     all.oldest = std::min(all.oldest, made_at);
     total_bytes_ += bytes;
-    ++by_partition_[place.partition];
+    ++by_section_[place.section];
   }
   void Remove(const Place& place, std::uint64_t bytes) {
     const auto debt = debts_.find(place);
@@ -56,7 +56,7 @@ class HintLedger {
     all->second.bytes -= bytes;
     total_bytes_ -= bytes;
     if (last) debts_.erase(debt);
-    DropFrom(place.partition, 1);
+    DropFrom(place.section, 1);
     if (--all->second.hints == 0) by_target_.erase(all);
   }
 
@@ -74,7 +74,7 @@ class HintLedger {
     all.bytes -= debt.bytes;
     total_bytes_ -= debt.bytes;
     if (all.hints == 0) by_target_.erase(place.target);
-    DropFrom(place.partition, debt.hints);
+    DropFrom(place.section, debt.hints);
     debts_.erase(it);
   }
 
@@ -86,7 +86,7 @@ class HintLedger {
 
   bool empty() const { return by_target_.empty(); }
   bool Has(const Place& place) const { return !debts_.empty() && debts_.contains(place); }
-  bool HasOf(PartitionId partition) const { return by_partition_.contains(partition); }
+  bool HasOf(SectionId section) const { return by_section_.contains(section); }
   std::uint64_t total_bytes() const { return total_bytes_; }
   // Of one target; zeros if nothing is owed to it.
   Debt Of(NodeId target) const {
@@ -97,19 +97,19 @@ class HintLedger {
   // The first place of this target after `after`; nullopt: there is none.
   std::optional<Place> Next(NodeId target, const std::optional<Place>& after) const {
     const auto it = after ? debts_.upper_bound(*after)
-                          : debts_.lower_bound(Place{target, KeyspaceId{}, PartitionId{}});
+                          : debts_.lower_bound(Place{target, KeyspaceId{}, SectionId{}});
     if (it == debts_.end() || it->first.target != target) return std::nullopt;
     return it->first;
   }
 
  private:
-  void DropFrom(PartitionId partition, std::uint64_t hints) {
-    const auto it = by_partition_.find(partition);
-    if ((it->second -= hints) == 0) by_partition_.erase(it);
+  void DropFrom(SectionId section, std::uint64_t hints) {
+    const auto it = by_section_.find(section);
+    if ((it->second -= hints) == 0) by_section_.erase(it);
   }
 
   std::map<Place, Debt> debts_;
-  std::map<PartitionId, std::uint64_t> by_partition_;  // hints, of all targets and keyspaces
+  std::map<SectionId, std::uint64_t> by_section_;  // hints, of all targets and keyspaces
   std::map<NodeId, Debt> by_target_;
   std::uint64_t total_bytes_ = 0;
 };

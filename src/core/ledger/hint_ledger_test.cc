@@ -14,7 +14,7 @@ constexpr NodeId A(1), B(2);
 constexpr KeyspaceId kDefault(0), kOther(7);
 
 Place At(NodeId target, std::uint32_t partition, KeyspaceId keyspace = kDefault) {
-  return {target, keyspace, PartitionId(partition)};
+  return {target, keyspace, SectionId(partition)};
 }
 
 // Goal: what is owed is known by place, by target and in all.

@@ -16,10 +16,13 @@ class LeafSteps {
   // From `first` to `last`, both included.
   LeafSteps(std::uint32_t first, std::uint32_t last, int leaf_bits)
       : first_(first), last_(last), leaf_bits_(leaf_bits) {}
-  // All leaves of a partition.
-  LeafSteps(PartitionId partition, int leaf_bits)
-      : LeafSteps(partition.value << kLeafBitsPerPartition,
-                  (partition.value << kLeafBitsPerPartition) + kLongest - 1, leaf_bits) {}
+  // All leaves of a section.
+  LeafSteps(SectionId section, int leaf_bits)
+      : LeafSteps(MerkleTree::Node{leaf_bits - kLeafBitsPerSection, section.value}, leaf_bits) {}
+  // All leaves under a node of the tree.
+  LeafSteps(MerkleTree::Node node, int leaf_bits)
+      : LeafSteps(node.index << (leaf_bits - node.bits),
+                  ((node.index + 1) << (leaf_bits - node.bits)) - 1, leaf_bits) {}
 
   bool done() const { return first_ > last_; }
   // The step to be read. REQUIRES of these and the next two: !done().
@@ -44,7 +47,7 @@ class LeafSteps {
   }
 
  private:
-  static constexpr std::uint32_t kLongest = 1u << kLeafBitsPerPartition;
+  static constexpr std::uint32_t kLongest = 1u << kLeafBitsPerSection;
   static constexpr std::uint32_t kFactor = 16;
   std::uint32_t first_;
   std::uint32_t last_;

@@ -58,7 +58,7 @@ std::vector<std::uint32_t> LeavesInUse() {
   std::vector<std::uint32_t> leaves;
   for (std::uint32_t partition = 0; partition < 1u << kPartitionBits; ++partition) {
     for (std::uint32_t leaf = 0; leaf < 4; ++leaf) {
-      leaves.push_back(partition << kLeafBitsPerPartition | leaf);
+      leaves.push_back(partition << kLeafBitsPerSection | leaf);
     }
   }
   return leaves;
@@ -115,9 +115,9 @@ RC_GTEST_PROP(MerkleTreeProperty, ALeafIsTheSumOfItsRows, ()) {
   for (const std::uint32_t leaf : LeavesInUse()) {
     for (const KeyspaceId keyspace : {KeyspaceId(0), KeyspaceId(1)}) {
       RC_ASSERT(tree.SumOf(keyspace, {kLeafBits, leaf}) == (expected[{keyspace, leaf}]));
-      const PartitionId partition = tree.PartitionOfLeaf(leaf);
-      RC_ASSERT(tree.SumOfPartition(keyspace, partition) ==
-                (of_partitions[{keyspace, partition.value}]));
+      const SectionId section = tree.SectionOfLeaf(leaf);
+      RC_ASSERT(tree.SumOfSection(keyspace, section) ==
+                (of_partitions[{keyspace, section.value}]));
     }
   }
 }
@@ -152,12 +152,12 @@ RC_GTEST_PROP(MerkleTreeProperty, AChangedRowChangesItsLeafAndThePathToItOnly, (
 // Goal: what is not there has the sum 0, and costs nothing.
 TEST(MerkleTreeTest, AnEmptyTreeIsAllZerosAndTakesNoMemory) {
   MerkleTree tree(kPartitionBits);
-  EXPECT_EQ(tree.SumOfPartition(kKeyspace, PartitionId(7)), 0u);
+  EXPECT_EQ(tree.SumOfSection(kKeyspace, SectionId(7)), 0u);
   EXPECT_EQ(tree.SumOf(kKeyspace, {kLeafBits, (1u << kLeafBits) - 1}), 0u);
   tree.Add(kKeyspace, {}, 0);
   EXPECT_EQ(tree.bytes(), 0u);
   tree.Add(kKeyspace, {}, 5);
-  EXPECT_EQ(tree.bytes(), (std::size_t{1} << kLeafBitsPerPartition) * 8);
+  EXPECT_EQ(tree.bytes(), (std::size_t{1} << kLeafBitsPerSection) * 8);
 }
 
 // Goal: the ends of the ring and of a partition belong where the ring says they do.
@@ -167,10 +167,10 @@ TEST(MerkleTreeTest, TheLastTokenBelongsToTheLastLeaf) {
   tree.Add(kKeyspace, {kAll, kAll}, 1);
   tree.Add(kKeyspace, {kAll >> kPartitionBits, kAll}, 2);  // the last of partition 0
   EXPECT_EQ(tree.SumOf(kKeyspace, {kLeafBits, (1u << kLeafBits) - 1}), 1u);
-  EXPECT_EQ(tree.SumOfPartition(kKeyspace, PartitionId(7)), 1u);
-  EXPECT_EQ(tree.SumOf(kKeyspace, {kLeafBits, (1u << kLeafBitsPerPartition) - 1}), 2u);
-  EXPECT_EQ(tree.SumOfPartition(kKeyspace, PartitionId(0)), 2u);
-  EXPECT_EQ(tree.SumOfPartition(kKeyspace, PartitionId(1)), 0u);
+  EXPECT_EQ(tree.SumOfSection(kKeyspace, SectionId(7)), 1u);
+  EXPECT_EQ(tree.SumOf(kKeyspace, {kLeafBits, (1u << kLeafBitsPerSection) - 1}), 2u);
+  EXPECT_EQ(tree.SumOfSection(kKeyspace, SectionId(0)), 2u);
+  EXPECT_EQ(tree.SumOfSection(kKeyspace, SectionId(1)), 0u);
 }
 
 // ---- digests ---------------------------------------------------------------------------------

@@ -25,10 +25,10 @@ class RowLedger {
  public:
   // `keeps_tree`: false where a row has no other owner to be compared with (one node alone).
   // `expiry_step`: see ExpiryBook.
-  RowLedger(int partition_bits, bool keeps_tree, Duration expiry_step)
-      : tree_(partition_bits),
-        ballots_(partition_bits),
-        expiries_(partition_bits, expiry_step),
+  RowLedger(int section_bits, bool keeps_tree, Duration expiry_step)
+      : tree_(section_bits),
+        ballots_(section_bits),
+        expiries_(section_bits, expiry_step),
         keeps_tree_(keeps_tree) {}
 
   // What one change did to the books.
@@ -59,11 +59,11 @@ class RowLedger {
   // because it has changed since. Until EndCensus the ledger remembers which are.
   void CountHint(const RowKey& key, const Row& row, WallTime made_at);
   void EndCensus() { counted_.reset(); }
-  // Hints of this partition may lie where they could not be counted, among damage.
-  void NoteUncounted(PartitionId partition) { uncounted_.insert(partition); }
-  // May this shard hold any hint of the partition, as far as it can know?
-  bool MayHoldHints(PartitionId partition) const {
-    return counted_ || uncounted_.contains(partition) || hints_.HasOf(partition);
+  // Hints of this section may lie where they could not be counted, among damage.
+  void NoteUncounted(SectionId section) { uncounted_.insert(section); }
+  // May this shard hold any hint of the section, as far as it can know?
+  bool MayHoldHints(SectionId section) const {
+    return counted_ || uncounted_.contains(section) || hints_.HasOf(section);
   }
   // For one who counts leaves while rows change: from here on it is noted which leaves do. Of those
   // noted before only `keep` stays.
@@ -112,7 +112,7 @@ class RowLedger {
   static constexpr std::size_t kDeadMax = 10'000;  // the rest is found by a scrub
 
   HintLedger::Place PlaceOf(const RowKey& key) const {
-    return {key.owed_to, key.keyspace, gyre::PartitionOf(key.token, tree_.partition_bits())};
+    return {key.owed_to, key.keyspace, gyre::SectionOf(key.token, tree_.section_bits())};
   }
   void ChangeHint(const RowKey& key, std::uint64_t before, std::uint64_t after, WallTime now);
 
@@ -123,7 +123,7 @@ class RowLedger {
   HintLedger hints_;
   BallotBook ballots_;
   ExpiryBook expiries_;
-  std::set<PartitionId> uncounted_;
+  std::set<SectionId> uncounted_;
   std::vector<RowKey> dead_;
   std::vector<KeyWatch*> key_watches_;
   std::optional<std::set<LeafName>> watched_;

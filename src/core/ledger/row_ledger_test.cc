@@ -28,7 +28,7 @@ RowKey KeyOf(std::string_view name) { return {KeyspaceId(0), {Xxh3_64(name), 1},
 RowKey HintOf(std::string_view name, NodeId target = kTarget) { return KeyOf(name).OwedTo(target); }
 
 HintLedger::Place PlaceOf(const RowKey& key) {
-  return {key.owed_to, key.keyspace, PartitionOf(key.token, kPartitionBits)};
+  return {key.owed_to, key.keyspace, SectionOf(key.token, kPartitionBits)};
 }
 LeafName LeafNameOf(const RowKey& key) {
   return {key.keyspace, LeafOf(key.token, LeafBitsOf(kPartitionBits))};

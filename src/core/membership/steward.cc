@@ -41,6 +41,15 @@ Result<std::optional<Layout>> LayoutAfter(const Layout& newest, const ClusterCha
                                    [&](NodeId id) { return newest.FindMember(id) != nullptr; });
   const bool moves = !todo.joins.empty() || !todo.leaves.empty() || !todo.replacements.empty() ||
                      !todo.weights.empty();
+  if (change.partition_bits > ring.partition_bits()) {
+    if (moves || removes) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "a split goes alone: commit it, or the other changes, first");
+    }
+    Result<Layout> split = newest.Split();
+    if (!split) return Fail(split.error());
+    return std::optional<Layout>(*std::move(split));
+  }
   if (!moves && !removes) return std::optional<Layout>();
   Result<Ring> target = moves ? ChangeRing(ring, todo, newest.replicas()) : Result<Ring>(ring);
   if (!target) return Fail(target.error());

@@ -31,6 +31,8 @@ struct ClusterChange {
   MemberChanges members;
   // Of those that leave or are replaced: dead, so that nobody waits for what they hold.
   std::vector<NodeId> removed;
+  // Partitions are split until there are 2^partition_bits at least; alone, without other changes.
+  int partition_bits = 0;
 };
 // `newest` after the change, or nothing if it is as wanted already. What is no member, or is one
 // already, as wanted, is left out: so a plan can be made anew on what others have decided

@@ -14,12 +14,12 @@ bool Owns(const RowKey& key, const ShardState& shard) {
 
 }  // namespace
 
-std::vector<Ballot::MemberRun> RunsOfMembers(PartitionId partition, const ShardState& shard) {
+std::vector<Ballot::MemberRun> RunsOfMembers(SectionId section, const ShardState& shard) {
   std::vector<Ballot::MemberRun> runs;
   bool all = true;
   shard.view->ForEachMember([&](const Member& member) {
     const std::uint64_t run =
-        member.id == shard.self ? shard.run : shard.peers.RunOf(member.id, partition);
+        member.id == shard.self ? shard.run : shard.peers.RunOf(member.id, section);
     all = all && run != 0;
     runs.push_back({member.id, run});
   });
@@ -37,18 +37,18 @@ void DropPurged(const Ballot& ballot, ShardState& shard, Env& env) {
 std::optional<Error> BallotVote::Objection() const {
   const BallotBook& ballots = shard().ledger.ballots();
   const auto no = [](const char* why) { return Error{ErrorCode::kUnavailable, why}; };
-  if (!shard().notes_read || !shard().Serves(ballot_.partition)) return no("not ready");
-  if (ballot_.epoch != view().EpochOf(ballot_.partition)) {
+  if (!shard().notes_read || !shard().Serves(ballot_.section)) return no("not ready");
+  if (ballot_.epoch != view().EpochOf(ballot_.section)) {
     return Error{ErrorCode::kWrongEpoch, "other owners are known here"};
   }
-  if (view().moves.FromOwners(ballot_.partition) != nullptr) return no("the partition moves");
-  if (RunsOfMembers(ballot_.partition, shard()) != ballot_.runs || ballot_.runs.empty()) {
+  if (view().AnyMoves(ballot_.section)) return no("a partition of it moves");
+  if (RunsOfMembers(ballot_.section, shard()) != ballot_.runs || ballot_.runs.empty()) {
     return no("other lives of the members are known here");
   }
   if (ballot_.step == Ballot::Step::kCommit) return std::nullopt;
-  if (ballot_.number <= ballots.Pending(ballot_.partition).promised) return no("a number of old");
-  if (shard().ledger.MayHoldHints(ballot_.partition)) return no("hints are kept here");
-  if (shard().HoldsSurplus(ballot_.partition)) return no("rows of other owners are kept here");
+  if (ballot_.number <= ballots.Pending(ballot_.section).promised) return no("a number of old");
+  if (shard().ledger.MayHoldHints(ballot_.section)) return no("hints are kept here");
+  if (shard().HoldsSurplus(ballot_.section)) return no("rows of other owners are kept here");
   if (watch_ && watch_->touched()) return no("a row is being changed");
   return std::nullopt;
 }
@@ -105,9 +105,9 @@ void BallotVote::Write(Env& env) {
     }
   }
   const BallotNumbers numbers{ballot_.number, promise ? 0 : ballot_.number};
-  shard().ledger.ballots().Pend(ballot_.partition, numbers);
+  shard().ledger.ballots().Pend(ballot_.section, numbers);
   watch_.reset();
-  shard().replica.Raise(ballot_.partition, numbers, Ticket::Local(id()), env);
+  shard().replica.Raise(ballot_.section, numbers, Ticket::Local(id()), env);
 }
 
 void BallotVote::OnTimer(Env& env) {
@@ -124,7 +124,7 @@ void BallotVote::Answer(Status status, Env& env) {
   BallotReply reply{ballot_.id, std::nullopt, 0};
   if (!status) {
     reply.error = status.error().code;
-    reply.promised = shard().ledger.ballots().Pending(ballot_.partition).promised;
+    reply.promised = shard().ledger.ballots().Pending(ballot_.section).promised;
   }
   env.out.emplace_back(SendEffect{asker_.peer, asker_.peer_shard, std::move(reply)});
 }

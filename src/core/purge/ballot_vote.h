@@ -38,7 +38,7 @@ class BallotVote : public Machine {
 };
 
 // The members' lives as this shard knows them; empty unless all have been met.
-std::vector<Ballot::MemberRun> RunsOfMembers(PartitionId partition, const ShardState& shard);
+std::vector<Ballot::MemberRun> RunsOfMembers(SectionId section, const ShardState& shard);
 // The last step: drops those of the rows that this node owns and that are still the same.
 void DropPurged(const Ballot& ballot, ShardState& shard, Env& env);
 

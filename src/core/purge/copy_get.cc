@@ -14,8 +14,8 @@ class RaiseAndGet : public Machine {
       : Machine(shard), key_(key), owed_(owed), floor_(floor), ticket_(ticket) {}
 
   void Start(Env& env) override {
-    const PartitionId partition = view().ring.PartitionOf(key_.token);
-    shard().replica.Raise(partition, {floor_, 0}, Ticket::Local(id()), env);
+    const SectionId section = view().ring.SectionOf(key_.token);
+    shard().replica.Raise(section, {floor_, 0}, Ticket::Local(id()), env);
   }
   void OnLocal(LocalOutcome& outcome, Env& env) override {
     auto* raised = std::get_if<LocalDurable>(&outcome.what);

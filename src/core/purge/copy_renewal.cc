@@ -6,10 +6,10 @@ namespace gyre {
 
 void CopyRenewal::Start(Env& env) {
   ++shard().counters.copies_renewed;
-  const PartitionId partition = view().ring.PartitionOf(own_.token);
-  if (promised_ > shard().ledger.ballots().Durable(partition).promised) {
+  const SectionId section = view().ring.SectionOf(own_.token);
+  if (promised_ > shard().ledger.ballots().Durable(section).promised) {
     // A ballot that this node has not promised yet: now it never will.
-    return shard().replica.Raise(partition, {promised_, 0}, Ticket::Local(id()), env);
+    return shard().replica.Raise(section, {promised_, 0}, Ticket::Local(id()), env);
   }
   shard().replica.Get(own_, Ticket::Local(id()), env);
 }

@@ -9,7 +9,7 @@ namespace gyre {
 
 void PurgeBallot::Start(Env& env) {
   ballot_.id = id();
-  ballot_.epoch = view().EpochOf(ballot_.partition);
+  ballot_.epoch = view().EpochOf(ballot_.section);
   ReadNext(env);
 }
 
@@ -18,8 +18,8 @@ void PurgeBallot::Start(Env& env) {
 void PurgeBallot::ReadNext(Env& env) {
   if (next_ < keys_.size()) return shard().replica.Get(keys_[next_], Ticket::Local(id()), env);
   if (ballot_.rows.empty()) return End(/*failed=*/false, env);
-  ballot_.number = shard().ledger.ballots().Pending(ballot_.partition).promised + 1;
-  ballot_.runs = RunsOfMembers(ballot_.partition, shard());
+  ballot_.number = shard().ledger.ballots().Pending(ballot_.section).promised + 1;
+  ballot_.runs = RunsOfMembers(ballot_.section, shard());
   if (ballot_.runs.empty()) return End(/*failed=*/true, env);
   ++shard().counters.ballots;
   Ask(Ballot::Step::kPromise, env);
@@ -78,7 +78,7 @@ void PurgeBallot::OnReply(NodeId from, Message& reply, Env& env) {
   if (vote == nullptr) return;
   if (vote->error && vote->promised > ballot_.number) {
     // So that the next ballot begins above it.
-    shard().replica.Raise(ballot_.partition, {vote->promised, 0}, Ticket::Nobody(), env);
+    shard().replica.Raise(ballot_.section, {vote->promised, 0}, Ticket::Nobody(), env);
   }
   OnVote(from, !vote->error, env);
 }
@@ -97,7 +97,8 @@ void PurgeBallot::Drop(Env& env) {
   for (const Ballot::Tombstone& row : ballot_.rows) {
     const KeyspaceConfig* keyspace = view().FindKeyspace(row.key.keyspace);
     if (keyspace == nullptr) continue;
-    for (const NodeId owner : view().ring.OwnersOf(ballot_.partition, keyspace->replicas)) {
+    for (const NodeId owner :
+         view().ring.OwnersOf(view().ring.PartitionOf(row.key.token), keyspace->replicas)) {
       if (owner != shard().self && !owners.Contains(owner)) owners.push_back(owner);
     }
     settled_.push_back(row.key);
@@ -118,7 +119,7 @@ void PurgeBallot::OnTimer(Env& env) {
 
 void PurgeBallot::End(bool failed, Env& env) {
   shard().counters.ballots_failed += failed;
-  purger_.OnBallotEnd(ballot_.partition, settled_, failed, bytes_, env);
+  purger_.OnBallotEnd(ballot_.section, settled_, failed, bytes_, env);
   Finish();
 }
 

@@ -17,9 +17,9 @@ class PurgeBallot : public Machine {
  public:
   // `purger` outlives it, and is told of the end. REQUIRES: `keys` in order, not empty, of this
   // partition, owned here.
-  PurgeBallot(ShardState& shard, Purger& purger, PartitionId partition, std::vector<RowKey> keys)
+  PurgeBallot(ShardState& shard, Purger& purger, SectionId section, std::vector<RowKey> keys)
       : Machine(shard), purger_(purger), keys_(std::move(keys)) {
-    ballot_.partition = partition;
+    ballot_.section = section;
   }
 
   void Start(Env& env) override;

@@ -12,7 +12,8 @@ void Purger::Wake(Env& env) {
     if (candidate_count_ >= shard().config.purge_candidates_max) continue;
     const PartitionId partition = view().ring.PartitionOf(key.token);
     if (!shard().IsFirstOwner(key.keyspace, partition)) continue;
-    candidate_count_ += places_[partition].candidates.insert(std::move(key)).second;
+    candidate_count_ +=
+        places_[view().ring.SectionOf(key.token)].candidates.insert(std::move(key)).second;
   }
   if (candidate_count_ > 0 && next_look_ == Instant::Max() && !in_ballot_) {
     LookAt(env.now.instant + shard().config.purge_after);
@@ -30,30 +31,30 @@ void Purger::OnTimer(Env& env) {
   Look(env);
 }
 
-bool Purger::MayBegin(PartitionId partition) const {
-  return shard().up.size() + 1 == view().member_count() && owners_.Agree(partition) &&
-         view().moves.FromOwners(partition) == nullptr && !shard().ledger.MayHoldHints(partition);
+bool Purger::MayBegin(SectionId section) const {
+  return shard().up.size() + 1 == view().member_count() && owners_.Agree(section) &&
+         !view().AnyMoves(section) && !shard().ledger.MayHoldHints(section);
 }
 
-// Begins with the next partition in turn that is due.
+// Begins with the next section in turn that is due.
 void Purger::Look(Env& env) {
   if (in_ballot_ || places_.empty()) return;
   auto it = places_.upper_bound(last_);
   Instant earliest = Instant::Max();
   for (std::size_t i = 0; i < places_.size(); ++i) {
     if (it == places_.end()) it = places_.begin();
-    auto& [partition, place] = *it++;
+    auto& [section, place] = *it++;
     if (env.now.instant < place.not_before) {
       earliest = std::min(earliest, place.not_before);
       continue;
     }
     place.not_before = env.now.instant + shard().config.purge_pause;
     earliest = std::min(earliest, place.not_before);
-    if (!MayBegin(partition)) continue;
-    last_ = partition;
+    if (!MayBegin(section)) continue;
+    last_ = section;
     in_ballot_ = true;
     shard().spawned.push_back(
-        std::make_unique<PurgeBallot>(shard(), *this, partition, NextRows(place)));
+        std::make_unique<PurgeBallot>(shard(), *this, section, NextRows(place)));
     return;
   }
   LookAt(earliest);
@@ -73,11 +74,11 @@ std::vector<RowKey> Purger::NextRows(Place& place) const {
   return rows;
 }
 
-void Purger::OnBallotEnd(PartitionId partition, const std::vector<RowKey>& settled, bool failed,
+void Purger::OnBallotEnd(SectionId section, const std::vector<RowKey>& settled, bool failed,
                          std::uint64_t bytes, Env& env) {
   constexpr int kDoublingsMax = 6;
   in_ballot_ = false;
-  const auto it = places_.find(partition);
+  const auto it = places_.find(section);
   Place& place = it->second;
   for (const RowKey& key : settled) candidate_count_ -= place.candidates.erase(key);
   const std::size_t limit = shard().config.purge_rows_max;

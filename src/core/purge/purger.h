@@ -15,11 +15,12 @@
 
 namespace gyre {
 
-// Does this partition's first owner know of other owners that hold something else?
+// Does the first owner of a partition in this section know of other owners that hold something
+// else?
 class OwnersAgree {
  public:
   virtual ~OwnersAgree() = default;
-  virtual bool Agree(PartitionId partition) const = 0;
+  virtual bool Agree(SectionId section) const = 0;
 };
 
 class Purger : public Machine {
@@ -32,7 +33,7 @@ class Purger : public Machine {
   // Called at the end of an event, if rows are dead that were not.
   void Wake(Env& env);
   // By the ballot. `settled`: no candidates any more. `failed`: some member did not take part.
-  void OnBallotEnd(PartitionId partition, const std::vector<RowKey>& settled, bool failed,
+  void OnBallotEnd(SectionId section, const std::vector<RowKey>& settled, bool failed,
                    std::uint64_t bytes, Env& env);
 
   std::size_t candidates() const { return candidate_count_; }
@@ -40,7 +41,7 @@ class Purger : public Machine {
  private:
   void LookAt(Instant at);
   void Look(Env& env);
-  bool MayBegin(PartitionId partition) const;
+  bool MayBegin(SectionId section) const;
 
   struct Place {
     std::set<RowKey> candidates;
@@ -54,9 +55,9 @@ class Purger : public Machine {
   std::vector<RowKey> NextRows(Place& place) const;
 
   const OwnersAgree& owners_;
-  std::map<PartitionId, Place> places_;
+  std::map<SectionId, Place> places_;
   std::size_t candidate_count_ = 0;
-  PartitionId last_;  // where the last ballot was
+  SectionId last_;  // where the last ballot was
   bool in_ballot_ = false;
   Instant next_look_ = Instant::Max();
 };

@@ -133,9 +133,9 @@ void Replica::Drop(const RowKey& key, std::uint64_t digest, const Ticket& ticket
   Submit(key, DropChange{digest}, ticket, env);
 }
 
-void Replica::Raise(PartitionId partition, const BallotNumbers& numbers, const Ticket& ticket,
+void Replica::Raise(SectionId section, const BallotNumbers& numbers, const Ticket& ticket,
                     Env& env) {
-  Submit(ledger_.ballots().KeyOf(partition), NoteChange{numbers}, ticket, env);
+  Submit(ledger_.ballots().KeyOf(section), NoteChange{numbers}, ticket, env);
 }
 
 void Replica::RetireActor() {
@@ -368,9 +368,9 @@ Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::option
                                             const NoteChange& note, const Ticket& /*ticket*/,
                                             Env& /*env*/) {
   BallotBook& ballots = ledger_.ballots();
-  const PartitionId partition = ballots.PartitionOf(key);
-  ballots.Pend(partition, note.numbers);
-  Bytes next = EncodeNote(ballots.Pending(partition));
+  const SectionId section = ballots.SectionOf(key);
+  ballots.Pend(section, note.numbers);
+  Bytes next = EncodeNote(ballots.Pending(section));
   if (row && row->record == next) return NextState{};
   return NextState{true, Row{{}, std::move(next)}};
 }
@@ -461,7 +461,7 @@ void Replica::OnStored(const RowKey& key, const std::optional<Row>& row) {
   if (!IsNote(key) || !row) return;
   const Result<BallotNumbers> numbers = DecodeNote(row->record);
   GYRE_CHECK(numbers.has_value());
-  ledger_.ballots().MakeDurable(ledger_.ballots().PartitionOf(key), *numbers);
+  ledger_.ballots().MakeDurable(ledger_.ballots().SectionOf(key), *numbers);
 }
 
 void Replica::RefuseChange(const RowKey& key, const Ticket& ticket, Error error, Env& env) {
@@ -469,7 +469,7 @@ void Replica::RefuseChange(const RowKey& key, const Ticket& ticket, Error error,
     return AnswerChange(ticket, Fail(std::move(error)), env);
   }
   const BallotBook& ballots = ledger_.ballots();
-  const std::uint64_t promised = ballots.Pending(ballots.PartitionOf(key)).promised;
+  const std::uint64_t promised = ballots.Pending(ballots.SectionOf(key)).promised;
   env.out.emplace_back(SendEffect{ticket.peer, ticket.peer_shard,
                                   ReplicaPutReply{ticket.request, error.code, promised}});
 }

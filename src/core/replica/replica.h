@@ -110,8 +110,8 @@ class Replica {
   // Removes the row if it is still exactly the one with this digest (RowDigest): what was handed
   // over, or is to be forgotten. Acknowledged once that is durable, also if it stays.
   void Drop(const RowKey& key, std::uint64_t digest, const Ticket& ticket, Env& env);
-  // Raises the numbers of a partition to at least these. Acknowledged once that is durable.
-  void Raise(PartitionId partition, const BallotNumbers& numbers, const Ticket& ticket, Env& env);
+  // Raises the numbers of a section to at least these. Acknowledged once that is durable.
+  void Raise(SectionId section, const BallotNumbers& numbers, const Ticket& ticket, Env& env);
   // Nothing of this key is being read for a change, or written.
   bool Idle(const RowKey& key) const { return keys_.empty() || !keys_.contains(key); }
   // Goes on as another actor: what this one has written may be forgotten here.

@@ -15,6 +15,11 @@ namespace gyre {
 namespace {
 
 constexpr std::uint8_t kFormat = 1;
+// The same, with the number of section bits behind that of partition bits: of partitions that have
+// been split.
+constexpr std::uint8_t kSplitFormat = 2;
+// A partition keeps leaves enough to be compared by (ledger/merkle_tree.h).
+constexpr int kSplitsMax = 8;
 
 NodeList OwnersIn(const Ring& ring, PartitionId partition, int replicas) {
   NodeList owners;
@@ -26,9 +31,10 @@ bool SameOwners(const NodeList& a, const NodeList& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
-Ring WithEpoch(const Ring& ring, RingEpoch epoch, int replicas) {
+Ring WithEpoch(const Ring& ring, RingEpoch epoch, int section_bits, int replicas) {
   Result<Ring> copy = Ring::Create(epoch, ring.partitioner(), ring.members(), ring.owners());
   GYRE_CHECK(copy.has_value());  // as `ring` is one
+  copy->SetSectionBits(section_bits);
   copy->PrepareOwners(replicas);
   return *std::move(copy);
 }
@@ -81,7 +87,9 @@ NodeList Layout::Awaited(PartitionId partition) const {
 }
 
 Layout Layout::Next(Ring ring) const {
-  Layout next(lineage_, WithEpoch(ring, RingEpoch(number().value + 1), replicas_), replicas_);
+  Layout next(lineage_,
+              WithEpoch(ring, RingEpoch(number().value + 1), ring_.section_bits(), replicas_),
+              replicas_);
   next.leaving_ = leaving_;
   next.former_ = former_;
   return next;
@@ -122,6 +130,33 @@ Result<Layout> Layout::ChangeTo(const Ring& target, std::span<const NodeId> remo
     const bool changed = !SameOwners(before, after);
     const RingEpoch epoch = changed ? next.number() : moves_.EpochOf(partition);
     if (epoch.value != 0) next.moves_.SetEpoch(partition, epoch, count);
+  }
+  return next;
+}
+
+Result<Layout> Layout::Split() const {
+  const auto refuse = [](const std::string& why) { return Fail(ErrorCode::kInvalidArgument, why); };
+  if (moves_.any()) {
+    return refuse(
+        "partitions are split only while none of them moves; try again when the moves "
+        "have ended");
+  }
+  const int bits = ring_.partition_bits() + 1;
+  const int bits_max = std::min(kPartitionBitsMax, ring_.section_bits() + kSplitsMax);
+  if (bits > bits_max) {
+    return refuse("there are " + std::to_string(ring_.partition_count()) +
+                  " partitions, and more are not possible in this cluster");
+  }
+  std::vector<NodeId> owners;
+  owners.reserve(2 * ring_.partition_count());
+  for (const NodeId owner : ring_.owners()) owners.insert(owners.end(), 2, owner);
+  Result<Ring> halves =
+      Ring::Create(number(), ring_.partitioner(), ring_.members(), std::move(owners));
+  GYRE_CHECK(halves.has_value());
+  Layout next = Next(*halves);
+  const std::size_t count = next.ring_.partition_count();
+  for (std::uint32_t p = 0; p < count; ++p) {
+    next.moves_.SetEpoch(PartitionId(p), next.number(), count);
   }
   return next;
 }
@@ -189,6 +224,9 @@ template <typename Out>
 void EncodeOwners(Out& out, const Ring& ring) {
   out.U8(static_cast<std::uint8_t>(ring.partitioner()));
   out.U8(static_cast<std::uint8_t>(ring.partition_bits()));
+  if (ring.section_bits() != ring.partition_bits()) {
+    out.U8(static_cast<std::uint8_t>(ring.section_bits()));
+  }
   EncodeMembers(out, ring.members());
   for (const NodeId owner : ring.owners()) {
     out.Varint(static_cast<std::uint64_t>(ring.FindMember(owner) - ring.members().data()));
@@ -248,7 +286,8 @@ Moves DecodeMoves(Reader& in, std::size_t partition_count, RingEpoch number) {
 
 template <typename Out>
 void EncodeLayout(Out& out, const Layout& layout) {
-  out.U8(kFormat);
+  const bool split = layout.ring().section_bits() != layout.ring().partition_bits();
+  out.U8(split ? kSplitFormat : kFormat);
   out.Varint(layout.lineage().generation);
   out.U64(layout.lineage().founding);
   out.Varint(layout.number().value);
@@ -276,7 +315,8 @@ Result<Layout> Layout::Decode(std::string_view bytes) {
     return Fail(ErrorCode::kCorruption, "layout: " + what);
   };
   Reader in(bytes);
-  if (in.U8() != kFormat) return damaged("an unknown format");
+  const std::uint8_t format = in.U8();
+  if (format != kFormat && format != kSplitFormat) return damaged("an unknown format");
   Lineage lineage;
   lineage.generation = in.Varint();
   lineage.founding = in.U64();
@@ -284,10 +324,12 @@ Result<Layout> Layout::Decode(std::string_view bytes) {
   const auto replicas = static_cast<int>(in.U8());
   const std::uint8_t partitioner = in.U8();
   const std::uint8_t bits = in.U8();
+  const std::uint8_t section_bits = format == kSplitFormat ? in.U8() : bits;
   const bool known = partitioner == static_cast<std::uint8_t>(PartitionerKind::kMd5) ||
                      partitioner == static_cast<std::uint8_t>(PartitionerKind::kXxh3);
-  if (!in.ok() || !known || bits > kPartitionBitsMax || replicas < 1 ||
-      static_cast<std::size_t>(replicas) > kReplicasMax) {
+  if (!in.ok() || !known || bits > kPartitionBitsMax ||
+      (format == kSplitFormat && section_bits >= bits) || bits > section_bits + kSplitsMax ||
+      replicas < 1 || static_cast<std::size_t>(replicas) > kReplicasMax) {
     return damaged("a field out of its range");
   }
   std::vector<Member> members = DecodeMembers(in);
@@ -305,6 +347,7 @@ Result<Layout> Layout::Decode(std::string_view bytes) {
   Result<Ring> ring = Ring::Create(number, static_cast<PartitionerKind>(partitioner),
                                    std::move(members), std::move(owners));
   if (!ring) return damaged(ring.error().message);
+  ring->SetSectionBits(section_bits);
   Layout layout = Found(lineage, *std::move(ring), replicas);
   layout.leaving_ = std::move(leaving);
   layout.former_ = std::move(former);

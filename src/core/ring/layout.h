@@ -6,7 +6,7 @@
 // where everything is to go. A request on it needs its quorum in each (view: OwnerSets).
 //
 //   one set {S} -ChangeTo-> {S, T} -Settle, once all of T that S lacks have arrived-> {T}
-//   {S, T} -ChangeTo-> {S, T'}, or back to {S}
+//   {S, T} -ChangeTo-> {S, T'}, or back to {S};  all {S} -Split-> all {S}, of twice as many
 #pragma once
 
 #include <compare>
@@ -67,6 +67,10 @@ class Layout {
   // this layout that `target` lacks leave, or are gone at once if `removed` names them.
   // Errors: kInvalidArgument (another number of partitions or partitioner).
   Result<Layout> ChangeTo(const Ring& target, std::span<const NodeId> removed) const;
+  // The next layout: each partition p is the two partitions 2p and 2p + 1, with p's owners and
+  // fallbacks. Nothing moves; all partitions have a new epoch, as their numbers mean something
+  // else. Errors: kInvalidArgument (partitions move, or there are as many as may be).
+  Result<Layout> Split() const;
   // The next layout: these partitions are with their new owners only. Ignores those that do not
   // move.
   Layout Settle(std::span<const PartitionId> partitions) const;

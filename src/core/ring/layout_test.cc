@@ -162,6 +162,55 @@ TEST(LayoutTest, TheGreaterLineageIsNewer) {
   EXPECT_FALSE(one.IsNewerThan(one));
 }
 
+// Goal: a split moves nothing. Each half has the owners and the fallbacks of the whole, whatever N,
+// and both have a new epoch.
+RC_GTEST_PROP(LayoutProperties, ASplitLeavesEveryPreferenceListAsItWas, ()) {
+  std::vector<std::uint32_t> ids;
+  for (std::uint32_t id = 1; id <= *rc::gen::inRange<std::uint32_t>(1, 8); ++id) ids.push_back(id);
+  const Layout before = Layout::Found({1, 7}, RingOf(ids, *rc::gen::inRange(3, 6)), kReplicas);
+  const Layout after = *before.Split();
+  RC_ASSERT(after.number().value == before.number().value + 1);
+  RC_ASSERT(after.ring().partition_count() == 2 * before.ring().partition_count());
+  RC_ASSERT(after.ring().section_bits() == before.ring().section_bits());
+  RC_ASSERT(!after.moves().any());
+  for (std::uint32_t p = 0; p < after.ring().partition_count(); ++p) {
+    for (int replicas = 1; replicas <= 4; ++replicas) {
+      RC_ASSERT(after.ring().PreferenceListOf(PartitionId(p), replicas, 9) ==
+                before.ring().PreferenceListOf(PartitionId(p / 2), replicas, 9));
+    }
+    RC_ASSERT(after.moves().EpochOf(PartitionId(p)) == after.number());
+    RC_ASSERT(after.ring().SectionOf(PartitionId(p)) == SectionId(p / 2));
+  }
+}
+
+TEST(LayoutTest, SectionsStayWhateverComesAfterASplit) {
+  const Layout split = *Layout::Found({1, 7}, RingOf({1, 2, 3}), kReplicas).Split();
+  const Ring target = *ChangeRing(split.ring(), {.joins = {Node(4)}}, kReplicas);
+  const Layout moving = *split.ChangeTo(target, {});
+  EXPECT_TRUE(moving.moves().any());
+  const Layout settled = moving.Settle(Moving(moving));
+  for (const Layout& layout : {moving, settled, *settled.Split()}) {
+    EXPECT_EQ(layout.ring().section_bits(), 4);
+    const Layout stored = *Layout::Decode(layout.Encode());
+    EXPECT_EQ(stored.ring().section_bits(), 4);
+    EXPECT_EQ(stored.Encode(), layout.Encode());
+  }
+}
+
+TEST(LayoutTest, ASplitIsRefusedWhileAnythingMovesAndPastTheLimits) {
+  Layout layout = Layout::Found({1, 7}, RingOf({1, 2, 3}), kReplicas);
+  const Ring target = *ChangeRing(layout.ring(), {.joins = {Node(4)}}, kReplicas);
+  EXPECT_EQ(layout.ChangeTo(target, {})->Split().error().code, ErrorCode::kInvalidArgument);
+  int splits = 0;
+  for (Result<Layout> next = layout.Split(); next; next = layout.Split()) {
+    layout = *std::move(next);
+    ++splits;
+  }
+  EXPECT_EQ(splits, 8);
+  EXPECT_EQ(layout.ring().partition_bits(), 12);
+  EXPECT_TRUE(Layout::Decode(layout.Encode()).has_value());
+}
+
 Layout AnyLayout() {
   Layout layout =
       Layout::Found({*rc::gen::inRange<std::uint64_t>(1, 4), *rc::gen::arbitrary<std::uint64_t>()},
@@ -176,6 +225,7 @@ Layout AnyLayout() {
     }
     if (*rc::gen::arbitrary<bool>()) layout = layout.Settle(some);
   }
+  if (!layout.moves().any() && *rc::gen::arbitrary<bool>()) layout = *layout.Split();
   if (*rc::gen::arbitrary<bool>()) {
     layout = *layout.ChangeTo(
         RingOf({2, 3, 9}, layout.ring().partition_bits()),

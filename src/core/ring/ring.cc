@@ -199,6 +199,7 @@ Result<Ring> Ring::Create(RingEpoch epoch, PartitionerKind partitioner, std::vec
   ring.epoch_ = epoch;
   ring.partitioner_ = partitioner;
   ring.partition_bits_ = std::countr_zero(owners.size());
+  ring.section_bits_ = ring.partition_bits_;
   ring.members_ = std::move(members);
   ring.owners_ = std::move(owners);
   ring.domains_ = NumberDomains(ring.members_);
@@ -213,6 +214,11 @@ Result<Ring> Ring::Create(RingEpoch epoch, PartitionerKind partitioner, std::vec
     ring.owner_indexes_.push_back(static_cast<Index>(member - ring.members_.data()));
   }
   return ring;
+}
+
+void Ring::SetSectionBits(int section_bits) {
+  GYRE_CHECK(section_bits >= 0 && section_bits <= partition_bits_);
+  section_bits_ = section_bits;
 }
 
 const Member* Ring::FindMember(NodeId id) const {

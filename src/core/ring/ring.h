@@ -47,17 +47,32 @@ struct PreferenceList {
 
 class Ring {
  public:
-  // Builds a ring; owners[p] is the owner of partition p.
+  // Builds a ring; owners[p] is the owner of partition p. Its partitions are its sections.
   // Errors: kInvalidArgument unless owners.size() is a power of two <= 2^kPartitionBitsMax, every
   // owner is a member, and members are non-empty, at most kNodesMax, of weight 1..kWeightMax, with
   // unique names and unique ids in 1..kNodeIdMax.
   static Result<Ring> Create(RingEpoch epoch, PartitionerKind partitioner,
                              std::vector<Member> members, std::vector<NodeId> owners);
+  // The same with partitions that are parts of 2^section_bits sections.
+  // REQUIRES: 0 <= section_bits <= partition_bits().
+  void SetSectionBits(int section_bits);
 
   RingEpoch epoch() const { return epoch_; }
   PartitionerKind partitioner() const { return partitioner_; }
   std::size_t partition_count() const { return owners_.size(); }
   int partition_bits() const { return partition_bits_; }
+  int section_bits() const { return section_bits_; }
+  std::size_t section_count() const { return std::size_t{1} << section_bits_; }
+  SectionId SectionOf(PartitionId partition) const {
+    return SectionId(partition.value >> (partition_bits_ - section_bits_));
+  }
+  SectionId SectionOf(Token token) const { return gyre::SectionOf(token, section_bits_); }
+  template <typename Visit>
+  void ForEachPartitionOf(SectionId section, Visit visit) const {
+    const int bits = partition_bits_ - section_bits_;
+    const std::uint32_t first = section.value << bits;
+    for (std::uint32_t p = first; p < first + (1u << bits); ++p) visit(PartitionId(p));
+  }
   const std::vector<Member>& members() const { return members_; }
   const Member* FindMember(NodeId id) const;
   NodeId OwnerOf(PartitionId partition) const { return owners_[partition.value]; }
@@ -109,6 +124,7 @@ class Ring {
   RingEpoch epoch_;
   PartitionerKind partitioner_ = PartitionerKind::kMd5;
   int partition_bits_ = 0;
+  int section_bits_ = 0;
   std::vector<Member> members_;
   std::vector<NodeId> owners_;
   std::vector<std::uint32_t> owner_indexes_;  // owners_ as positions in members_

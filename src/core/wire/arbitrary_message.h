@@ -174,9 +174,9 @@ inline Message AnyMessage(int index) {
       return reply;
     }
     case 14: {
-      Ballot ballot{id, epoch, Ballot::Step::kPromise, PartitionId(0), Any64(), {}, {}};
+      Ballot ballot{id, epoch, Ballot::Step::kPromise, SectionId(0), Any64(), {}, {}};
       ballot.step = static_cast<Ballot::Step>(*rc::gen::inRange(1, 4));
-      ballot.partition = PartitionId(*rc::gen::inRange(0u, 65'536u));
+      ballot.section = SectionId(*rc::gen::inRange(0u, 65'536u));
       for (int count = *rc::gen::inRange(0, 4); count > 0; --count) {
         ballot.runs.push_back({NodeId(*rc::gen::arbitrary<std::uint32_t>()), Any64()});
       }
@@ -193,7 +193,7 @@ inline Message AnyMessage(int index) {
     case 16: {
       Greeting greeting{id, Any64() | 1, Any64(), AnyBool(), AnyBool(), {}};
       for (int count = *rc::gen::inRange(0, 4); count > 0; --count) {
-        greeting.numbers.push_back({PartitionId(*rc::gen::inRange(0u, 65'536u)), Any64(), Any64()});
+        greeting.numbers.push_back({SectionId(*rc::gen::inRange(0u, 65'536u)), Any64(), Any64()});
       }
       return greeting;
     }

@@ -132,7 +132,7 @@ template <typename Out>
 void Encode(Out& out, const Ballot& ballot) {
   out.Varint(ballot.epoch.value);
   out.U8(static_cast<std::uint8_t>(ballot.step));
-  out.U32(ballot.partition.value);
+  out.U32(ballot.section.value);
   out.Varint(ballot.number);
   out.Varint(ballot.runs.size());
   for (const Ballot::MemberRun& member : ballot.runs) {
@@ -148,7 +148,7 @@ void Encode(Out& out, const Ballot& ballot) {
 void Decode(BodyReader& in, Ballot& ballot) {
   ballot.epoch = RingEpoch(in.Varint());
   ballot.step = static_cast<Ballot::Step>(in.Choice(1, 3));
-  ballot.partition = PartitionId(in.U32());
+  ballot.section = SectionId(in.U32());
   ballot.number = in.Varint();
   const std::uint64_t runs = in.VarintAtMost(kNodesMax);
   if (!in.ok() || runs > in.remaining() / kMemberRunBytes) return in.SetFailed();
@@ -184,7 +184,7 @@ void Encode(Out& out, const Greeting& greeting) {
   out.U8(static_cast<std::uint8_t>((greeting.asks ? 1 : 0) | (greeting.taken ? 2 : 0)));
   out.Varint(greeting.numbers.size());
   for (const Greeting::Numbers& each : greeting.numbers) {
-    out.U32(each.partition.value);
+    out.U32(each.section.value);
     out.Varint(each.promised);
     out.Varint(each.purged);
   }
@@ -201,7 +201,7 @@ void Decode(BodyReader& in, Greeting& greeting) {
   }
   greeting.numbers.resize(count);
   for (Greeting::Numbers& each : greeting.numbers) {
-    each.partition = PartitionId(in.U32());
+    each.section = SectionId(in.U32());
     each.promised = in.Varint();
     each.purged = in.Varint();
   }

@@ -139,7 +139,7 @@ TEST(MessageGoldenTest, LeafKeys) {
 }
 
 TEST(MessageGoldenTest, Ballot) {
-  Ballot ballot{kId, kEpoch, Ballot::Step::kPromise, PartitionId(300), 2, {}, {}};
+  Ballot ballot{kId, kEpoch, Ballot::Step::kPromise, SectionId(300), 2, {}, {}};
   ballot.runs.push_back({NodeId(0x0a0b0c), 0x0102030405060708});
   ballot.rows.push_back({kKey, 0x1112131415161718});
   ExpectFrame(ballot, Start("0f", false) + "07 01 2c010000 02 01 0c0b0a00 0807060504030201 01" +
@@ -150,7 +150,7 @@ TEST(MessageGoldenTest, Ballot) {
 
 TEST(MessageGoldenTest, Greeting) {
   ExpectFrame(
-      Greeting{kId, 0x0102030405060708, 0x1112131415161718, true, true, {{PartitionId(5), 300, 2}}},
+      Greeting{kId, 0x0102030405060708, 0x1112131415161718, true, true, {{SectionId(5), 300, 2}}},
       Start("11", true) + "0807060504030201 1817161514131211 03 01 05000000 ac02 02");
 }
 

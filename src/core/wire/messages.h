@@ -164,14 +164,14 @@ struct LeafKeysReply {
 
 // ---- purges (docs/adr/0006-safe-deletes.md) ----------------------------------------------------
 
-// One step of a ballot on the tombstones of one partition. Asked of every member; kDrop of the
+// One step of a ballot on tombstones of one section. Asked of every member; kDrop of the
 // owners, and not answered.
 struct Ballot {
   enum class Step : std::uint8_t { kPromise = 1, kCommit = 2, kDrop = 3 };
   RequestId id;
   RingEpoch epoch;
   Step step = Step::kPromise;
-  PartitionId partition;
+  SectionId section;
   std::uint64_t number = 0;
   struct MemberRun {
     NodeId node;
@@ -192,7 +192,7 @@ struct BallotReply {
   std::uint64_t promised = 0;      // the receiver's, then
 };
 
-// First words between two shards of two nodes that have partitions in common, each time that a link
+// First words between two shards of two nodes that have sections in common, each time that a link
 // comes up: which life this is, and, once the other's life is known, what has been promised and
 // purged.
 struct Greeting {
@@ -202,13 +202,13 @@ struct Greeting {
   bool asks = false;        // the sender wants to be greeted
   bool taken = false;       // the sender has taken the receiver's numbers to heart, durably
   struct Numbers {
-    PartitionId partition;
+    SectionId section;
     std::uint64_t promised = 0;
     std::uint64_t purged = 0;
 
     bool operator==(const Numbers&) const = default;
   };
-  // Of the partitions that both shards serve, those with any; only if `heard`.
+  // Of the sections that both shards serve, those with any; only if `heard`.
   std::vector<Numbers> numbers;
 };
 

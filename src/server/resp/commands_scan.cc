@@ -54,6 +54,7 @@ class ScanBase : public MultiRequest {
                      std::uint32_t limit) const {
     return {.keyspace = keyspace,
             .partition = partition,
+            .partition_bits = ring().partition_bits(),
             .after = std::move(after),
             .limit = limit,
             .options = request_options_};
