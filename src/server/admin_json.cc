@@ -329,14 +329,20 @@ std::string RingJson(const ClusterView& view) {
                        {"weight", member.weight},
                        {"zone", member.zone},
                        {"region", member.region},
+                       {"resp", member.resp},
+                       {"http", member.http},
                        {"partitions", partitions[member.id]},
                        {"fair_share", fair},
                        {"share", static_cast<double>(partitions[member.id]) /
                                      static_cast<double>(ring.partition_count())}});
   }
+  Json leaving = Json::array();
+  for (const Member& member : view.leaving) leaving.push_back(member.name);
   return Dump({{"epoch", ring.epoch().value},
                {"partitioner", std::string(PartitionerName(ring.partitioner()))},
                {"partition_count", ring.partition_count()},
+               {"moving", view.moves.count()},
+               {"leaving", std::move(leaving)},
                {"members", std::move(members)},
                {"owners", NamesOf(view, ring.owners())}});
 }

@@ -21,7 +21,9 @@ std::string QuorumPromise(const KeyspaceConfig& keyspace, std::size_t nodes);
 // This node: identity, whether the cluster is whole and what is owed to whom, readiness, peers up
 // and down, engine, keyspaces' promises, counters, latency.
 std::string StatusJson(const Backend& backend);
-// The ring: members with weight, share and partitions.
+// The ring, and where it is to be while partitions move: members with weight, share, partitions and
+// the addresses that they tell (empty: none), its epoch, which is the layout's number, how many
+// partitions move, and who leaves and is no part of it any more.
 std::string RingJson(const ClusterView& view);
 std::string KeyspacesJson(const ClusterView& view);
 // One key: token, partition, preference list, and what each owner holds: clock as [name,n] entries

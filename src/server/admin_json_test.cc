@@ -165,6 +165,28 @@ TEST(AdminJsonTest, RingSaysSharesAndOwners) {
   EXPECT_EQ(partitions, 256);
 }
 
+// Goal: clients learn from the ring where each member answers them, and that it may still move.
+TEST(AdminJsonTest, RingSaysWhereClientsReachItsMembers) {
+  const auto member = [](std::uint32_t id, const char* name, const char* resp) {
+    return Member{.id = NodeId(id), .name = name, .resp = resp, .http = "h:80"};
+  };
+  const std::vector<Member> before = {member(1, "n1", "a:1"), member(2, "n2", "b:2")};
+  const auto ring = [](std::vector<Member> members, NodeId a, NodeId b) {
+    return Ring::Create(RingEpoch(1), PartitionerKind::kMd5, std::move(members), {a, b}).value();
+  };
+  const Layout old = Layout::Found({}, ring(before, NodeId(1), NodeId(2)), 1);
+  const Layout layout =
+      old.ChangeTo(ring({before[0], member(3, "n3", "")}, NodeId(1), NodeId(3)), {}).value();
+  const Json json = Json::parse(RingJson(*MakeClusterView(ServerConfig{}, layout)));
+  EXPECT_EQ(json.at("epoch"), 2);
+  EXPECT_EQ(json.at("moving"), 1);
+  EXPECT_EQ(json.at("leaving"), Json::array({"n2"}));
+  ASSERT_EQ(json.at("members").size(), 2u);
+  EXPECT_EQ(json.at("members")[0].at("resp"), "a:1");
+  EXPECT_EQ(json.at("members")[0].at("http"), "h:80");
+  EXPECT_EQ(json.at("members")[1].at("resp"), "");
+}
+
 // Goal: keyspaces are a list, each with its numbers and its promise.
 TEST(AdminJsonTest, KeyspacesSayTheirNumbers) {
   FakeBackend backend;

@@ -311,6 +311,20 @@ TEST(ConfigTest, ShippedExampleIsTheDefaults) {
   }
 }
 
+// Goal: a node that founds or joins a cluster tells clients an address that leads to it, or none;
+// one of a list of peers tells none, as each of them must make the same of the list.
+TEST(ConfigTest, TellsClientsAnAddressThatLeadsHere) {
+  const auto resp_of = [](std::vector<std::pair<std::string, std::string>> flags) {
+    return RingMembers(FromFlags(std::move(flags)).value()).front().resp;
+  };
+  EXPECT_EQ(resp_of({{"listen", "10.0.0.1"}, {"resp-port", "7000"}}), "10.0.0.1:7000");
+  EXPECT_EQ(resp_of({{"listen", "0.0.0.0"}, {"peer-listen", "10.0.0.2"}}), "10.0.0.2:7379");
+  EXPECT_EQ(resp_of({{"listen", "::"}, {"peer-listen", "fe80::1"}}), "[fe80::1]:7379");
+  EXPECT_EQ(resp_of({{"listen", "0.0.0.0"}, {"peer-listen", "0.0.0.0"}}), "");
+  EXPECT_EQ(resp_of({{"listen", "10.0.0.1"}, {"resp-port", "0"}}), "");
+  EXPECT_EQ(resp_of({{"name", "n1"}, {"peers", "n1=10.0.0.1:1,n2=10.0.0.2:1"}}), "");
+}
+
 // Goal: every setting has its own flag and variable.
 TEST(ConfigTest, FlagsAndVariablesAreUnique) {
   std::set<std::string> names;

@@ -5,6 +5,21 @@
 #include "server/config.h"
 
 namespace gyre {
+namespace {
+
+bool IsEveryInterface(std::string_view host) {
+  return host.empty() || host == "0.0.0.0" || host == "::";
+}
+
+// How clients reach what listens there: on all interfaces, by the host that peers use. Empty: that
+// is no help either, or the system picks the port.
+std::string ReachableAt(HostPort listen, const HostPort& peer) {
+  if (IsEveryInterface(listen.host)) listen.host = peer.host;
+  if (IsEveryInterface(listen.host) || listen.port == 0) return {};
+  return listen.ToString();
+}
+
+}  // namespace
 
 std::vector<Member> RingMembers(const ServerConfig& config) {
   std::vector<Member> members;
@@ -12,6 +27,13 @@ std::vector<Member> RingMembers(const ServerConfig& config) {
   for (const MemberConfig& member : config.members) {
     members.push_back({NodeIdOf(member.name), member.name, member.weight, member.zone,
                        member.region, member.address.ToString()});
+  }
+  // Of this node alone, and told only where it is alone in the list: all who found a cluster by one
+  // list must make the same of it.
+  if (members.size() == 1) {
+    const HostPort& peer = config.members.front().address;
+    members.front().resp = ReachableAt(config.resp_listen, peer);
+    members.front().http = ReachableAt(config.http_listen, peer);
   }
   return members;
 }

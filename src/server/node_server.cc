@@ -121,10 +121,7 @@ Result<Layout> NodeServer::TakeLayout() {
     if (*stored) return Layout::Decode(**stored);
   }
   if (config_.join.empty()) return FoundLayout(config_);
-  Member self = RingMembers(config_).front();
-  self.resp = config_.resp_listen.ToString();
-  self.http = config_.http_listen.ToString();
-  Result<Layout> joined = JoinCluster(config_, self, log_, StopWanted);
+  Result<Layout> joined = JoinCluster(config_, RingMembers(config_).front(), log_, StopWanted);
   if (!joined || folder_ == nullptr) return joined;
   if (Status kept = LayoutFile(folder_->path()).Store(joined->Encode()); !kept) {
     return Fail(kept.error());

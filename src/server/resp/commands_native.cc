@@ -264,7 +264,22 @@ void KvStatusCommand(RespSession& session, const RespArgs&) {
   session.Reply().Verbatim("txt", session.service().documents().Status(session.backend()));
 }
 
-void KvRingCommand(RespSession& session, const RespArgs&) {
+void KvRingCommand(RespSession& session, const RespArgs& args) {
+  RingEpoch after;
+  Duration wait;
+  if (args.size() > 1) {
+    if (args.size() != 4 || !EqualsWord(args[1], "wait")) return session.Error(kSyntaxError);
+    const auto epoch = ParseInteger<std::uint64_t>(args[2]);
+    const auto wait_ms = ParseInteger<std::int64_t>(args[3]);
+    if (!epoch.has_value() || !wait_ms.has_value()) return session.Error(kNotAnInteger);
+    if (*wait_ms < 0 || *wait_ms > kRingWaitMax.ms()) {
+      return session.Error("ERR one may wait for 0 to " + std::to_string(kRingWaitMax.ms()) +
+                           " milliseconds");
+    }
+    after = RingEpoch(*epoch);
+    wait = Duration::Millis(*wait_ms);
+  }
+  if (wait.us > 0 && session.view().ring.epoch() <= after) return session.AwaitRing(after, wait);
   session.Reply().Verbatim("txt", session.service().documents().Ring(session.view()));
 }
 

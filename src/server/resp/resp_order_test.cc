@@ -86,6 +86,57 @@ TEST(RespOrderTest, ClusterAnswersOfEveryKind) {
   EXPECT_EQ(world.client.Take(), "");
 }
 
+// Goal: who waits for another ring gets it at the end of the turn that brings it, or the present
+// one when the time is up; what comes behind runs meanwhile, and is answered after it.
+TEST(RespOrderTest, TheRingIsToldOnceItIsAnother) {
+  RespWorld world;
+  EXPECT_EQ(world.Ask("KV.RING WAIT 0 60000"), "$10\r\n{\"ring\":1}\r\n");
+  EXPECT_EQ(world.Ask("KV.RING WAIT 1 0"), "$10\r\n{\"ring\":1}\r\n");
+  EXPECT_EQ(world.Ask("KV.RING WAIT 1 5000"), "");
+  EXPECT_EQ(world.Ask("SET a 1"), "");
+  EXPECT_EQ(world.backend.rows(), 1u);
+  world.service.OnTurnEnd();
+  EXPECT_EQ(world.client.Take(), "");
+  world.backend.SetView(TestView(3, RingEpoch(2)));
+  world.service.OnTurnEnd();
+  EXPECT_EQ(world.client.Take(), "$10\r\n{\"ring\":1}\r\n+OK\r\n");
+
+  // Two on one connection, of which the second's time is up first.
+  EXPECT_EQ(world.Ask("KV.RING WAIT 2 5000"), "");
+  EXPECT_EQ(world.Ask("kv.ring wait 3 1000"), "");
+  world.backend.Advance(Duration::Millis(1000));
+  world.service.OnTurnEnd();
+  EXPECT_EQ(world.client.Take(), "");
+  world.backend.Advance(Duration::Millis(4000));
+  world.service.OnTurnEnd();
+  EXPECT_EQ(world.client.Take(), "$10\r\n{\"ring\":1}\r\n$10\r\n{\"ring\":1}\r\n");
+}
+
+// Goal: waiting is bounded, costs nothing once the connection has gone, and wrong words are
+// refused.
+TEST(RespOrderTest, FewEnoughWaitForTheRing) {
+  RespWorld world;
+  std::vector<std::unique_ptr<FakeConnection>> others;
+  for (std::size_t i = 0; i < kRingWaitsMax; ++i) {
+    others.push_back(std::make_unique<FakeConnection>(world.service));
+    others.back()->Send(Command("KV.RING WAIT 1 60000"));
+  }
+  EXPECT_EQ(world.Ask("KV.RING WAIT 1 60000").substr(0, 6), "-BUSY ");
+  others[7]->Close();
+  EXPECT_EQ(world.Ask("KV.RING WAIT 1 60000"), "");
+  world.backend.SetView(TestView(3, RingEpoch(2)));
+  world.service.OnTurnEnd();
+  EXPECT_EQ(world.client.Take(), "$10\r\n{\"ring\":1}\r\n");
+  EXPECT_EQ(others[7]->Take(), "");
+  EXPECT_EQ(others[8]->Take(), "$10\r\n{\"ring\":1}\r\n");
+
+  for (const char* wrong :
+       {"KV.RING WAIT", "KV.RING WAIT 1", "KV.RING NEXT 1 1", "KV.RING WAIT 1 1 1",
+        "KV.RING WAIT x 1", "KV.RING WAIT -1 1", "KV.RING WAIT 1 60001"}) {
+    EXPECT_EQ(world.Ask(wrong).substr(0, 5), "-ERR ") << wrong;
+  }
+}
+
 // Goal: large values that wait for their turn keep their bytes.
 TEST(RespOrderTest, LargeRepliesOutOfOrder) {
   RespWorld world;

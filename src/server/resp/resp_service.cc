@@ -40,11 +40,15 @@ std::unique_ptr<ConnectionHandler> RespService::NewSession(Connection& connectio
   return std::make_unique<RespSession>(*this, connection);
 }
 
+void RespService::OnTurnEnd() {
+  if (!awaiting_room_.empty()) GiveTurns();
+  if (!ring_waits_.empty()) AnswerRingWaits();
+}
+
 // A few at a time: each may use the room for hundreds of commands, and whoever finds none left
 // lines up at the end again.
-void RespService::OnTurnEnd() {
+void RespService::GiveTurns() {
   constexpr std::size_t kUsualPipeline = 16;
-  if (awaiting_room_.empty()) return;
   const std::size_t room = backend_.Room();
   std::size_t turns = room == 0 ? 0 : 1 + room / kUsualPipeline;
   for (; turns > 0 && !awaiting_room_.empty(); --turns) {
@@ -61,6 +65,41 @@ std::uint64_t RespService::Register(RespSession* session) {
   ++counters_.connections;
   ++counters_.connections_total;
   return id;
+}
+
+void RespService::Unregister(std::uint64_t id) {
+  sessions_.erase(id);
+  --counters_.connections;
+  ring_waits_.erase(ring_waits_.lower_bound({id, 0}), ring_waits_.lower_bound({id + 1, 0}));
+}
+
+void RespService::AwaitRing(std::uint64_t id, std::uint64_t sequence, RingEpoch after,
+                            Instant until) {
+  GYRE_CHECK(HasRoomToAwaitRing());
+  ring_waits_[{id, sequence}] = {after, until};
+  ring_wait_ends_ = std::min(ring_wait_ends_, until);
+}
+
+void RespService::AnswerRingWaits() {
+  const RingEpoch epoch = backend_.view()->ring.epoch();
+  const Instant now = backend_.now().instant;
+  if (epoch == epoch_answered_ && now < ring_wait_ends_) return;
+  epoch_answered_ = epoch;
+  ring_wait_ends_ = Instant::Max();
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> due;
+  for (const auto& [slot, wait] : ring_waits_) {
+    if (epoch > wait.after || now >= wait.until) {
+      due.push_back(slot);
+    } else {
+      ring_wait_ends_ = std::min(ring_wait_ends_, wait.until);
+    }
+  }
+  if (due.empty()) return;
+  const std::string ring = documents_.Ring(*backend_.view());  // once: a large ring takes its time
+  // An answer may end its connection, which takes back what else that one waits for.
+  for (const auto& slot : due) {
+    if (ring_waits_.erase(slot) > 0) sessions_.at(slot.first)->AnswerRing(slot.second, ring);
+  }
 }
 
 }  // namespace gyre

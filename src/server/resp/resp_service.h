@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/prng.h"
 #include "core/cluster_view.h"
@@ -19,6 +21,11 @@
 namespace gyre {
 
 class RespSession;
+
+// KV.RING WAIT: for how long, and how many on one thread. They are answered all at once, with up to
+// half a megabyte each (65,536 partitions).
+inline constexpr Duration kRingWaitMax = Duration::Seconds(60);
+inline constexpr std::size_t kRingWaitsMax = 256;
 
 struct RespOptions {
   std::string password;  // empty: none is asked for
@@ -74,7 +81,9 @@ class RespService {
 
   std::unique_ptr<ConnectionHandler> NewSession(Connection& connection);
 
-  // At the end of each turn of the loop: those who wait for room go on, the first ones first.
+  // At the end of each turn of the loop, and a few times a second at least: those who wait for room
+  // go on, the first ones first; those who wait for another ring, or have waited long enough, get
+  // theirs.
   void OnTurnEnd();
 
   Backend& backend() { return backend_; }
@@ -93,10 +102,12 @@ class RespService {
   std::uint64_t Register(RespSession* session);
   // Once for each wait.
   void AwaitRoom(std::uint64_t id) { awaiting_room_.push_back(id); }
-  void Unregister(std::uint64_t id) {
-    sessions_.erase(id);
-    --counters_.connections;
-  }
+  bool HasRoomToAwaitRing() const { return ring_waits_.size() < kRingWaitsMax; }
+  // The slot `sequence` of session `id` gets its AnswerRing. REQUIRES: there is room.
+  void AwaitRing(std::uint64_t id, std::uint64_t sequence, RingEpoch after, Instant until);
+  void Unregister(std::uint64_t id);
+  void GiveTurns();
+  void AnswerRingWaits();
 
   Backend& backend_;
   const AdminDocuments& documents_;
@@ -108,6 +119,13 @@ class RespService {
   std::uint64_t next_id_;
   std::map<std::uint64_t, RespSession*> sessions_;  // open ones, by id
   std::deque<std::uint64_t> awaiting_room_;         // of sessions; some may be gone
+  struct RingWait {
+    RingEpoch after;
+    Instant until;
+  };
+  std::map<std::pair<std::uint64_t, std::uint64_t>, RingWait> ring_waits_;  // by session, slot
+  RingEpoch epoch_answered_;                 // nobody waits for it or for less
+  Instant ring_wait_ends_ = Instant::Max();  // the first of them, or earlier
 };
 
 }  // namespace gyre

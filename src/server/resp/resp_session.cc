@@ -353,18 +353,38 @@ void RespSession::AskCluster(std::string verb, std::string body) {
   ++outstanding_;
   backend().ClusterCommand(std::move(verb), std::move(body),
                            [this, sequence](const Result<std::string>& answer) {
-                             ReplySlot& asked = queue_.At(sequence);
-                             GYRE_CHECK(outstanding_ > 0 && !asked.done);
+                             GYRE_CHECK(outstanding_ > 0);
                              --outstanding_;
-                             RespWriter out(TargetOf(sequence, asked), asked.resp3);
-                             if (answer) {
-                               out.Verbatim("txt", *answer);
-                             } else {
-                               WriteError(out, answer.error());
-                             }
-                             Complete(sequence);
-                             if (!in_on_bytes_) AfterResult();
+                             AnswerText(sequence, answer);
                            });
+}
+
+void RespSession::AwaitRing(RingEpoch after, Duration wait) {
+  if (!service_.HasRoomToAwaitRing()) {
+    return Error("BUSY too many wait for the ring here; retry later, or ask another node");
+  }
+  std::uint64_t sequence = 0;
+  Await(Open(&sequence));
+  service_.AwaitRing(id_, sequence, after, now().instant + wait);
+}
+
+void RespSession::AnswerRing(std::uint64_t sequence, const std::string& ring) {
+  queue_.At(sequence).started = now().instant;  // it waited because it wanted to
+  AnswerText(sequence, ring);
+}
+
+// The answer, which came later, of a command that has one text for an answer.
+void RespSession::AnswerText(std::uint64_t sequence, const Result<std::string>& answer) {
+  ReplySlot& asked = queue_.At(sequence);
+  GYRE_CHECK(!asked.done);
+  RespWriter out(TargetOf(sequence, asked), asked.resp3);
+  if (answer) {
+    out.Verbatim("txt", *answer);
+  } else {
+    WriteError(out, answer.error());
+  }
+  Complete(sequence);
+  if (!in_on_bytes_) AfterResult();
 }
 
 void RespSession::Await(ReplySlot& slot) {

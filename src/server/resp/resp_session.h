@@ -59,12 +59,14 @@ class RespSession final : public ConnectionHandler, public ResultSink {
 
   // There is room with the backend again, and it is this session's turn.
   void TakeTurn();
+  // What this slot awaited with AwaitRing.
+  void AnswerRing(std::uint64_t sequence, const std::string& ring);
 
   // The service goes first: nothing of it is touched from here on.
   void Abandon() { closed_ = true; }
 
-  // ---- for the command handlers: each calls exactly one of Reply (or Error), Submit, Start and
-  // AskCluster; CLIENT REPLY alone may answer nothing.
+  // ---- for the command handlers: each calls exactly one of Reply (or Error), Submit, Start,
+  // AskCluster and AwaitRing; CLIENT REPLY alone may answer nothing.
 
   // For an answer that is known at once.
   RespWriter Reply();
@@ -75,6 +77,9 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   void Start(std::unique_ptr<MultiRequest> request);
   // Backend::ClusterCommand, whose answer is the reply. REQUIRES: the command runs alone.
   void AskCluster(std::string verb, std::string body);
+  // The ring is the reply once its epoch is above `after`, or after `wait`. What comes behind runs.
+  // Errors, as a reply: BUSY.
+  void AwaitRing(RingEpoch after, Duration wait);
   // Nothing more is read; the connection closes after the answers that are due.
   void CloseAfterReplies() { closing_ = true; }
 
@@ -134,6 +139,7 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   ReplySlot& Open(std::uint64_t* sequence);
   // Counts a slot that waits for results.
   void Await(ReplySlot& slot);
+  void AnswerText(std::uint64_t sequence, const Result<std::string>& answer);
   OutputBuffer& TargetOf(std::uint64_t sequence, ReplySlot& slot);
   void OnMultiResult(std::uint64_t sequence, std::uint32_t index, ClientResult&& result);
   void Pump(std::uint64_t sequence);

@@ -24,8 +24,8 @@
 
 namespace gyre {
 
-inline ClusterViewPtr TestView(int partition_bits = 3) {
-  auto ring = FoundRing(RingEpoch(1), {Member{.id = NodeIdOf("n1"), .name = "n1"}},
+inline ClusterViewPtr TestView(int partition_bits = 3, RingEpoch epoch = RingEpoch(1)) {
+  auto ring = FoundRing(epoch, {Member{.id = NodeIdOf("n1"), .name = "n1"}},
                         {.partition_bits = partition_bits});
   GYRE_CHECK(ring.has_value());
   auto view = std::make_shared<ClusterView>(ClusterView{*ring, {}});
@@ -64,6 +64,7 @@ class FakeBackend final : public Backend {
     cluster_waiting.push_back(std::move(done));
   }
 
+  void SetView(ClusterViewPtr view) { view_ = std::move(view); }
   void Advance(Duration by) {
     now_.instant = now_.instant + by;
     now_.wall.ms += by.ms();
