@@ -81,9 +81,12 @@ struct Found {
 };
 
 struct ClientOptions {
-  // "host:port" of each node's RESP port. Nodes do not tell each other's, so give all of them; with
-  // fewer everything works, less directly. At most kAddressesMax.
+  // "host:port" of RESP ports, one or more: the other nodes are learned from those that answer. At
+  // most kAddressesMax.
   std::vector<std::string> addresses;
+  // False: `addresses` are all that is ever connected to, such as where the addresses that nodes
+  // tell lead nowhere from here.
+  bool learn_nodes = true;
   std::string password;  // empty: none
   std::string keyspace;  // empty: default
   // Of one operation in all, retries included. The name service may take longer.
@@ -114,21 +117,23 @@ struct SetOptions {
 // An address as the client sees it.
 struct NodeState {
   std::string address;
-  std::string name;     // empty: not known yet
-  bool up = false;      // the last try to talk with it worked
-  std::string problem;  // if not: why
+  std::string name;      // empty: not known yet
+  bool up = false;       // the last try to talk with it worked
+  std::string problem;   // if not: why
+  bool learned = false;  // from the ring, not given in the options
 };
 
 // Any number of threads may use one Client at once; only moving and destroying it want it to
-// oneself. It has one thread of its own, which asks addresses that are down again, and so must not
-// be used in the child of a fork.
+// oneself. It has two threads of its own, which ask addresses that are down again, and for changes
+// of the ring: so it must not be used in the child of a fork.
 class Client {
  public:
   // Asks all addresses at once who they are. Those that do not answer are asked again later.
   // Errors: kInvalid (options, a password or keyspace refused, nodes of two clusters),
   // kNotConnected (none answers), kBusy (none takes another connection).
   static Outcome<Client> Connect(ClientOptions options);
-  ~Client();  // waits for its thread: connect_timeout at most, and the name service
+  // Waits for its threads: connect_timeout at most, and the name service.
+  ~Client();
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
@@ -146,7 +151,7 @@ class Client {
   Outcome<std::optional<std::string>> GetNewest(std::string_view key,
                                                 const GetOptions& options = {});
 
-  std::vector<NodeState> Nodes() const;  // in the order of the options
+  std::vector<NodeState> Nodes() const;  // those of the options, in their order; then the learned
 
  private:
   class Impl;

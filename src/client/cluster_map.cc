@@ -24,7 +24,11 @@ Result<NodeFacts> ClusterMap::Meet(RespClient& node, Instant deadline) {
   if (!facts) return facts;
   if (Status checked = CheckCluster(*facts); !checked) return Fail(std::move(checked.error()));
   const std::shared_ptr<const RingView> known = ring();
-  if (known == nullptr || known->OutdatedBy(*facts)) Learn(node, *facts, deadline);
+  if (known == nullptr || known->OutdatedBy(facts->ring)) {
+    // A ring that cannot be had is no reason to refuse the node: it serves all the same.
+    const Result<std::string> text = Ask(node, "KV.RING", deadline);
+    if (text) Adopt(*text, facts->ring.replicas);
+  }
   return facts;
 }
 
@@ -37,16 +41,21 @@ Status ClusterMap::CheckCluster(const NodeFacts& facts) {
                                                *cluster_ + "'");
 }
 
-// A ring that cannot be had is no reason to refuse the node: it serves all the same.
-void ClusterMap::Learn(RespClient& node, const NodeFacts& facts, Instant deadline) {
-  const Result<std::string> text = Ask(node, "KV.RING", deadline);
-  if (!text) return;
-  Result<RingView> learned = RingView::Parse(*text, facts);
+void ClusterMap::LearnRing(std::string_view ring_json) {
+  Adopt(ring_json, ring()->mark().replicas);
+}
+
+void ClusterMap::Adopt(std::string_view ring_json, int replicas) {
+  Result<RingView> learned = RingView::Parse(ring_json, replicas);
   if (!learned) return;
   auto view = std::make_shared<const RingView>(std::move(*learned));
-  const std::lock_guard lock(mutex_);
-  // Another thread may have learned a later one meanwhile.
-  if (ring_ == nullptr || ring_->OutdatedBy(facts)) ring_ = std::move(view);
+  {
+    const std::lock_guard lock(mutex_);
+    // Another thread may have learned a later one meanwhile.
+    if (ring_ != nullptr && !ring_->OutdatedBy(view->mark())) return;
+    ring_ = std::move(view);
+  }
+  ring_hook_();
 }
 
 std::shared_ptr<const RingView> ClusterMap::ring() const {

@@ -76,15 +76,18 @@ Result<Endpoint::Lease> Endpoint::Take(Instant deadline) {
     }
     ++open_;  // ours, while it is being made
   }
-  Result<RespClient> opened = Open(deadline);
+  Result<RespClient> opened = OpenApart(deadline);
   if (opened) return Lease(*this, std::move(*opened));
-  {
-    const std::lock_guard lock(mutex_);
-    --open_;
-    freed_.notify_one();
-  }
-  MarkDown(opened.error());
+  const std::lock_guard lock(mutex_);
+  --open_;
+  freed_.notify_one();
   return Fail(std::move(opened.error()));
+}
+
+Result<RespClient> Endpoint::OpenApart(Instant deadline) {
+  Result<RespClient> opened = Open(deadline);
+  if (!opened) MarkDown(opened.error());
+  return opened;
 }
 
 Result<RespClient> Endpoint::Open(Instant deadline) {
@@ -140,6 +143,13 @@ std::optional<Instant> Endpoint::ask_at() const {
 Endpoint::State Endpoint::state() const {
   const std::lock_guard lock(mutex_);
   return state_;
+}
+
+std::pair<Endpoint::Standing, std::size_t> Endpoint::PlaceAmong(
+    const std::vector<std::string_view>& names) const {
+  const std::lock_guard lock(mutex_);
+  const auto place = std::find(names.begin(), names.end(), state_.name);
+  return {state_.standing, static_cast<std::size_t>(place - names.begin())};
 }
 
 }  // namespace gyre

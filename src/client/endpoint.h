@@ -8,6 +8,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/prng.h"
@@ -33,9 +35,10 @@ Result<NodeAddress> ParseNodeAddress(std::string_view text);
 class Endpoint {
  public:
   struct Options {
-    std::string address;   // as the user wrote it
-    RespClientOptions to;  // the same, in parts; its timeout is that of one connect
-    std::size_t connections_max = 1;
+    std::string address;              // as the user wrote it
+    RespClientOptions to;             // the same, in parts; its timeout is that of one connect
+    std::size_t connections_max = 1;  // that Take gives
+    bool learned = false;             // from the ring, not from the user
   };
   // up: the last try worked. down: it did not. foreign: another cluster's node answers there, or
   // one that refuses us: nothing goes there until that has changed.
@@ -75,6 +78,9 @@ class Endpoint {
   // ClusterMap::Meet.
   Result<Lease> Take(Instant deadline);
 
+  // A connection beside those of Take; the caller sees to their number. Errors: as of Take.
+  Result<RespClient> OpenApart(Instant deadline);
+
   // What came of a connection shows that nobody is there.
   void MarkDown(Error why);
   // Tries to connect, if it is not up and the time to ask again has come.
@@ -82,7 +88,10 @@ class Endpoint {
   // When to ask again; nullopt while it is up.
   std::optional<Instant> ask_at() const;
   State state() const;
+  // At a glance: how it stands, and the place of its name among `names` (their number: none).
+  std::pair<Standing, std::size_t> PlaceAmong(const std::vector<std::string_view>& names) const;
   const std::string& address() const { return options_.address; }
+  bool learned() const { return options_.learned; }
 
  private:
   Result<RespClient> Open(Instant deadline);

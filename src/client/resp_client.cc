@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 namespace gyre {
 namespace {
@@ -26,12 +27,17 @@ std::int64_t MonotonicUs() {
 class Socket final : public ByteSource {
  public:
   explicit Socket(int fd) : fd_(fd) {}
-  ~Socket() override { close(fd_); }
+  ~Socket() override {
+    if (fd_ >= 0) close(fd_);
+  }
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
   void SetDeadline(Duration from_now) { deadline_us_ = MonotonicUs() + from_now.us; }
   Duration TimeLeft() const { return {deadline_us_ - MonotonicUs()}; }
+
+  void Shutdown() const { shutdown(fd_, SHUT_RDWR); }
+  int Release() { return std::exchange(fd_, -1); }
 
   bool Readable() const {  // bytes, the end, or an error
     pollfd wanted{fd_, POLLIN, 0};
@@ -90,7 +96,7 @@ class Socket final : public ByteSource {
     return Fail(ErrorCode::kOutcomeUnknown, "the connection to the node is lost: " + why);
   }
 
-  const int fd_;
+  int fd_;
   std::int64_t deadline_us_ = 0;
 };
 
@@ -190,14 +196,27 @@ Result<RespValue> RespClient::Call(std::span<const std::string_view> command) {
 }
 
 Result<RespValue> RespClient::Call(std::span<const std::string_view> command, Duration timeout) {
+  return CallEncoded(EncodeCommand(command), timeout);
+}
+
+Result<RespValue> RespClient::CallEncoded(std::string_view command, Duration timeout) {
   impl_->socket->SetDeadline(timeout);
-  if (Status status = impl_->socket->Send(EncodeCommand(command)); !status) {
+  if (Status status = impl_->socket->Send(command); !status) {
     // The node may have said why it hung up ("value too large") before our write failed.
     impl_->socket->SetDeadline(std::min(Duration::Millis(500), impl_->socket->TimeLeft()));
     if (Result<RespValue> reply = impl_->reader.Read(); reply && reply->is_error()) return reply;
     return Fail(std::move(status.error()));
   }
   return impl_->reader.Read();
+}
+
+void RespClient::Interrupt() { impl_->socket->Shutdown(); }
+
+Result<int> RespClient::Release() && {
+  if (!impl_->reader.empty()) {
+    return Fail(ErrorCode::kCorruption, "the node says what nobody asked for");
+  }
+  return impl_->socket->Release();
 }
 
 bool RespClient::Quiet() const { return impl_->reader.empty() && !impl_->socket->Readable(); }

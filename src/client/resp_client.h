@@ -39,8 +39,15 @@ class RespClient {
   Result<RespValue> Call(std::initializer_list<std::string_view> command) {
     return Call(std::span<const std::string_view>(command.begin(), command.size()));
   }
+  // A command that is bytes already (EncodeCommand).
+  Result<RespValue> CallEncoded(std::string_view command, Duration timeout);
   // Between calls: the node has not hung up, nor said what nobody asked for.
   bool Quiet() const;
+  // From another thread, while this one lives: a call under way, and each later one, fails.
+  void Interrupt();
+  // The socket, non-blocking; this object is of no use then. Errors: kCorruption (the node has said
+  // what nobody asked for).
+  Result<int> Release() &&;
 
  private:
   struct Impl;

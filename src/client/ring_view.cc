@@ -61,6 +61,11 @@ Result<Member> ParseMember(const Json& json) {
   member.name = std::move(*name);
   member.zone = std::move(*zone);
   member.region = std::move(*region);
+  if (json.contains("resp")) {
+    Result<std::string> resp = Text(json, "resp");
+    if (!resp) return Fail(std::move(resp.error()));
+    member.resp = std::move(*resp);
+  }
   return member;
 }
 
@@ -90,13 +95,13 @@ Result<NodeFacts> ParseNodeFacts(std::string_view status_json, std::string_view 
     const Result<std::uint64_t> n = Number(entry, "n");
     if (!n) return Fail(n.error());
     if (*n < 1 || *n > kReplicasMax) return Strange("an impossible N");
-    return NodeFacts{std::move(*name), std::move(*cluster), *epoch, *nodes, static_cast<int>(*n)};
+    return NodeFacts{std::move(*name), std::move(*cluster), {*epoch, *nodes, static_cast<int>(*n)}};
   }
   return Fail(ErrorCode::kInvalidArgument,
               "there is no keyspace '" + std::string(wanted.substr(0, 128)) + "'");
 }
 
-Result<RingView> RingView::Parse(std::string_view ring_json, const NodeFacts& told_by) {
+Result<RingView> RingView::Parse(std::string_view ring_json, int replicas) {
   const Result<Json> json = ParseObject(ring_json);
   if (!json) return Fail(json.error());
   const Result<std::uint64_t> epoch = Number(*json, "epoch");
@@ -128,23 +133,23 @@ Result<RingView> RingView::Parse(std::string_view ring_json, const NodeFacts& to
   Result<Ring> ring =
       Ring::Create(RingEpoch{*epoch}, *partitioner, std::move(members), std::move(owners));
   if (!ring) return Strange(ring.error().message);
-  ring->PrepareOwners(told_by.replicas);
-  return RingView(std::move(*ring), told_by);
+  ring->PrepareOwners(replicas);
+  return RingView(std::move(*ring), replicas);
 }
 
 std::vector<std::string_view> RingView::OwnersOf(std::string_view key) const {
   std::vector<std::string_view> names;
   const PartitionId partition = ring_.PartitionOf(ring_.TokenOf(key));
-  for (const NodeId node : ring_.OwnersOf(partition, learned_with_.replicas)) {
+  for (const NodeId node : ring_.OwnersOf(partition, mark_.replicas)) {
     names.push_back(ring_.FindMember(node)->name);
   }
   return names;
 }
 
-bool RingView::OutdatedBy(const NodeFacts& facts) const {
-  if (facts.epoch != learned_with_.epoch) return facts.epoch > learned_with_.epoch;
+bool RingView::OutdatedBy(const RingMark& mark) const {
+  if (mark.epoch != mark_.epoch) return mark.epoch > mark_.epoch;
   // A static list has one epoch for ever, also if its nodes are all started anew with another one.
-  return facts.nodes != learned_with_.nodes || facts.replicas != learned_with_.replicas;
+  return mark.nodes != mark_.nodes || mark.replicas != mark_.replicas;
 }
 
 }  // namespace gyre

@@ -12,14 +12,18 @@
 
 namespace gyre {
 
+// What tells one ring, as this client uses it, from another.
+struct RingMark {
+  std::uint64_t epoch = 0;
+  std::uint64_t nodes = 0;
+  int replicas = 1;  // N of the keyspace in use
+};
+
 // From KV.STATUS.
 struct NodeFacts {
   std::string name;
   std::string cluster;
-  // What a ring was learned with; another one means that it has changed.
-  std::uint64_t epoch = 0;
-  std::uint64_t nodes = 0;
-  int replicas = 1;  // N of the keyspace asked for
+  RingMark ring;
 };
 // Errors: kUnsupported; kInvalidArgument (there is no such keyspace).
 Result<NodeFacts> ParseNodeFacts(std::string_view status_json, std::string_view keyspace);
@@ -27,18 +31,22 @@ Result<NodeFacts> ParseNodeFacts(std::string_view status_json, std::string_view 
 // The ring as a client needs it. Immutable.
 class RingView {
  public:
-  // From KV.RING. Errors: kUnsupported.
-  static Result<RingView> Parse(std::string_view ring_json, const NodeFacts& told_by);
+  // From KV.RING; `replicas` is the keyspace's N, which it does not tell. Errors: kUnsupported.
+  static Result<RingView> Parse(std::string_view ring_json, int replicas);
 
   // The names of the key's owners, best first.
   std::vector<std::string_view> OwnersOf(std::string_view key) const;
-  // Would a node that tells this know of a later ring, or of another N? One that lags does not.
-  bool OutdatedBy(const NodeFacts& facts) const;
+  // With the RESP addresses that they tell.
+  const std::vector<Member>& members() const { return ring_.members(); }
+  const RingMark& mark() const { return mark_; }
+  // Is a ring with this mark a later one, or of another N? A node that lags tells neither.
+  bool OutdatedBy(const RingMark& mark) const;
 
  private:
-  RingView(Ring ring, const NodeFacts& facts) : ring_(std::move(ring)), learned_with_(facts) {}
+  RingView(Ring ring, int replicas)
+      : ring_(std::move(ring)), mark_{ring_.epoch().value, ring_.members().size(), replicas} {}
   Ring ring_;
-  NodeFacts learned_with_;
+  RingMark mark_;
 };
 
 }  // namespace gyre

@@ -31,6 +31,7 @@ Json RingOf(const Ring& ring) {
                        {"id", id},
                        {"zone", member.zone},
                        {"region", member.region},
+                       {"resp", member.resp},
                        {"weight", member.weight}});
   }
   Json owners = Json::array();
@@ -54,9 +55,7 @@ Ring ThreeNodes(PartitionerKind partitioner) {
 TEST(RingViewTest, OwnersAreThoseOfTheNodes) {
   for (const PartitionerKind kind : {PartitionerKind::kMd5, PartitionerKind::kXxh3}) {
     const Ring ring = ThreeNodes(kind);
-    NodeFacts facts = Facts();
-    facts.replicas = 2;
-    const RingView view = RingView::Parse(RingOf(ring).dump(), facts).value();
+    const RingView view = RingView::Parse(RingOf(ring).dump(), /*replicas=*/2).value();
     for (int i = 0; i < 100; ++i) {
       const std::string key = "key" + std::to_string(i);
       const PreferenceList list =
@@ -67,36 +66,48 @@ TEST(RingViewTest, OwnersAreThoseOfTheNodes) {
   }
 }
 
+// Goal: the client learns where members answer; a node of before, which does not tell, is
+// understood.
+TEST(RingViewTest, MembersTellTheirAddresses) {
+  Json ring = RingOf(ThreeNodes(PartitionerKind::kMd5));
+  ring["members"][0]["resp"] = "db1:7379";
+  ring["members"][1].erase("resp");
+  const RingView view = RingView::Parse(ring.dump(), /*replicas=*/3).value();
+  EXPECT_EQ(view.members()[0].resp, "db1:7379");
+  EXPECT_EQ(view.members()[1].resp, "");
+}
+
 // Goal: N is that of the keyspace in use; one that does not exist is the user's mistake.
 TEST(RingViewTest, FactsAreOfTheKeyspace) {
   EXPECT_EQ(Facts().name, "n1");
   EXPECT_EQ(Facts().cluster, "shop");
-  EXPECT_EQ(Facts().replicas, 3);
-  EXPECT_EQ(ParseNodeFacts(Status().dump(), "carts")->replicas, 2);
+  EXPECT_EQ(Facts().ring.replicas, 3);
+  EXPECT_EQ(ParseNodeFacts(Status().dump(), "carts")->ring.replicas, 2);
   EXPECT_EQ(ParseNodeFacts(Status().dump(), "none").error().code, ErrorCode::kInvalidArgument);
 }
 
 // Goal: a later ring replaces what is known, one that a lagging node tells does not.
 TEST(RingViewTest, OnlyALaterRingOutdates) {
-  const std::string ring = RingOf(ThreeNodes(PartitionerKind::kMd5)).dump();
-  NodeFacts facts = Facts();
-  facts.epoch = 5;
-  const RingView view = RingView::Parse(ring, facts).value();
-  EXPECT_FALSE(view.OutdatedBy(facts));
-  facts.epoch = 6;
-  EXPECT_TRUE(view.OutdatedBy(facts));
-  facts.epoch = 4;
-  facts.nodes = 7;
-  EXPECT_FALSE(view.OutdatedBy(facts));
-  facts.epoch = 5;  // a static list that has grown has the same epoch
-  EXPECT_TRUE(view.OutdatedBy(facts));
+  Json ring = RingOf(ThreeNodes(PartitionerKind::kMd5));
+  ring["epoch"] = 5;
+  const RingView view = RingView::Parse(ring.dump(), /*replicas=*/3).value();
+  RingMark mark{5, 3, 3};
+  EXPECT_FALSE(view.OutdatedBy(mark));
+  mark.epoch = 6;
+  EXPECT_TRUE(view.OutdatedBy(mark));
+  mark.epoch = 4;
+  mark.nodes = 7;
+  EXPECT_FALSE(view.OutdatedBy(mark));
+  mark.epoch = 5;  // a static list that has grown has the same epoch
+  EXPECT_TRUE(view.OutdatedBy(mark));
+  EXPECT_TRUE(view.OutdatedBy({5, 3, 2}));
 }
 
 // Goal: answers of no Gyre, or of a later one, are errors: whatever field is missing or strange.
 TEST(RingViewTest, StrangeJsonIsAnError) {
   for (const char* text : {"", "x", "[]", "null", "3", "{", "{}", "\xff\xfe"}) {
     EXPECT_FALSE(ParseNodeFacts(text, "")) << text;
-    EXPECT_FALSE(RingView::Parse(text, Facts())) << text;
+    EXPECT_FALSE(RingView::Parse(text, 3)) << text;
   }
   const Json status = Status();
   const Json ring = RingOf(ThreeNodes(PartitionerKind::kMd5));
@@ -116,21 +127,21 @@ TEST(RingViewTest, StrangeJsonIsAnError) {
   for (const char* field : {"epoch", "partitioner", "members", "owners"}) {
     Json without = ring;
     without.erase(field);
-    EXPECT_FALSE(RingView::Parse(without.dump(), Facts())) << field;
+    EXPECT_FALSE(RingView::Parse(without.dump(), 3)) << field;
     for (const Json& other : strange) {
       Json changed = ring;
       changed[field] = other;
-      EXPECT_FALSE(RingView::Parse(changed.dump(), Facts())) << changed;
+      EXPECT_FALSE(RingView::Parse(changed.dump(), 3)) << changed;
     }
   }
-  for (const char* field : {"name", "id", "zone", "region"}) {
+  for (const char* field : {"name", "id", "zone", "region", "resp"}) {
     Json changed = ring;
     changed["members"][1][field] = 7;
-    EXPECT_FALSE(RingView::Parse(changed.dump(), Facts())) << changed;
+    EXPECT_FALSE(RingView::Parse(changed.dump(), 3)) << changed;
   }
   Json three_partitions = ring;
   three_partitions["owners"].erase(0);
-  EXPECT_FALSE(RingView::Parse(three_partitions.dump(), Facts()));
+  EXPECT_FALSE(RingView::Parse(three_partitions.dump(), 3));
 }
 
 }  // namespace

@@ -1,38 +1,30 @@
 #include "client/router.h"
 
 #include <algorithm>
+#include <map>
 #include <random>
+#include <string>
 #include <utility>
 
 #include "base/thread_name.h"
 #include "client/steady_clock.h"
 
 namespace gyre {
-namespace {
-
-Instant HalfWay(Instant deadline) {
-  const Instant now = SteadyNow();
-  return now + Duration{(deadline - now).us / 2};
-}
-
-}  // namespace
 
 Router::Router(const ClientOptions& options, const std::vector<NodeAddress>& addresses)
-    : timeout_(Duration::Millis(options.timeout.count())),
-      tries_max_(options.retries + 1),
+    : limits_{Duration::Millis(options.timeout.count()), options.retries + 1},
+      learns_(options.learn_nodes),
       cluster_(options.keyspace),
       prng_(std::random_device{}()) {
+  endpoint_.to.password = options.password;
+  endpoint_.to.keyspace = options.keyspace;
+  endpoint_.to.timeout = Duration::Millis(options.connect_timeout.count());
+  endpoint_.connections_max = options.connections_per_node_max;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    Endpoint::Options endpoint;
-    endpoint.address = options.addresses[i];
-    endpoint.to.host = addresses[i].host;
-    endpoint.to.port = addresses[i].port;
-    endpoint.to.password = options.password;
-    endpoint.to.keyspace = options.keyspace;
-    endpoint.to.timeout = Duration::Millis(options.connect_timeout.count());
-    endpoint.connections_max = options.connections_per_node_max;
-    endpoints_.push_back(std::make_unique<Endpoint>(std::move(endpoint), cluster_));
+    seeds_.push_back(Make(options.addresses[i], addresses[i], /*learned=*/false));
   }
+  endpoints_ = std::make_shared<const Candidates>(seeds_);
+  cluster_.SetRingHook([this] { FollowRing(); });
 }
 
 Router::~Router() {
@@ -44,9 +36,19 @@ Router::~Router() {
   if (asker_.joinable()) asker_.join();
 }
 
+std::shared_ptr<Endpoint> Router::Make(const std::string& address, const NodeAddress& parsed,
+                                       bool learned) {
+  Endpoint::Options options = endpoint_;
+  options.address = address;
+  options.to.host = parsed.host;
+  options.to.port = parsed.port;
+  options.learned = learned;
+  return std::make_shared<Endpoint>(std::move(options), cluster_);
+}
+
 void Router::Start() {
   std::vector<std::thread> askers;
-  for (const auto& endpoint : endpoints_) {
+  for (const auto& endpoint : seeds_) {
     askers.emplace_back([&each = *endpoint] { each.AskIfDue(SteadyNow()); });
   }
   for (std::thread& asker : askers) asker.join();
@@ -58,9 +60,10 @@ void Router::AskAgainLoop() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     woken_ = false;
+    const Shared endpoints = endpoints_;
     lock.unlock();
     Instant next = Instant::Max();
-    for (const auto& endpoint : endpoints_) {
+    for (const auto& endpoint : *endpoints) {
       endpoint->AskIfDue(SteadyNow());
       if (const std::optional<Instant> due = endpoint->ask_at()) next = std::min(next, *due);
       const std::lock_guard relock(mutex_);
@@ -84,109 +87,85 @@ void Router::Wake() {
   wake_.notify_one();
 }
 
-std::vector<Endpoint*> Router::Candidates(std::string_view key) {
+void Router::FollowRing() {
+  if (!learns_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    std::map<std::string_view, const std::shared_ptr<Endpoint>*> known;
+    for (const auto& endpoint : *endpoints_) known.emplace(endpoint->address(), &endpoint);
+    Candidates now = seeds_;
+    // Under the lock, so that the last to come here has the last ring.
+    const std::shared_ptr<const RingView> ring = cluster_.ring();
+    for (const Member& member : ring->members()) {
+      if (now.size() >= kEndpointsMax) break;
+      const auto it = known.find(member.resp);
+      if (it != known.end()) {
+        if ((*it->second)->learned()) now.push_back(*it->second);
+      } else if (const Result<NodeAddress> parsed = ParseNodeAddress(member.resp)) {
+        now.push_back(Make(member.resp, *parsed, /*learned=*/true));
+      }
+    }
+    endpoints_ = std::make_shared<const Candidates>(std::move(now));
+    version_.fetch_add(1, std::memory_order_release);
+  }
+  Wake();
+}
+
+Router::Shared Router::Snapshot() const {
+  const std::lock_guard lock(mutex_);
+  return endpoints_;
+}
+
+std::size_t Router::TakeTurn() {
+  const std::lock_guard lock(mutex_);
+  return turn_++;
+}
+
+Router::Candidates Router::Endpoints() const { return *Snapshot(); }
+
+std::shared_ptr<Endpoint> Router::AnyUp() {
+  const Shared endpoints = Snapshot();
+  const std::size_t turn = TakeTurn();
+  for (std::size_t i = 0; i < endpoints->size(); ++i) {
+    const auto& endpoint = (*endpoints)[(turn + i) % endpoints->size()];
+    if (endpoint->state().standing == Endpoint::Standing::kUp) return endpoint;
+  }
+  return nullptr;
+}
+
+Router::Candidates Router::CandidatesFor(std::string_view key) {
   std::vector<std::string_view> owners;
   const std::shared_ptr<const RingView> ring = cluster_.ring();  // the names' owner
   if (ring != nullptr) owners = ring->OwnersOf(key);
-  std::size_t turn = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    turn = turn_++;
-  }
+  const Shared endpoints = Snapshot();
+  const std::size_t turn = TakeTurn();
   struct Ranked {
     std::size_t rank;
-    Endpoint* endpoint;
+    const std::shared_ptr<Endpoint>* endpoint;
   };
   std::vector<Ranked> ranked;
-  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-    Endpoint& endpoint = *endpoints_[(turn + i) % endpoints_.size()];
-    const Endpoint::State state = endpoint.state();
-    if (state.standing == Endpoint::Standing::kForeign) continue;
-    const auto owner = std::find(owners.begin(), owners.end(), state.name);
-    const std::size_t place = static_cast<std::size_t>(owner - owners.begin());
-    const bool up = state.standing == Endpoint::Standing::kUp;
-    ranked.push_back({up ? place : owners.size() + 1 + place, &endpoint});
+  ranked.reserve(endpoints->size());
+  for (std::size_t i = 0; i < endpoints->size(); ++i) {
+    const auto& endpoint = (*endpoints)[(turn + i) % endpoints->size()];
+    const auto [standing, place] = endpoint->PlaceAmong(owners);
+    if (standing == Endpoint::Standing::kForeign) continue;
+    const std::size_t rank =
+        standing == Endpoint::Standing::kUp ? place : owners.size() + 1 + place;
+    // A node known by two addresses is asked at the one that it tells: the options' may be one that
+    // leads to many nodes.
+    ranked.push_back({2 * rank + (endpoint->learned() ? 0 : 1), &endpoint});
   }
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const Ranked& a, const Ranked& b) { return a.rank < b.rank; });
-  std::vector<Endpoint*> candidates;
-  for (const Ranked& each : ranked) candidates.push_back(each.endpoint);
+  Candidates candidates;
+  candidates.reserve(ranked.size());
+  for (const Ranked& each : ranked) candidates.push_back(*each.endpoint);
   return candidates;
 }
 
-Outcome<RespValue> Router::Run(const Request& request) {
-  const Instant deadline = SteadyNow() + timeout_;
-  ClientError error{ErrorKind::kNotConnected, "no address leads to a node of the cluster"};
-  Duration pause = kPauseFirst;
-  int tries = 0;
-  for (;;) {
-    const std::vector<Endpoint*> candidates = Candidates(request.key);
-    const int tries_before = tries;
-    for (std::size_t i = 0; i < candidates.size() && SteadyNow() < deadline; ++i) {
-      // Nothing is sent yet: one that is slow to connect must leave time for the others.
-      const bool is_last = i + 1 == candidates.size();
-      Result<Endpoint::Lease> lease = candidates[i]->Take(is_last ? deadline : HalfWay(deadline));
-      if (!lease) {
-        Wake();
-        if (tries == 0) error = AfterNoConnection(lease.error()).error;
-        continue;
-      }
-      if (SteadyNow() >= deadline) {  // what is not sent is surely not applied
-        lease->GiveBack();
-        break;
-      }
-      ++tries;
-      // A write that is not answered is not tried again, so it gets all the time there is.
-      const bool may_retry = request.is_read && tries < tries_max_;
-      const Instant until = may_retry ? HalfWay(deadline) : deadline;
-      RespValue reply;
-      Verdict verdict = Ask(*candidates[i], std::move(*lease), request, until - SteadyNow(), reply);
-      if (!reply.is_error()) return reply;
-      error = std::move(verdict.error);
-      if (verdict.step == NextStep::kGiveUp || tries >= tries_max_) return error;
-      if (verdict.step == NextStep::kPauseNext && !Pause(pause, deadline)) return error;
-    }
-    if (tries == tries_before || !Pause(pause, deadline)) return error;
-  }
-}
-
-// An answer is left in `reply`; else it holds an error.
-Verdict Router::Ask(Endpoint& endpoint, Endpoint::Lease lease, const Request& request,
-                    Duration limit, RespValue& reply) {
-  Result<RespValue> got = lease->Call(request.command, limit);
-  if (got && !got->is_error() && !request.is_answer(*got)) {
-    got = Fail(ErrorCode::kCorruption,
-               "the node at " + endpoint.address() + " does not answer as Gyre does");
-  }
-  if (got) {
-    reply = std::move(*got);
-    lease.GiveBack();
-    return reply.is_error() ? AfterRefusal(ErrorOfReply(reply.text), request.is_read) : Verdict{};
-  }
-  reply.kind = RespValue::Kind::kError;
-  Verdict verdict = AfterLostCall(got.error(), request.is_read);
-  verdict.error.message += " (" + endpoint.address() + ")";
-  endpoint.MarkDown({ErrorCode::kUnavailable, got.error().message});
-  Wake();
-  return verdict;
-}
-
-bool Router::Pause(Duration& pause, Instant deadline) {
-  Instant until;
-  {
-    const std::lock_guard lock(mutex_);
-    until = SteadyNow() + Duration{prng_.Between(pause.us / 2, pause.us)};
-  }
-  if (until >= deadline) return false;
-  pause = std::min(pause * 2, kPauseMax);
-  std::this_thread::sleep_until(ToTimePoint(until));
-  return true;
-}
-
-std::vector<Endpoint::State> Router::States() const {
-  std::vector<Endpoint::State> states;
-  for (const auto& endpoint : endpoints_) states.push_back(endpoint->state());
-  return states;
+Duration Router::Shortened(Duration pause) {
+  const std::lock_guard lock(mutex_);
+  return {prng_.Between(pause.us / 2, pause.us)};
 }
 
 }  // namespace gyre

@@ -1,7 +1,8 @@
-// Carries one request to a node that holds its key, or failing that to any, within one deadline.
-// Any thread may call.
+// Whom a client asks: the nodes of the options and those that the ring tells of, which of them are
+// up, and in which order they are asked for a key. Any thread may call.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -13,52 +14,63 @@
 #include "base/prng.h"
 #include "client/cluster_map.h"
 #include "client/endpoint.h"
-#include "client/resp_value.h"
-#include "client/verdict.h"
+#include "client/tries.h"
 #include "gyre/client.h"
 
 namespace gyre {
 
-// The pause after BUSY, or after every candidate has refused: this, then twice that, and so on to
-// the maximum; each time shortened by chance to between half and all of it.
-inline constexpr Duration kPauseFirst = Duration::Millis(10);
-inline constexpr Duration kPauseMax = Duration::Millis(500);
+// The options' addresses and the learned ones together; past it members are not learned, and
+// requests for what they own are forwarded.
+inline constexpr std::size_t kEndpointsMax = 1'024;
 
-class Router {
+class Router final : public Tries::Source {
  public:
-  struct Request {
-    std::string_view key;
-    std::vector<std::string_view> command;
-    bool is_read = false;
-    bool (*is_answer)(const RespValue&);  // is this an answer to the command?
-  };
+  using Candidates = Tries::Candidates;
 
   // REQUIRES: the options have been checked; one of `addresses` for each of options.addresses.
   Router(const ClientOptions& options, const std::vector<NodeAddress>& addresses);
-  ~Router();
+  ~Router() override;
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
-  // Asks all addresses at once, and from then on those that are down again and again.
+  // Asks all addresses at once, and from then on those that are down, and new ones, again and
+  // again.
   void Start();
-  Outcome<RespValue> Run(const Request& request);
-  std::vector<Endpoint::State> States() const;
+  // Owners of the key first, best first; others then; what is down last. Foreign ones not at all.
+  Candidates CandidatesFor(std::string_view key) override;
+  Duration Shortened(Duration pause) override;
+  const Tries::Limits& limits() const { return limits_; }
+  Duration connect_timeout() const { return endpoint_.to.timeout; }
+
+  // A node was found to be down: when to ask it again has changed.
+  void Wake();
+  ClusterMap& cluster() { return cluster_; }
+  // Another one after each change of Endpoints().
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+  // Those of the options, in their order, then the learned ones.
+  Candidates Endpoints() const;
+  // Up; each time another one. Null: none is.
+  std::shared_ptr<Endpoint> AnyUp();
 
  private:
-  // Owners of the key first, best first; others then; what is down last. Foreign ones not at all.
-  std::vector<Endpoint*> Candidates(std::string_view key);
-  Verdict Ask(Endpoint& endpoint, Endpoint::Lease lease, const Request& request, Duration limit,
-              RespValue& reply);
-  // False, at once, if the pause would end behind the deadline.
-  bool Pause(Duration& pause, Instant deadline);
-  void Wake();
+  using Shared = std::shared_ptr<const Candidates>;
+
+  Shared Snapshot() const;
+  std::shared_ptr<Endpoint> Make(const std::string& address, const NodeAddress& parsed,
+                                 bool learned);
+  // The ring has changed: those of its members that tell an address are learned, others forgotten.
+  void FollowRing();
+  std::size_t TakeTurn();
   void AskAgainLoop();
 
-  const Duration timeout_;
-  const int tries_max_;
+  const Tries::Limits limits_;
+  const bool learns_;
+  Endpoint::Options endpoint_;  // what all have in common
   ClusterMap cluster_;
-  std::vector<std::unique_ptr<Endpoint>> endpoints_;
-  std::mutex mutex_;  // of what follows
+  Candidates seeds_;          // of the options
+  mutable std::mutex mutex_;  // of what follows
+  Shared endpoints_;
+  std::atomic<std::uint64_t> version_ = 0;
   Prng prng_;
   std::size_t turn_ = 0;  // which of those that do not own a key is asked first
   bool stopping_ = false;

@@ -25,18 +25,12 @@ class ScriptedCluster {
 
   ScriptedCluster(std::size_t nodes, int replicas, Script script)
       : replicas_(replicas), script_(std::move(script)), told_(nodes), seen_(nodes) {
-    std::vector<Member> members;
-    std::vector<NodeId> owners;
+    std::vector<std::size_t> members;
     for (std::size_t i = 0; i < nodes; ++i) {
-      told_[i] = {"n" + std::to_string(i), "shop"};
-      const NodeId id(static_cast<std::uint32_t>(i + 1));
-      members.push_back({id, told_[i].name, 1, "", ""});
+      told_[i] = {"n" + std::to_string(i), "shop", ""};
+      members.push_back(i);
     }
-    for (std::uint32_t p = 0; p < 8; ++p) {
-      owners.push_back(NodeId(p % static_cast<std::uint32_t>(nodes) + 1));
-    }
-    ring_ = std::make_unique<Ring>(
-        Ring::Create(RingEpoch{1}, PartitionerKind::kMd5, members, owners).value());
+    ring_ = std::make_unique<Ring>(RingOf(members));
     for (std::size_t i = 0; i < nodes; ++i) {
       nodes_.push_back(std::make_unique<ScriptedNode>(
           [this, i](const Command& command) { return Answer(i, command); }));
@@ -45,13 +39,26 @@ class ScriptedCluster {
 
   ClientOptions Options() const {
     ClientOptions options;
-    for (const auto& node : nodes_) {
-      options.addresses.push_back("127.0.0.1:" + std::to_string(node->port()));
-    }
+    for (std::size_t i = 0; i < nodes_.size(); ++i) options.addresses.push_back(AddressOf(i));
     return options;
+  }
+  std::string AddressOf(std::size_t i) const {
+    return "127.0.0.1:" + std::to_string(nodes_[i]->port());
+  }
+  // From now on members tell where they answer.
+  void TellAddresses() {
+    const std::lock_guard lock(mutex_);
+    tells_addresses_ = true;
+  }
+  // A ring of these alone, with the next epoch.
+  void SetMembers(const std::vector<std::size_t>& members) {
+    const std::lock_guard lock(mutex_);
+    ++epoch_;
+    ring_ = std::make_unique<Ring>(RingOf(members));
   }
   // The positions of the key's owners, best first.
   std::vector<std::size_t> OwnersOf(std::string_view key) const {
+    const std::lock_guard lock(mutex_);
     std::vector<std::size_t> found;
     for (const NodeId node :
          ring_->PreferenceListOf(ring_->PartitionOf(ring_->TokenOf(key)), replicas_, 0).owners) {
@@ -102,16 +109,30 @@ class ScriptedCluster {
       if (!told_[i].garbage.empty()) return told_[i].garbage;
       if (command[0] == "HELLO" || command[0] == "KV.USE") return "+OK\r\n";
       if (command[0] == "KV.STATUS") return ScriptedNode::Bulk(StatusOf(i));
-      if (command[0] == "KV.RING") return ScriptedNode::Bulk(RingJson());
+      if (command[0] == "KV.RING") {
+        // No thread can wait here.
+        const bool waits = command.size() == 4 && std::stoull(command[2]) >= epoch_;
+        return waits ? "-BUSY nobody may wait\r\n" : ScriptedNode::Bulk(RingJson());
+      }
       seen_[i].push_back(command);
     }
     return script_(i, command);
+  }
+  static Ring RingOf(const std::vector<std::size_t>& nodes) {
+    std::vector<Member> members;
+    std::vector<NodeId> owners;
+    for (const std::size_t i : nodes) {
+      members.push_back(
+          {NodeId(static_cast<std::uint32_t>(i + 1)), "n" + std::to_string(i), 1, "", ""});
+    }
+    for (std::size_t p = 0; p < 8; ++p) owners.push_back(members[p % members.size()].id);
+    return Ring::Create(RingEpoch{1}, PartitionerKind::kMd5, members, owners).value();
   }
   std::string StatusOf(std::size_t i) const {
     const nlohmann::json json = {{"node", told_[i].name},
                                  {"cluster", told_[i].cluster},
                                  {"ring_epoch", epoch_},
-                                 {"nodes", told_.size()},
+                                 {"nodes", ring_->members().size()},
                                  {"keyspaces", {{{"name", "default"}, {"n", replicas_}}}}};
     return json.dump();
   }
@@ -119,7 +140,9 @@ class ScriptedCluster {
     ++rings_asked_;
     nlohmann::json members = nlohmann::json::array();
     for (const Member& member : ring_->members()) {
+      const std::string resp = tells_addresses_ ? AddressOf(member.id.value - 1) : "";
       members.push_back({{"name", member.name},
+                         {"resp", resp},
                          {"id", "00000" + std::to_string(member.id.value)},
                          {"zone", ""},
                          {"region", ""}});
@@ -137,6 +160,7 @@ class ScriptedCluster {
   std::vector<Told> told_;
   std::vector<std::vector<Command>> seen_;
   std::uint64_t epoch_ = 1;
+  bool tells_addresses_ = false;
   int rings_asked_ = 0;
   std::unique_ptr<Ring> ring_;
   std::vector<std::unique_ptr<ScriptedNode>> nodes_;

@@ -20,6 +20,11 @@ struct Verdict {
   ClientError error;
 };
 
+// What a node said that is no answer to what was asked.
+inline Error NoAnswer() {
+  return {ErrorCode::kCorruption, "the node does not answer as Gyre does"};
+}
+
 // No connection could be had, so nothing was sent.
 Verdict AfterNoConnection(const Error& error);
 // RespClient::Call failed, or what it brought is no answer to what was asked (kCorruption).
