@@ -1,10 +1,12 @@
-// Gyre's client for C++20: blocking, and aware of the ring, so that a request goes to a node that
-// holds its key. docs/client.md says how to use it, what is retried and what the errors mean.
+// Gyre's client for C++20, blocking and asynchronous. It is aware of the ring, so that a request
+// goes to a node that holds its key. docs/client.md says how to use it, what is retried and what
+// the errors mean.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -96,6 +98,12 @@ struct ClientOptions {
   int retries = 3;                            // more tries after the first; 0 or more
   std::size_t connections_per_node_max = 16;  // 1 or more; who finds none free waits for one
 
+  // Of the asynchronous form: connections to one node, operations without an outcome, and bytes of
+  // their commands, of which the last may go past it. 1 or more of each.
+  std::size_t async_connections_per_node_max = 2;
+  std::size_t async_in_flight_max = 4096;
+  std::size_t async_bytes_max = 64 * 1024 * 1024;
+
   static constexpr std::size_t kAddressesMax = 256;
 };
 
@@ -125,14 +133,16 @@ struct NodeState {
 
 // Any number of threads may use one Client at once; only moving and destroying it want it to
 // oneself. It has two threads of its own, which ask addresses that are down again, and for changes
-// of the ring: so it must not be used in the child of a fork.
+// of the ring, and two more from the first asynchronous operation on: so it must not be used in the
+// child of a fork.
 class Client {
  public:
   // Asks all addresses at once who they are. Those that do not answer are asked again later.
   // Errors: kInvalid (options, a password or keyspace refused, nodes of two clusters),
   // kNotConnected (none answers), kBusy (none takes another connection).
   static Outcome<Client> Connect(ClientOptions options);
-  // Waits for its threads: connect_timeout at most, and the name service.
+  // Waits for its threads: connect_timeout at most, and the name service. Asynchronous operations
+  // that are under way end, and their callbacks are called, before it returns.
   ~Client();
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
@@ -150,6 +160,27 @@ class Client {
   // nullopt: there is no such key.
   Outcome<std::optional<std::string>> GetNewest(std::string_view key,
                                                 const GetOptions& options = {});
+
+  // The asynchronous form of the same: many operations under way at once, over a few connections.
+  // It returns at once. False: as much is under way as the options allow; nothing is sent, and the
+  // callback is not called. Else the callback is called once, whatever happens, on a thread of the
+  // client, one at a time. It may start further operations, and finds room for one at least. It
+  // must not block, as all others wait for it, nor throw, nor destroy the client.
+  template <typename T>
+  using Callback = std::function<void(Outcome<T>)>;
+  [[nodiscard]] bool GetAsync(std::string_view key, const GetOptions& options,
+                              Callback<Found> done);
+  [[nodiscard]] bool PutAsync(std::string_view key, std::string_view value, const Context& context,
+                              const PutOptions& options, Callback<Context> done);
+  [[nodiscard]] bool DeleteAsync(std::string_view key, const Context& context,
+                                 const DeleteOptions& options, Callback<Context> done);
+  [[nodiscard]] bool SetAsync(std::string_view key, std::string_view value,
+                              const SetOptions& options, Callback<Done> done);
+  [[nodiscard]] bool GetNewestAsync(std::string_view key, const GetOptions& options,
+                                    Callback<std::optional<std::string>> done);
+  // Blocks until at most so many of them are under way, callbacks included: 0 waits for all. In a
+  // callback it returns at once.
+  void AwaitAsync(std::size_t under_way_max = 0);
 
   std::vector<NodeState> Nodes() const;  // those of the options, in their order; then the learned
 

@@ -1,6 +1,7 @@
 // The public client: checks, and which part does what. Where requests go is router.h's matter.
 #include "gyre/client.h"
 
+#include "client/async_caller.h"
 #include "client/blocking_call.h"
 #include "client/call.h"
 #include "client/ring_watch.h"
@@ -30,7 +31,12 @@ std::optional<ClientError> Check(const ClientOptions& options) {
   if (options.retries < 0 || options.retries > kRetriesMax) {
     return Invalid("retries are from 0 to " + std::to_string(kRetriesMax));
   }
-  if (options.connections_per_node_max == 0) return Invalid("a node needs a connection");
+  if (options.connections_per_node_max == 0 || options.async_connections_per_node_max == 0) {
+    return Invalid("a node needs a connection");
+  }
+  if (options.async_in_flight_max == 0 || options.async_bytes_max == 0) {
+    return Invalid("one asynchronous operation must be possible");
+  }
   return std::nullopt;
 }
 
@@ -57,13 +63,17 @@ std::string_view ErrorKindName(ErrorKind kind) {
 class Client::Impl {
  public:
   Impl(ClientOptions options, const std::vector<NodeAddress>& addresses)
-      : router_(options, addresses) {}
+      : router_(options, addresses), async_(router_, options) {}
+  // Callbacks that are called meanwhile find all in place.
+  ~Impl() { async_.Stop(); }
 
   Router& router() { return router_; }
+  AsyncCaller& async() { return async_; }
   void WatchRing() { watch_.emplace(router_); }
 
  private:
   Router router_;
+  AsyncCaller async_;
   std::optional<RingWatch> watch_;
 };
 
@@ -82,6 +92,9 @@ Outcome<Client> Client::Connect(ClientOptions options) {
   }
   const std::size_t given = addresses.size();
   auto impl = std::make_unique<Impl>(std::move(options), addresses);
+  if (!impl->async().usable()) {
+    return ClientError{ErrorKind::kBusy, "the system gives no more file descriptors"};
+  }
   impl->router().Start();
 
   // One that serves is enough, but what is wrong now and will stay so is said now: who mixes up two
@@ -129,6 +142,42 @@ Outcome<std::optional<std::string>> Client::GetNewest(std::string_view key,
                                                       const GetOptions& options) {
   return AsNewest(Get(key, options));
 }
+
+bool Client::GetAsync(std::string_view key, const GetOptions& options, Callback<Found> done) {
+  return impl_->async().Submit(
+      GetCall(key, options),
+      [done = std::move(done)](Outcome<RespValue> reply) { done(AsFound(std::move(reply))); });
+}
+
+bool Client::PutAsync(std::string_view key, std::string_view value, const Context& context,
+                      const PutOptions& options, Callback<Context> done) {
+  return impl_->async().Submit(
+      PutCall(key, value, context, options),
+      [done = std::move(done)](Outcome<RespValue> reply) { done(AsContext(std::move(reply))); });
+}
+
+bool Client::DeleteAsync(std::string_view key, const Context& context, const DeleteOptions& options,
+                         Callback<Context> done) {
+  return impl_->async().Submit(
+      DeleteCall(key, context, options),
+      [done = std::move(done)](Outcome<RespValue> reply) { done(AsContext(std::move(reply))); });
+}
+
+bool Client::SetAsync(std::string_view key, std::string_view value, const SetOptions& options,
+                      Callback<Done> done) {
+  return impl_->async().Submit(
+      SetCall(key, value, options),
+      [done = std::move(done)](const Outcome<RespValue>& reply) { done(AsDone(reply)); });
+}
+
+bool Client::GetNewestAsync(std::string_view key, const GetOptions& options,
+                            Callback<std::optional<std::string>> done) {
+  return GetAsync(key, options, [done = std::move(done)](Outcome<Found> found) {
+    done(AsNewest(std::move(found)));
+  });
+}
+
+void Client::AwaitAsync(std::size_t under_way_max) { impl_->async().Await(under_way_max); }
 
 std::vector<NodeState> Client::Nodes() const {
   std::vector<NodeState> nodes;
