@@ -164,7 +164,9 @@ void Gossip::OnSyncRecords(NodeId from, const SyncRecords& theirs, bool progress
 
 void Gossip::CompareLayout(NodeId from, LayoutVersion theirs, MembershipTurn& turn) {
   using Kind = MembershipEvent::Kind;
-  const auto report = [&](Kind kind) { turn.out.events.push_back({kind, from}); };
+  const auto report = [&](Kind kind) {
+    turn.out.events.push_back({.kind = kind, .node = from, .layout = theirs});
+  };
   if (theirs.number != layout_.number) {
     report(theirs.number > layout_.number ? Kind::kLayoutBehind : Kind::kLayoutAhead);
     return;

@@ -34,6 +34,11 @@ class Gossip {
 
   void Start(MembershipTurn& turn);
   void OnTick(MembershipTurn& turn);
+  // Begins a synchronisation out of turn.
+  void SyncWith(NodeId node, MembershipTurn& turn) {
+    ++syncs_;
+    turn.out.Send(node, Begin());
+  }
   Instant NextWake() const { return std::min(next_sync_, next_reunion_); }
 
   void OnSyncBegin(NodeId from, const SyncBegin& begin, MembershipTurn& turn);

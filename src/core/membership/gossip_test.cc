@@ -242,6 +242,7 @@ TEST_F(GossipTest, SaysWhoHasALaterOrAnEarlierLayout) {
   EXPECT_THAT(compare({5, 50}), IsEmpty());
   ASSERT_THAT(compare({6, 60}), SizeIs(1));
   EXPECT_EQ(compare({6, 60})[0].kind, Kind::kLayoutBehind);
+  EXPECT_EQ(compare({6, 60})[0].layout, (LayoutVersion{6, 60}));
   EXPECT_EQ(compare({6, 60})[0].node, NodeId(2));
   EXPECT_EQ(compare({4, 40})[0].kind, Kind::kLayoutAhead);
 }

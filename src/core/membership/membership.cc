@@ -49,6 +49,12 @@ void Membership::OnTick(MembershipTurn& turn) {
   Settle(first_send, turn);
 }
 
+void Membership::OnReached(NodeId node, MembershipTurn& turn) {
+  const std::size_t first_send = turn.out.sends.size();
+  gossip_.SyncWith(node, turn);
+  Settle(first_send, turn);
+}
+
 void Membership::OnCallFailed(NodeId node, MembershipTurn& turn) {
   const std::size_t first_send = turn.out.sends.size();
   detector_.OnCallFailed(node, turn);
@@ -150,11 +156,11 @@ void Membership::TakeOfSelf(const MemberNews& news, MembershipTurn& turn) {
     RaiseIncarnation(news.incarnation, /*in_full=*/false, turn);
     return;
   }
-  // An incarnation, or a description, that this life of it never had. Once that is a life before,
-  // whose count is lost. Again and again it is another node under the same name: each contradicts
-  // the other, but not in a storm.
+  // An incarnation, or a description, that this life of it never had. A higher one may once be a
+  // life before, whose count is lost. Again and again, or under this very incarnation, it is
+  // another node of the same name: each contradicts the other, but not in a storm.
   if (turn.now - identity_since_ < config_.identity_pause) return;
-  if (identity_since_ > Instant{INT64_MIN / 2}) {
+  if (news.incarnation == own.incarnation || identity_since_ > Instant{INT64_MIN / 2}) {
     ++counters_.double_identities;
     turn.out.events.push_back({Kind::kDoubleIdentity, self_});
   }

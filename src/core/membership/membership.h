@@ -55,6 +55,9 @@ class Membership {
   void OnMessage(NodeId from, const MembershipMessage& message, MembershipTurn& turn);
   // A frame of another kind came from it: as good as an answer. Cheap.
   void OnHeard(NodeId from) { detector_.OnHeard(from); }
+  // It can be reached, and could not before: tables are compared at once, and each tells the other
+  // who it is.
+  void OnReached(NodeId node, MembershipTurn& turn);
   // A call to it failed: it is probed soon.
   void OnCallFailed(NodeId node, MembershipTurn& turn);
 

@@ -221,6 +221,35 @@ TEST_F(MembershipTest, AnotherUnderItsNameIsADoubleIdentity) {
   EXPECT_EQ(node_->counters().double_identities, 1u);
 }
 
+// Goal: a copied folder begins with the same incarnation as the other: that is no life before.
+TEST_F(MembershipTest, AnotherUnderItsIncarnationIsTold) {
+  Begin(3);
+  Receive(2, Rumours{{News(1, 10, Life::kAlive, 1)}});
+  const auto events = Events();
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].kind, Kind::kDoubleIdentity);
+  EXPECT_EQ(events[0].node, kSelf);
+  EXPECT_EQ(node_->incarnation(), 11u);
+}
+
+// Goal: who can be reached again hears at once who this is, and what was said of it meanwhile.
+TEST_F(MembershipTest, WhoIsReachedIsAskedAtOnce) {
+  Begin(3);
+  Receive(2, Rumours{{News(3, 1, Life::kDown)}});
+  RunFor(Duration::Seconds(3));
+  Sends();
+  Do([](Membership& node, MembershipTurn& turn) { node.OnReached(NodeId(3), turn); });
+  const auto sends = Sends();
+  ASSERT_THAT(sends, SizeIs(1));
+  EXPECT_EQ(sends[0].to, NodeId(3));
+  const auto& begin = std::get<SyncBegin>(sends[0].message);
+  ASSERT_THAT(begin.news, SizeIs(2));
+  EXPECT_EQ(begin.news[0].id, kSelf);
+  EXPECT_NE(begin.news[0].description, nullptr);
+  EXPECT_EQ(begin.news[1].id, NodeId(3));
+  EXPECT_EQ(begin.news[1].life, Life::kDown);
+}
+
 TEST_F(MembershipTest, TheHighestIncarnationOfAllDoesNotWrap) {
   Begin(3);
   Receive(2, Rumours{{News(1, UINT64_MAX, Life::kDown)}});

@@ -37,6 +37,8 @@ struct MembershipEvent {
   std::optional<Life> before;  // nullopt: it was not known
   Life after = Life::kAlive;
   bool described = false;  // its description is new
+  // kLayout...: what `node` has.
+  LayoutVersion layout = {};
 };
 
 struct MembershipOutput {

@@ -93,6 +93,16 @@ void Steward::OnMessage(NodeId from, std::string_view body, Instant now, Prng& p
   }
 }
 
+void Steward::OnGuestMessage(NodeId from, std::string_view body, Output& out) {
+  if (body.size() == 1 && static_cast<std::uint8_t>(body.front()) == kWant) {
+    return TellLayout(from, out);
+  }
+  Result<BallotMessage> message = DecodeBallot(body);
+  const auto* decided = message ? std::get_if<BallotDecided>(&*message) : nullptr;
+  if (decided == nullptr) return;
+  if (Result<Layout> layout = Layout::Decode(decided->bytes)) Take(*std::move(layout), out);
+}
+
 // What the acceptor says to this node's own proposer, and the other way round, needs no link.
 void Steward::SendAway(NodeId to, std::string body, Instant now, Prng& prng, Output& out) {
   if (to != self_) {
@@ -122,9 +132,11 @@ void Steward::FromProposer(LayoutProposer::Output& proposal, Instant now, Prng& 
   in_order_ = false;
 }
 
-// To be made durable, then gone by.
+// To be made durable, then gone by. Not that of a cluster founded apart: which of two goes on,
+// people decide.
 void Steward::Take(Layout layout, Output& out) {
   const Layout& newest = taken_ ? *taken_ : acceptor_.decided();
+  if (layout.lineage().founding != newest.lineage().founding) return;
   if (!layout.IsNewerThan(newest)) return;
   out.stores.push_back({Output::Store::What::kLayout, layout.Encode()});
   wanted_.push_back({Output::Store::What::kLayout, 0, layout});

@@ -81,6 +81,8 @@ class Steward {
 
   // A body that came with Topic::kLayout. What does not decode is ignored.
   void OnMessage(NodeId from, std::string_view body, Instant now, Prng& prng, Output& out);
+  // One from who is no peer: it may ask for the layout, and tell of its own.
+  void OnGuestMessage(NodeId from, std::string_view body, Output& out);
   void OnStored(Instant now, Prng& prng, Output& out);
   void OnTick(Instant now, Prng& prng, Output& out);
   Instant NextWake() const;

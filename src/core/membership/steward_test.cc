@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/membership/ballot_codec.h"
+
 namespace gyre {
 namespace {
 
@@ -282,6 +284,39 @@ TEST(StewardTest, RestartsDoNotPartMembers) {
     scene.Add(4, scene.At(1).layout());
     EXPECT_TRUE(scene.RunUntil([&] { return scene.Quiet(); })) << seed;
   }
+}
+
+// Goal: a guest (a member that this node does not know yet, or one that was removed unheard of) may
+// ask for the layout and tell of a later one, and has no vote; that of a cluster founded apart is
+// not taken, however much greater.
+TEST(StewardTest, GuestsAskAndTellAndDoNotVote) {
+  Scene scene({1, 2, 3});
+  Steward& node = scene.At(1);
+  const auto from_guest = [&](const std::string& body) {
+    Steward::Output out;
+    node.OnGuestMessage(NodeId(9), body, out);
+    return out;
+  };
+  Steward::Output asking;
+  scene.At(2).AskForLayout(NodeId(1), asking);
+  const Steward::Output told = from_guest(asking.sends.at(0).body);
+  ASSERT_EQ(told.sends.size(), 1u);
+  EXPECT_EQ(told.sends[0].to, NodeId(9));
+  EXPECT_EQ(told.sends[0].body, EncodeBallot(BallotDecided{node.layout().Encode()}));
+
+  const auto told_of = [&](const Layout& layout) {
+    return from_guest(EncodeBallot(BallotDecided{layout.Encode()})).stores.size();
+  };
+  const Layout later = **LayoutAfter(node.layout(), Joins(4));
+  const Layout apart = Layout::Found({1, 8}, later.ring(), kReplicas);
+  ASSERT_TRUE(apart.IsNewerThan(node.layout()));
+  EXPECT_EQ(told_of(apart), 0u);
+  EXPECT_EQ(told_of(node.layout()), 0u);
+  EXPECT_EQ(told_of(later), 1u);
+  BallotPrepare prepare;
+  prepare.topic = {node.layout().lineage(), RingEpoch(2), {1, NodeId(9), 1}};
+  const Steward::Output silent = from_guest(EncodeBallot(prepare));
+  EXPECT_TRUE(silent.sends.empty() && silent.stores.empty());
 }
 
 // Goal: bytes of strangers do nothing.
