@@ -370,6 +370,15 @@ void PeerLinks::NoteStranger(const PeerLink& link, const std::string& problem) {
              {{"address", link.connection.peer_address()}});
 }
 
+std::vector<NodeId> PeerLinks::HeardSince(Instant since) const {
+  std::vector<NodeId> heard;
+  for (const PeerLink* link : links_) {
+    if (!link->carries_frames() || link->last_heard < since) continue;
+    heard.push_back(link->peer != nullptr ? link->peer->config.id : link->theirs.node_id);
+  }
+  return heard;
+}
+
 std::vector<LinkStats> PeerLinks::Stats() const {
   std::vector<LinkStats> all;
   for (const auto& peer : peers_) {

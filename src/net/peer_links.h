@@ -99,6 +99,8 @@ class PeerLinksOwner {
   virtual void OnGuestUp(NodeId /*guest*/, std::string_view /*name*/) {}
   virtual void OnGuestDown(NodeId /*guest*/, std::string_view /*reason*/) {}
   virtual void OnGuestFrame(NodeId /*from*/, Envelope&& /*envelope*/) {}
+  // A node was refused, as its cluster has the same id and was founded apart (handshake_check.h).
+  virtual void OnFoundedApart(const Handshake& /*theirs*/) {}
   // A ConnectGuest has come to nothing.
   virtual void OnGuestUnreachable(std::string_view /*address*/, std::string_view /*problem*/) {}
 };
@@ -198,11 +200,15 @@ class PeerLinks {
   // link from a former call for this address, or one on its way. False: there are guests_max
   // already. The caller paces its attempts. REQUIRES: this is the first shard.
   bool ConnectGuest(const std::string& address);
+  // Who answered there, if its link is up.
+  std::optional<NodeId> GuestAt(const std::string& address) const;
   // As Send, to a guest.
   bool SendToGuest(NodeId to, const Envelope& envelope);
 
   std::vector<LinkStats> Stats() const;
   GuestStats guest_stats() const;
+  // Those, peers and guests, from which something came at `since` or later. O(links).
+  std::vector<NodeId> HeardSince(Instant since) const;
   // Connections refused because of what their handshake said, or that sent none, from nobody known.
   std::uint64_t strangers_refused() const { return strangers_refused_; }
 

@@ -129,6 +129,14 @@ PeerLink* PeerLinks::GuestLinkOf(NodeId id) const {
   return nullptr;
 }
 
+std::optional<NodeId> PeerLinks::GuestAt(const std::string& address) const {
+  for (const DialedGuest& dialed : dialed_guests_) {
+    if (dialed.address != address || dialed.link == nullptr) continue;
+    if (dialed.link->state == PeerLink::State::kGuest) return dialed.link->theirs.node_id;
+  }
+  return std::nullopt;
+}
+
 bool PeerLinks::SendToGuest(NodeId to, const Envelope& envelope) {
   PeerLink* const link = GuestLinkOf(to);
   const std::size_t size = FrameBytes(envelope);

@@ -61,13 +61,15 @@ TEST_F(PeerLinksGuestsTest, AGuestIsLetInAndHeard) {
   for (const auto& [guest_id, host_id] : {std::pair(1, 2), std::pair(2, 1)}) {
     Handshake seen;
     b_ = MakeHost(host_id, {}, [&](PeerLinksOptions& options) {
-      options.ring_digest = 77;  // a guest cannot know it
+      options.ring_digest = 77;
       options.accept_stranger = [&](const Handshake& handshake) {
         seen = handshake;
         return true;
       };
     });
-    a_ = MakeHost(guest_id);
+    a_ = MakeHost(guest_id, {}, [](PeerLinksOptions& options) {
+      options.ring_digest = 0;  // in no cluster yet
+    });
     Start(a_);
     Start(b_);
     EXPECT_TRUE(a_->links->ConnectGuest(AddressOf(b_)));
@@ -76,6 +78,10 @@ TEST_F(PeerLinksGuestsTest, AGuestIsLetInAndHeard) {
         {&a_, &b_}, [&] { return !a_->recorder.guests.empty() && !b_->recorder.guests.empty(); }));
     EXPECT_THAT(a_->recorder.guests, ElementsAre("+" + std::to_string(host_id)));
     EXPECT_THAT(b_->recorder.guests, ElementsAre("+" + std::to_string(guest_id)));
+    EXPECT_EQ(a_->links->GuestAt(AddressOf(b_)), NodeId(host_id));
+    EXPECT_EQ(a_->links->GuestAt("127.0.0.1:1"), std::nullopt);
+    EXPECT_EQ(b_->links->HeardSince(Instant{}), std::vector{NodeId(guest_id)});
+    EXPECT_TRUE(b_->links->HeardSince(b_->links->now() + Duration::Seconds(1)).empty());
     EXPECT_EQ(seen.node, NameOf(guest_id));
     EXPECT_EQ(seen.node_id.value, guest_id);
 
@@ -130,7 +136,8 @@ TEST_F(PeerLinksGuestsTest, AGuestsFrameThatIsTooLongClosesTheLink) {
 }
 
 // Goal: who is not let in learns of it, as does the operator; nothing is up for a moment. Without a
-// hook nobody is let in, and another cluster's node is not even asked about.
+// hook nobody is let in, and another cluster's node is not even asked about; nor is one of a
+// cluster that only has the same id, but the owner hears of that.
 TEST_F(PeerLinksGuestsTest, WhoIsNotLetInIsRefused) {
   struct Case {
     std::string log, told;
@@ -149,6 +156,11 @@ TEST_F(PeerLinksGuestsTest, WhoIsNotLetInIsRefused) {
          options.cluster = "other";
          options.accept_stranger = [&](const Handshake&) { return asked = true; };
        }},
+      {"founded apart", "founded apart",
+       [&](PeerLinksOptions& options) {
+         options.ring_digest = 43;
+         options.accept_stranger = [&](const Handshake&) { return asked = true; };
+       }},
   };
   for (const Case& one : cases) {
     b_ = MakeHost(2, {}, one.change);
@@ -160,6 +172,9 @@ TEST_F(PeerLinksGuestsTest, WhoIsNotLetInIsRefused) {
     EXPECT_TRUE(b_->log.Has({"stranger_refused", one.log})) << b_->log.Text();
     EXPECT_EQ(b_->links->strangers_refused(), 1u);
     EXPECT_TRUE(a_->recorder.guests.empty() && b_->recorder.guests.empty());
+    const bool apart = one.told == "founded apart";
+    EXPECT_EQ(a_->recorder.founded_apart, std::vector<std::string>(apart ? 1 : 0, NameOf(2)));
+    EXPECT_EQ(b_->recorder.founded_apart, std::vector<std::string>(apart ? 1 : 0, NameOf(1)));
   }
   EXPECT_FALSE(asked);
 }

@@ -18,10 +18,14 @@ void PeerLinks::OnHandshake(PeerLink& link, const Handshake& handshake) {
     }
     return EstablishGuest(link, handshake);
   }
-  if (!objection) objection = RingObjectionTo(handshake, ours);
+  if (!objection) objection = PeerObjectionTo(handshake, ours);
   if (!objection) objection = MembershipObjection(link, handshake);
   Peer* const peer = link.dialed ? link.peer : Find(handshake.node_id);
-  if (objection) return Refuse(link, peer, *objection);
+  if (objection) {
+    Refuse(link, peer, *objection);
+    if (FoundedApart(handshake, ours)) owner_.OnFoundedApart(handshake);
+    return;
+  }
   if (link.dialed) return Establish(link, *peer, handshake);
 
   const ShardId target(static_cast<std::uint16_t>(handshake.link_index % options_.shard_count));

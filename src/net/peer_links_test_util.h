@@ -66,6 +66,7 @@ class Recorder final : public PeerLinksOwner {
   void OnGuestUnreachable(std::string_view address, std::string_view problem) override {
     unreachable.push_back(std::string(address) + ": " + std::string(problem));
   }
+  void OnFoundedApart(const Handshake& theirs) override { founded_apart.push_back(theirs.node); }
   void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) override {
     hand_over(std::move(socket), std::move(handshake), to);
   }
@@ -80,6 +81,7 @@ class Recorder final : public PeerLinksOwner {
   std::vector<NodeId> guest_froms;
   std::vector<Envelope> guest_frames;
   std::vector<std::string> unreachable;
+  std::vector<std::string> founded_apart;
   std::function<void(ReleasedSocket, Handshake, ShardId)> hand_over;
   // Called from within what the links tell.
   std::function<void()> on_frame;
