@@ -120,13 +120,18 @@ Result<Layout> NodeServer::TakeLayout() {
     if (!stored) return Fail(stored.error());
     if (*stored) return Layout::Decode(**stored);
   }
-  if (config_.join.empty()) return FoundLayout(config_);
-  Result<Layout> joined = JoinCluster(config_, RingMembers(config_).front(), log_, StopWanted);
-  if (!joined || folder_ == nullptr) return joined;
-  if (Status kept = LayoutFile(folder_->path()).Store(joined->Encode()); !kept) {
+  // Who founded a cluster is of that one for ever, also if it is told to join another later.
+  const bool keeps = folder_ != nullptr && (config_.founds || !config_.join.empty());
+  Result<Layout> layout = config_.join.empty() ? FoundLayout(config_) : Join();
+  if (!layout || !keeps) return layout;
+  if (Status kept = LayoutFile(folder_->path()).Store(layout->Encode()); !kept) {
     return Fail(kept.error());
   }
-  return joined;
+  return layout;
+}
+
+Result<Layout> NodeServer::Join() {
+  return JoinCluster(config_, RingMembers(config_).front(), log_, StopWanted);
 }
 
 Result<std::optional<AcceptorState>> NodeServer::TakeVote() const {

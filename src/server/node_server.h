@@ -45,8 +45,10 @@ class NodeServer {
  private:
   NodeServer(const ServerConfig& config, Log& log);
   Status OpenFolder();
-  // What this folder's node knew last; at the first start, as founded by the config.
+  // What this folder's node knew last; at the first start, as founded by the config, or as the
+  // cluster has it that lets this node in.
   Result<Layout> TakeLayout();
+  Result<Layout> Join();
   Result<std::optional<AcceptorState>> TakeVote() const;
   Status OpenStorage(const Layout& layout);
   Result<std::vector<ShardActor>> TakeActors();
