@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "core/membership/member_record.h"
+
 namespace gyre {
 namespace {
 
@@ -245,12 +247,30 @@ void AddPeers(Page& page, const std::vector<PeerStats>& peers) {
          [](const PeerStats& p) { return p.frames_dropped; });
 }
 
+void AddMembers(Page& page, const NodeStats& stats) {
+  page.Family("gyre_members", "gauge", "Members of the cluster, by how they fare as gossip tells.");
+  for (std::size_t life = 0; life < stats.members.size(); ++life) {
+    page.Sample("gyre_members", Label("life", LifeName(static_cast<Life>(life))),
+                stats.members[life]);
+  }
+}
+
 void AddNotices(Page& page, const NodeStats& stats) {
   page.Gauge("gyre_nodes_dead", "Other nodes that are away for so long that people were told.",
              std::count_if(stats.peers.begin(), stats.peers.end(),
                            [](const PeerStats& peer) { return peer.dead; }));
   page.Counter("gyre_dead_notices_total", "Times that people were told of a dead node.",
                stats.dead_notices);
+  const auto raised = [&](AlarmKind kind) { return stats.alarms[static_cast<std::size_t>(kind)]; };
+  page.Gauge("gyre_other_lineages",
+             "Clusters of the same id, founded apart from this one, whose nodes were met lately.",
+             raised(AlarmKind::kOtherLineage));
+  page.Gauge("gyre_double_identities", "Names under which two nodes were met lately.",
+             raised(AlarmKind::kDoubleIdentity));
+  page.Gauge("gyre_other_layouts", "Layouts beside this node's that have stayed for too long.",
+             raised(AlarmKind::kOtherLayout));
+  page.Counter("gyre_alarm_notices_total", "Times that people were told of one of these.",
+               stats.alarm_notices);
   constexpr std::string_view kPosts = "gyre_webhook_posts_total";
   page.Family(kPosts, "counter",
               "Posts of notices: taken, failed (and tried again), and given up for good.");
@@ -289,6 +309,7 @@ std::string MetricsText(const NodeStats& stats, std::string_view node_name) {
                stats.refused_unread);
   AddEngine(page, stats.engine);
   AddPeers(page, stats.peers);
+  AddMembers(page, stats);
   AddNotices(page, stats);
   return page.Take();
 }

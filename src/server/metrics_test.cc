@@ -38,6 +38,9 @@ NodeStats SomeStats() {
   stats.uptime = Duration::Millis(1500);
   stats.peers[0].dead = true;
   stats.dead_notices = 4;
+  stats.members = {1, 0, 2, 0};
+  stats.alarms = {1, 2, 3};
+  stats.alarm_notices = 9;
   stats.webhook = {5, 6, 7};
   return stats;
 }
@@ -67,6 +70,11 @@ TEST(MetricsTest, SaysTheCounters) {
   EXPECT_THAT(page, HasSubstr("gyre_peer_up{peer=\"n3\"} 1\n"));
   EXPECT_THAT(page, HasSubstr("gyre_nodes_dead 1\n"));
   EXPECT_THAT(page, HasSubstr("gyre_dead_notices_total 4\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_members{life=\"down\"} 2\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_other_lineages 1\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_double_identities 2\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_other_layouts 3\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_alarm_notices_total 9\n"));
   EXPECT_THAT(page, HasSubstr("gyre_webhook_posts_total{result=\"ok\"} 5\n"));
   EXPECT_THAT(page, HasSubstr("gyre_webhook_posts_total{result=\"failed\"} 6\n"));
   EXPECT_THAT(page, HasSubstr("gyre_webhook_posts_total{result=\"dropped\"} 7\n"));

@@ -9,6 +9,7 @@
 
 #include "base/time.h"
 #include "core/shard.h"
+#include "server/cluster_alarms.h"
 #include "storage/engine.h"
 
 namespace gyre {
@@ -135,7 +136,10 @@ struct NodeStats {
   std::vector<PeerStats> peers;
   std::uint64_t resp_connections = 0, http_connections = 0, connections_total = 0;
   std::uint64_t connections_refused = 0, protocol_errors = 0, commands_total = 0;
-  std::uint64_t dead_notices = 0;  // times that a peer was told dead
+  std::uint64_t dead_notices = 0;                   // times that a peer was told dead
+  std::array<std::uint64_t, 4> members{};           // by Life, as gossip tells
+  std::array<std::uint64_t, kAlarmKinds> alarms{};  // raised now
+  std::uint64_t alarm_notices = 0;                  // times that one was raised
   WebhookStats webhook;
   std::uint64_t refused_unread = 0;  // commands that lay unread for too long
   std::uint64_t requests_in_flight = 0;

@@ -48,6 +48,7 @@ void Notices::Look() {
   }
   const Now now = reactor_.now();
   for (const DeadNodes::Notice& notice : nodes_.Look(now.instant, sights)) Tell(notice, now.wall);
+  for (const ClusterAlarms::Notice& notice : alarms_.Look(now.instant)) Tell(notice, now.wall);
   timer_ = reactor_.AddTimer(now.instant + kLookInterval, [this] { Look(); });
 }
 
@@ -70,6 +71,14 @@ void Notices::Tell(const DeadNodes::Notice& notice, WallTime time) {
   if (webhook_) webhook_->Post(NoticeJson(config_, notice, node, time));
 }
 
+void Notices::Tell(const ClusterAlarms::Notice& notice, WallTime time) {
+  alarms_told_ += notice.over ? 0 : 1;
+  log_.Write(notice.over ? LogLevel::kInfo : LogLevel::kError, EventName(notice),
+             notice.over ? "not seen any more: " + notice.detail : notice.detail,
+             {{"node", notice.node}, {"next", NextStepText(notice)}});
+  if (webhook_) webhook_->Post(NoticeJson(config_, notice, time));
+}
+
 void Notices::AddTo(NodeStats& stats) const {
   for (PeerStats& peer : stats.peers) {
     const DeadNodes::State state = nodes_.Of(peer.id);
@@ -77,6 +86,10 @@ void Notices::AddTo(NodeStats& stats) const {
     peer.dead = state.dead;
   }
   stats.dead_notices += dead_told_;
+  for (std::size_t kind = 0; kind < kAlarmKinds; ++kind) {
+    stats.alarms[kind] = alarms_.raised(static_cast<AlarmKind>(kind));
+  }
+  stats.alarm_notices += alarms_told_;
   if (webhook_) stats.webhook = webhook_->stats();
 }
 
@@ -88,6 +101,48 @@ std::string NextStepText(bool dead, const std::string& node) {
   }
   return "Nothing need be done: what " + node +
          " missed comes to it by itself; \"gyre status\" tells how far that is.";
+}
+
+std::string EventName(const ClusterAlarms::Notice& notice) {
+  constexpr std::string_view kNames[kAlarmKinds] = {"other_lineage", "double_identity",
+                                                    "other_layout"};
+  return std::string(kNames[static_cast<std::size_t>(notice.kind)]) + (notice.over ? "_over" : "");
+}
+
+std::string NextStepText(const ClusterAlarms::Notice& notice) {
+  if (notice.over) return "Nothing need be done.";
+  const std::string anew =
+      " again with an empty data folder: \"gyre serve --name NAME "
+      "--data-dir EMPTY-FOLDER --join HOST:PEER-PORT\".";
+  switch (notice.kind) {
+    case AlarmKind::kOtherLineage:
+      return "Nothing of the two clusters is mixed, and nothing is lost, but each has a part of "
+             "the "
+             "data. Decide which one goes on. Copy what the other holds out of it (SCAN, "
+             "\"gyre get\"), then stop its nodes, and start each" +
+             anew + " If both are to go on, take the other's addresses out of --join and --peers.";
+    case AlarmKind::kDoubleIdentity:
+      return "Find the second one: a copied data folder, or a name given twice (\"gyre cluster "
+             "status\" shows where one of them is). Stop the one that should not be, and start it, "
+             "if at all, under a name of its own and" +
+             anew;
+    case AlarmKind::kOtherLayout:
+      return "Run \"gyre cluster status\" at " + notice.node +
+             " and here, and look into its log for layout_not_stored: a node takes the newest "
+             "layout "
+             "from the others, unless its disk takes nothing. Mend that and start " +
+             notice.node + " again.";
+  }
+  return {};
+}
+
+std::string NoticeJson(const ServerConfig& config, const ClusterAlarms::Notice& notice,
+                       WallTime time) {
+  const nlohmann::ordered_json json = {
+      {"event", EventName(notice)},  {"cluster", config.cluster_id}, {"node", notice.node},
+      {"told_by", config.node_name}, {"detail", notice.detail},      {"time", TimeText(time)},
+      {"next", NextStepText(notice)}};
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 std::string NoticeJson(const ServerConfig& config, const DeadNodes::Notice& notice,

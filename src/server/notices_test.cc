@@ -71,6 +71,51 @@ TEST(NoticesTest, MembersComeAndGo) {
   EXPECT_FALSE(log.Has({"node_dead", "node=b"})) << log.Text();
 }
 
+// Goal: what only people can mend is told at once, once, loudly, with what to do.
+TEST(NoticesTest, AlarmsAreLoggedAndCounted) {
+  const ServerConfig config = TwoNodes();
+  const std::unique_ptr<Reactor> reactor = NewReactor();
+  RecordingLog log;
+  StatsBoard board(1);
+  Notices notices(config, board, *reactor, log, 1);
+  notices.Start();
+  const ClusterAlarms::Notice sight{.kind = AlarmKind::kDoubleIdentity,
+                                    .subject = "b",
+                                    .node = "b",
+                                    .detail = "two nodes run as b"};
+  notices.See(sight);
+  notices.See(sight);
+  ASSERT_TRUE(TurnUntil({reactor.get()}, [&] { return log.Has({"double_identity"}); }));
+  EXPECT_TRUE(log.Has({"double_identity", "two nodes run as b", "node=b", "gyre serve"}))
+      << log.Text();
+  EXPECT_EQ(log.Count({"double_identity"}), 1u);
+  NodeStats stats;
+  notices.AddTo(stats);
+  EXPECT_EQ(stats.alarms[static_cast<std::size_t>(AlarmKind::kDoubleIdentity)], 1u);
+  EXPECT_EQ(stats.alarm_notices, 1u);
+}
+
+// Goal: what a webhook is sent is said in docs/http.md, and stays so.
+TEST(NoticesTest, BodyOfAnAlarm) {
+  ClusterAlarms::Notice notice{.kind = AlarmKind::kOtherLayout,
+                               .subject = "7",
+                               .node = "b",
+                               .detail = "node b stays with layout 7"};
+  const ServerConfig config = TwoNodes();
+  EXPECT_EQ(NoticeJson(config, notice, WallTime{1'769'860'800'123}),
+            "{\"event\":\"other_layout\",\"cluster\":\"gyre\",\"node\":\"b\",\"told_by\":\"a\","
+            "\"detail\":\"node b stays with layout 7\",\"time\":\"2026-01-31T12:00:00.123Z\","
+            "\"next\":\"Run \\\"gyre cluster status\\\" at b and here, and look into its log for "
+            "layout_not_stored: a node takes the newest layout from the others, unless its disk "
+            "takes nothing. Mend that and start b again.\"}");
+  notice.over = true;
+  EXPECT_EQ(EventName(notice), "other_layout_over");
+  notice.kind = AlarmKind::kOtherLineage;
+  EXPECT_EQ(EventName(notice), "other_lineage_over");
+  notice.over = false;
+  EXPECT_THAT(NextStepText(notice), HasSubstr("gyre serve --name NAME"));
+}
+
 // Goal: what a webhook is sent is said in docs/http.md, and stays so.
 TEST(NoticesTest, BodySaysWhoWhereAndWhatToDo) {
   const ServerConfig config = TwoNodes();

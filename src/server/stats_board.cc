@@ -48,6 +48,9 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.refused_unread, shard.refused_unread);
   add(total.commands_total, shard.commands_total);
   add(total.dead_notices, shard.dead_notices);
+  for (std::size_t i = 0; i < total.members.size(); ++i) add(total.members[i], shard.members[i]);
+  for (std::size_t i = 0; i < total.alarms.size(); ++i) add(total.alarms[i], shard.alarms[i]);
+  add(total.alarm_notices, shard.alarm_notices);
   add(total.webhook.ok, shard.webhook.ok);
   add(total.webhook.failed, shard.webhook.failed);
   add(total.webhook.dropped, shard.webhook.dropped);

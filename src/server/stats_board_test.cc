@@ -72,6 +72,9 @@ TEST(StatsBoardTest, AbsencesAreOfWhoIsDown) {
     peer.dead = true;
   }
   first.dead_notices = 2;
+  first.members[2] = 3;
+  first.alarms[1] = 4;
+  first.alarm_notices = 5;
   first.webhook = {1, 2, 3};
   board.Publish(ShardId(0), first);
   NodeStats second;
@@ -88,6 +91,9 @@ TEST(StatsBoardTest, AbsencesAreOfWhoIsDown) {
     EXPECT_TRUE(peers[1].dead);
   }
   EXPECT_EQ(total.dead_notices, 2u);
+  EXPECT_EQ(total.members[2], 3u);
+  EXPECT_EQ(total.alarms[1], 4u);
+  EXPECT_EQ(total.alarm_notices, 5u);
   EXPECT_EQ(total.webhook.ok, 1u);
   EXPECT_EQ(total.webhook.failed, 2u);
   EXPECT_EQ(total.webhook.dropped, 3u);
