@@ -45,14 +45,16 @@ std::string StagedText(const Json& json) {
 // ---- status ----------------------------------------------------------------------------------
 
 std::string MembersText(const Json& json) {
-  Table members(
-      {"NODE", "STATE", "LIFE", "ADDRESS", "ZONE", "REGION", "WEIGHT", "PARTITIONS", "COPIES"});
+  Table members({"NODE", "STATE", "LIFE", "LINKED", "ADDRESS", "CLIENTS AT", "INCARNATION", "ZONE",
+                 "REGION", "WEIGHT", "PARTITIONS", "COPIES"});
   std::string asked;
   for (const Json& member : ByName(json.at("members"))) {
     if (member.value("self", false)) asked = Word(member, "name");
     members.Add({Word(member, "name"), Field(member, "state"), Field(member, "life"),
-                 Word(member, "address"), Word(member, "zone"), Word(member, "region"),
-                 Field(member, "weight"), Field(member, "partitions"), Field(member, "copies")});
+                 member.value("linked", true) ? "yes" : "NO", Word(member, "address"),
+                 Word(member, "resp"), Field(member, "incarnation"), Word(member, "zone"),
+                 Word(member, "region"), Field(member, "weight"), Field(member, "partitions"),
+                 Field(member, "copies")});
   }
   std::string text = "cluster " + Word(json, "cluster") + ", layout " + Field(json, "number") +
                      ", as " + (asked.empty() ? "a node that is no member" : asked) +

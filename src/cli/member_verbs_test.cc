@@ -114,16 +114,21 @@ TEST_F(MemberVerbsTest, RefusalsSayWhy) {
 TEST_F(MemberVerbsTest, StatusAsTables) {
   Json status = StatusOf(7, 12, /*leaving=*/true);
   status["staged"] = {"leave n2", "join n5"};
+  status["members"][0]["life"] = "down";
+  status["members"][0]["linked"] = false;
+  status["members"][0]["incarnation"] = 41;
+  status["members"][0]["address"] = "host:7381";
   status["waiting"] = {{{"name", "n5\x1b[2J"}, {"address", "h:1"}, {"since_s", 61}}};
   const Ran ran = Against(Verbatim(status), {"cluster", "status"});
   EXPECT_EQ(ran.exit_code, kExitOk) << ran.err;
   EXPECT_THAT(seen_, ElementsAre(ElementsAre("KV.CLUSTER", "STATUS")));
-  EXPECT_THAT(ran.out,
-              AllOf(HasSubstr("layout 7, as n1 sees it"),
-                    ContainsRegex("n1 +member +alive.*\nn2 +leaving +alive"),
-                    HasSubstr("moving: 12 partitions; 3 have settled, 4 copies have arrived"),
-                    HasSubstr("staged on this node: leave n2; join n5"),
-                    ContainsRegex("n5.x1b.2J +h:1 +61\n"), Not(HasSubstr("\x1b"))));
+  EXPECT_THAT(
+      ran.out,
+      AllOf(HasSubstr("layout 7, as n1 sees it"),
+            ContainsRegex("n1 +member +alive +yes.*\nn2 +leaving +down +NO +host:7381 .*41 "),
+            HasSubstr("moving: 12 partitions; 3 have settled, 4 copies have arrived"),
+            HasSubstr("staged on this node: leave n2; join n5"),
+            ContainsRegex("n5.x1b.2J +h:1 +61\n"), Not(HasSubstr("\x1b"))));
   const Ran calm = Against(Verbatim(StatusOf(7, 0)), {"cluster", "status"});
   EXPECT_THAT(calm.out, AllOf(HasSubstr("moving: nothing\n"), Not(HasSubstr("staged")),
                               Not(HasSubstr("WAITS"))));

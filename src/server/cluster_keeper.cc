@@ -4,9 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "base/thread_name.h"
 #include "core/ring/claim.h"
-#include "storage/layout_file.h"
 
 namespace gyre {
 namespace {
@@ -34,22 +32,30 @@ Json ViolationsOf(const Ring& ring, int replicas) {
 ClusterKeeper::ClusterKeeper(Options options)
     : options_(std::move(options)),
       prng_(options_.seed),
-      steward_(ConfigOf(), NodeIdOf(options_.config->node_name), options_.layout, options_.vote) {}
+      steward_(ConfigOf(), NodeIdOf(options_.config->node_name), options_.layout, options_.vote),
+      writer_(options_.folder, first().reactor()),
+      gossip_(GossipOptions()) {}
 
-ClusterKeeper::~ClusterKeeper() {
-  if (!storing_.joinable()) return;
-  {
-    const std::lock_guard lock(stores_mutex_);
-    stopping_ = true;
-  }
-  stores_ready_.notify_one();
-  storing_.join();
+MemberGossip::Options ClusterKeeper::GossipOptions() {
+  return {.config = options_.config,
+          .log = options_.log,
+          .loops = options_.loops,
+          .writer = &writer_,
+          .notices = options_.notices,
+          .self = options_.self,
+          .book = options_.book,
+          .seed = prng_.Next(),
+          .on_layout_behind = [this](NodeId node) {
+            Steward::Output out;
+            steward_.AskForLayout(node, out);
+            Run(std::move(out));
+          }};
 }
 
 void ClusterKeeper::Start() {
-  if (!options_.folder.empty()) storing_ = std::thread([this] { StoreAll(); });
   first().SetAgent(this);
   first().reactor().AddTimer(now() + kTick, [this] { Tick(); });
+  gossip_.Start(steward_.layout());
 }
 
 void ClusterKeeper::Tick() {
@@ -88,7 +94,11 @@ void ClusterKeeper::CollectOwn() {
 // ---- what the steward wants --------------------------------------------------------------------
 
 void ClusterKeeper::Run(Steward::Output&& out) {
-  for (Steward::Send& send : out.sends) first().SendToNode(send.to, LayoutMessage(send.body));
+  for (const Steward::Send& send : out.sends) {
+    if (!first().SendToNode(send.to, LayoutMessage(send.body))) {
+      first().SendToGuest(send.to, LayoutMessage(send.body));
+    }
+  }
   for (const Steward::Answer& answer : out.answers) {
     const auto order = orders_.find(answer.order);
     if (order == orders_.end()) continue;
@@ -101,51 +111,26 @@ void ClusterKeeper::Run(Steward::Output&& out) {
     }
   }
   if (out.adopted != nullptr) Adopt(out.adopted);
-  if (out.stores.empty()) return;
-  if (options_.folder.empty()) {
-    // As durable as anything here.
-    for (std::size_t i = 0; i < out.stores.size(); ++i) {
-      Steward::Output next;
-      steward_.OnStored(now(), prng_, next);
-      Run(std::move(next));
-    }
-    return;
-  }
-  {
-    const std::lock_guard lock(stores_mutex_);
-    for (Steward::Output::Store& store : out.stores) stores_.push_back(std::move(store));
-  }
-  stores_ready_.notify_one();
+  for (Steward::Output::Store& store : out.stores) Store(std::move(store));
 }
 
-void ClusterKeeper::StoreAll() {
-  NameThisThread("gyre-cluster");
-  LayoutFile layout(options_.folder);
-  LayoutFile votes(options_.folder, "votes");
-  while (true) {
-    std::vector<Steward::Output::Store> stores;
-    {
-      std::unique_lock lock(stores_mutex_);
-      stores_ready_.wait(lock, [this] { return stopping_ || !stores_.empty(); });
-      if (stopping_) return;
-      stores.swap(stores_);
-    }
-    for (const Steward::Output::Store& store : stores) {
-      const bool is_layout = store.what == Steward::Output::Store::What::kLayout;
-      const Status stored = is_layout ? layout.Store(store.bytes) : votes.Store(store.bytes);
-      if (!stored) {
-        // Nothing that rests on it is said or done: as if this member were away.
-        options_.log->Write(LogLevel::kError, "layout_not_stored", stored.error().message,
-                            {{"what", is_layout ? "layout" : "vote"}});
-        return;
-      }
-      first().reactor().Post([this] {
-        Steward::Output out;
-        steward_.OnStored(now(), prng_, out);
-        Run(std::move(out));
-      });
-    }
-  }
+void ClusterKeeper::Store(Steward::Output::Store&& store) {
+  const bool is_layout = store.what == Steward::Output::Store::What::kLayout;
+  writer_.Store(is_layout ? "layout" : "votes", std::move(store.bytes),
+                [this, is_layout](const Status& stored) {
+                  if (!stored) {
+                    // Nothing that rests on it is said or done, nor on what comes after it: as if
+                    // this member were away.
+                    store_failed_ = true;
+                    options_.log->Write(LogLevel::kError, "layout_not_stored",
+                                        stored.error().message,
+                                        {{"what", is_layout ? "layout" : "vote"}});
+                  }
+                  if (store_failed_) return;
+                  Steward::Output out;
+                  steward_.OnStored(now(), prng_, out);
+                  Run(std::move(out));
+                });
 }
 
 void ClusterKeeper::Adopt(const std::shared_ptr<const Layout>& layout) {
@@ -160,7 +145,7 @@ void ClusterKeeper::Adopt(const std::shared_ptr<const Layout>& layout) {
   std::vector<NodeId> gone;
   view->ForEachMember([&](const Member& member) {
     if (member.id == self || before->FindMember(member.id) != nullptr) return;
-    come.push_back({member.id, member.name, member.address});
+    come.push_back({member.id, member.name, gossip_.AddressOf(member)});
   });
   before->ForEachMember([&](const Member& member) {
     if (view->FindMember(member.id) == nullptr) gone.push_back(member.id);
@@ -180,13 +165,17 @@ void ClusterKeeper::Adopt(const std::shared_ptr<const Layout>& layout) {
     options_.log->Write(LogLevel::kWarning, "no_member",
                         "this node is no member of the cluster any more; stop it", {});
   }
-  options_.on_view(*view);
+  options_.notices->SetMembers(*view);
+  gossip_.SetLayout(*layout, gone);
   TellWaiting();
 }
 
 // ---- who comes in ------------------------------------------------------------------------------
 
 void ClusterKeeper::OnNodeMessage(NodeId from, NodeMessage&& message) {
+  if (message.topic == NodeMessage::Topic::kMembers) {
+    return gossip_.OnMessage(from, message.body.view());
+  }
   if (message.topic != NodeMessage::Topic::kLayout) return;
   Steward::Output out;
   steward_.OnMessage(from, message.body.view(), now(), prng_, out);
@@ -199,19 +188,45 @@ void ClusterKeeper::OnPeerUp(NodeId peer) {
   Steward::Output out;
   steward_.OnPeerUp(peer, out);
   Run(std::move(out));
+  gossip_.OnPeerUp(peer);
 }
 
 void ClusterKeeper::OnPeerDown(NodeId peer) {
   up_[peer] = false;
   steward_.OnPeerDown(peer);
+  gossip_.OnPeerDown(peer);
 }
 
-void ClusterKeeper::OnGuestUp(NodeId /*guest*/, std::string_view /*name*/) {}
-void ClusterKeeper::OnGuestDown(NodeId /*guest*/) {}
+void ClusterKeeper::OnGuestUp(NodeId guest, std::string_view /*name*/) { gossip_.OnGuestUp(guest); }
+void ClusterKeeper::OnGuestDown(NodeId guest) { gossip_.OnGuestDown(guest); }
 
 void ClusterKeeper::OnGuestMessage(NodeId from, NodeMessage&& message) {
+  if (message.topic == NodeMessage::Topic::kMembers) {
+    return gossip_.OnGuestMessage(from, message.body.view());
+  }
   if (message.topic != NodeMessage::Topic::kLayout) return;
-  if (const auto member = DecodeKnock(message.body.view())) OnKnock(from, *member);
+  if (const auto member = DecodeKnock(message.body.view())) return OnKnock(from, *member);
+  Steward::Output out;
+  steward_.OnGuestMessage(from, message.body.view(), out);
+  Run(std::move(out));
+}
+
+void ClusterKeeper::OnGuestUnreachable(std::string_view address, std::string_view problem) {
+  gossip_.OnGuestUnreachable(address, problem);
+}
+
+// The greater lineage is the one that the others should go over to, if nothing else decides it.
+void ClusterKeeper::OnFoundedApart(const Handshake& theirs) {
+  const std::uint64_t own = steward_.layout().lineage().founding;
+  options_.notices->See(
+      {.kind = AlarmKind::kOtherLineage,
+       .subject = std::to_string(theirs.ring_digest),
+       .node = theirs.node,
+       .detail = "node " + theirs.node + " belongs to a cluster that is called '" + theirs.cluster +
+                 "' too, but was founded apart from this one (founding " +
+                 std::to_string(theirs.ring_digest) + ", here " + std::to_string(own) +
+                 "); by their order " + (theirs.ring_digest > own ? "that" : "this") +
+                 " one would go on"});
 }
 
 void ClusterKeeper::OnKnock(NodeId from, const Member& member) {
@@ -399,11 +414,13 @@ Result<std::string> ClusterKeeper::StatusJson() const {
   }
   Json members = Json::array();
   const auto add = [&](const Member& member, const char* state) {
+    const MemberTable::Entry* const heard = gossip_.Find(member.id);
     const auto up = up_.find(member.id);
-    const char* life = member.id == self ? "alive"
-                       : up == up_.end() ? "unknown"
-                       : up->second      ? "alive"
-                                         : "down";
+    // As it says itself, or else as it was let in.
+    const auto now_at = [&](std::string MemberDescription::*field, const std::string& before) {
+      const bool told = heard != nullptr && !(heard->description->fields().*field).empty();
+      return told ? heard->description->fields().*field : before;
+    };
     const auto count = [&](const std::map<NodeId, std::size_t>& of) {
       const auto it = of.find(member.id);
       return it == of.end() ? std::size_t{0} : it->second;
@@ -411,10 +428,12 @@ Result<std::string> ClusterKeeper::StatusJson() const {
     members.push_back({{"name", member.name},
                        {"id", member.id.value},
                        {"state", state},
-                       {"life", life},
-                       {"address", member.address},
-                       {"resp", member.resp},
-                       {"http", member.http},
+                       {"life", heard != nullptr ? std::string(LifeName(heard->life)) : "unknown"},
+                       {"linked", member.id == self || (up != up_.end() && up->second)},
+                       {"incarnation", heard != nullptr ? heard->incarnation : 0},
+                       {"address", now_at(&MemberDescription::peer_address, member.address)},
+                       {"resp", now_at(&MemberDescription::resp_address, member.resp)},
+                       {"http", now_at(&MemberDescription::http_address, member.http)},
                        {"zone", member.zone},
                        {"region", member.region},
                        {"weight", member.weight},

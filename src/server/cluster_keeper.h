@@ -1,25 +1,25 @@
 // What a node does about its cluster, on its first shard's loop: drives the Steward (what is
-// decided of who owns what), stores what it wants stored on a thread of its own, gives all shards
-// the new view and the new peers, lets in who asks to join, and carries out what operators say.
-// docs/adr/0008-moving-partitions.md.
+// decided of who owns what), stores what it wants stored, gives all shards the new view and the new
+// peers, lets in who asks to join, and carries out what operators say. Where the members are and
+// how they fare is MemberGossip's. docs/adr/0008-moving-partitions.md.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/log.h"
 #include "base/prng.h"
 #include "core/membership/steward.h"
 #include "server/config.h"
+#include "server/folder_writer.h"
 #include "server/knock.h"
+#include "server/member_gossip.h"
 #include "server/node_agent.h"
+#include "server/notices.h"
 #include "server/shard_loop.h"
 
 namespace gyre {
@@ -32,13 +32,13 @@ class ClusterKeeper final : public NodeAgent {
     std::vector<ShardLoop*> loops;  // all, in order; they outlive this
     Layout layout;                  // as stored
     std::optional<AcceptorState> vote;
-    // On the first loop, when the members are others.
-    std::function<void(const ClusterView&)> on_view = [](const ClusterView&) {};
-    std::string folder;  // empty: nothing outlives the process (memory engine)
+    Notices* notices = nullptr;  // outlives this
+    std::string folder;          // empty: nothing outlives the process (memory engine)
+    DescriptionPtr self;         // where this node listens
+    std::vector<MemberNews> book;
     std::uint64_t seed = 0;
   };
   explicit ClusterKeeper(Options options);
-  ~ClusterKeeper() override;
 
   // Before the loops run.
   void Start();
@@ -54,8 +54,13 @@ class ClusterKeeper final : public NodeAgent {
   void OnGuestUp(NodeId guest, std::string_view name) override;
   void OnGuestDown(NodeId guest) override;
   void OnGuestMessage(NodeId from, NodeMessage&& message) override;
+  void OnGuestUnreachable(std::string_view address, std::string_view problem) override;
+  void OnFoundedApart(const Handshake& theirs) override;
   void OnCommand(std::string verb, std::string body,
                  std::function<void(Result<std::string>)> done) override;
+
+  // How the members fare.
+  void AddTo(NodeStats& stats) const { gossip_.AddTo(stats); }
 
  private:
   using Done = std::function<void(Result<std::string>)>;
@@ -68,11 +73,12 @@ class ClusterKeeper final : public NodeAgent {
 
   ShardLoop& first() const { return *options_.loops.front(); }
   Instant now() const { return first().now().instant; }
+  MemberGossip::Options GossipOptions();
   void Tick();
   void CollectOwn();
   void Run(Steward::Output&& out);
+  void Store(Steward::Output::Store&& store);
   void Adopt(const std::shared_ptr<const Layout>& layout);
-  void StoreAll();  // the thread of its own
   void OnKnock(NodeId from, const Member& member);
   void TellWaiting();
   void Order(ClusterChange change, Done done);
@@ -86,6 +92,8 @@ class ClusterKeeper final : public NodeAgent {
   const Options options_;
   Prng prng_;
   Steward steward_;
+  FolderWriter writer_;
+  MemberGossip gossip_;
   std::map<NodeId, Waiting> waiting_;
   std::map<std::uint64_t, Done> orders_;
   std::uint64_t next_order_ = 1;
@@ -100,12 +108,7 @@ class ClusterKeeper final : public NodeAgent {
   };
   std::shared_ptr<Own> collecting_;
   std::size_t settled_ = 0;  // partitions, since something was ordered
-
-  std::mutex stores_mutex_;
-  std::condition_variable stores_ready_;
-  std::vector<Steward::Output::Store> stores_;
-  bool stopping_ = false;
-  std::thread storing_;
+  bool store_failed_ = false;
 };
 
 }  // namespace gyre

@@ -76,8 +76,8 @@ struct ServerConfig {
   // Never empty once checked: with no peers given, this node alone. They found the cluster; who is
   // a member after that is in its layout.
   std::vector<MemberConfig> members;
-  // Peer ports of members of the cluster to join, if this node is none yet. Then `members` is this
-  // node alone.
+  // Peer ports of members of the cluster to join, if this node is none yet: then `members` is this
+  // node alone. A member asks there now and then for others that it has lost.
   std::vector<HostPort> join;
   // A node that asks to join is let in at once; if not, when an operator says so.
   bool open = true;

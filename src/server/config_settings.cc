@@ -90,7 +90,10 @@ const SettingRow kRows[] = {
      [](ServerConfig& c, std::string_view t) { return Assign(c.members, ParsePeers(t)); },
      PeersText},
     {{"cluster.join", "host:port, several separated by commas",
-      "peer ports of members of a cluster that this node joins, if it is in none yet", "join"},
+      "peer ports of members of a cluster that this node joins, if it is in none yet; a member "
+      "asks "
+      "there for others that it has lost",
+      "join"},
      [](ServerConfig& c, std::string_view t) -> Status {
        c.join.clear();
        while (!t.empty()) {

@@ -75,7 +75,7 @@ class Knocker final : private PeerLinksOwner {
   }
   void OnGuestFrame(NodeId /*from*/, Envelope&& envelope) override {
     const auto* message = std::get_if<NodeMessage>(&envelope.message);
-    if (message == nullptr) return;
+    if (message == nullptr || message->topic != NodeMessage::Topic::kLayout) return;
     if (const auto reason = DecodeKnockRefusal(message->body.view())) return Note(*reason);
     const Result<BallotMessage> ballot = DecodeBallot(message->body.view());
     const auto* decided = ballot ? std::get_if<BallotDecided>(&*ballot) : nullptr;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "core/wire/message_codec.h"
 #include "core/wire/messages.h"
 
 namespace gyre {
@@ -24,6 +25,10 @@ class NodeAgent {
   virtual void OnGuestUp(NodeId guest, std::string_view name) = 0;
   virtual void OnGuestDown(NodeId guest) = 0;
   virtual void OnGuestMessage(NodeId from, NodeMessage&& message) = 0;
+  // Nobody at this address could be dialed as a host.
+  virtual void OnGuestUnreachable(std::string_view address, std::string_view problem) = 0;
+  // A node of a cluster of the same id was refused, by any shard, as that was founded apart.
+  virtual void OnFoundedApart(const Handshake& theirs) = 0;
   // What an operator says to the cluster; JSON in and out. `done` comes once.
   virtual void OnCommand(std::string verb, std::string body,
                          std::function<void(Result<std::string>)> done) = 0;

@@ -7,10 +7,12 @@
 #include <random>
 #include <utility>
 
+#include "core/membership/member_book.h"
 #include "server/admin_json.h"
 #include "server/http/http_session.h"
 #include "server/join_cluster.h"
 #include "server/node_identity.h"
+#include "server/self_description.h"
 #include "server/shard_leaves.h"
 #include "server/version.h"
 #include "storage/layout_file.h"
@@ -78,25 +80,31 @@ Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config
   const Result<std::vector<ShardActor>> actors = node->TakeActors();
   if (!actors) return Fail(actors.error());
   const ClusterViewPtr view = MakeClusterView(config, *layout);
-  if (Status ok = node->MakeLoops(view, *actors); !ok) return Fail(ok.error());
+  std::vector<MemberNews> book = node->TakeBook();
+  if (Status ok = node->MakeLoops(view, book, *actors); !ok) return Fail(ok.error());
   Result<std::optional<AcceptorState>> vote = node->TakeVote();
   if (!vote) return Fail(vote.error());
+  for (std::size_t shard = 0; shard < node->loops_.size(); ++shard) {
+    if (Status ok = node->Listen(shard); !ok) return Fail(ok.error());
+  }
+  Result<DescriptionPtr> self = DescribeSelf(
+      config, *layout,
+      {node->peer_address_.port(), node->resp_address_.port(), node->http_address_.port()});
+  if (!self) return Fail(self.error());
   ClusterKeeper::Options keeper{.config = &config,
                                 .log = &log,
                                 .loops = {},
                                 .layout = *layout,
                                 .vote = *std::move(vote),
+                                .notices = node->notices_.get(),
+                                .folder = {},
+                                .self = *std::move(self),
+                                .book = std::move(book),
                                 .seed = RandomSeed()};
   node->notices_->SetMembers(*view);
-  keeper.on_view = [notices = node->notices_.get()](const ClusterView& now) {
-    notices->SetMembers(now);
-  };
   for (const auto& loop : node->loops_) keeper.loops.push_back(loop.get());
   if (node->folder_ != nullptr) keeper.folder = node->folder_->path();
   node->keeper_ = std::make_unique<ClusterKeeper>(std::move(keeper));
-  for (std::size_t shard = 0; shard < node->loops_.size(); ++shard) {
-    if (Status ok = node->Listen(shard); !ok) return Fail(ok.error());
-  }
   node->notices_->Start();
   node->keeper_->Start();
   for (auto& loop : node->loops_) {
@@ -142,6 +150,19 @@ Result<std::optional<AcceptorState>> NodeServer::TakeVote() const {
   Result<AcceptorState> vote = DecodeAcceptorState(**stored);
   if (!vote) return Fail(vote.error());
   return std::optional<AcceptorState>(*std::move(vote));
+}
+
+// Advice, all of it: the members tell it anew.
+std::vector<MemberNews> NodeServer::TakeBook() const {
+  if (folder_ == nullptr) return {};
+  const auto stored = LayoutFile(folder_->path(), "members").Load();
+  Result<std::vector<MemberNews>> book =
+      stored ? DecodeMemberBook(stored->value_or("")) : Fail(stored.error());
+  if (book) return *std::move(book);
+  log_.Write(LogLevel::kWarning, "members_not_read",
+             "what this node knew of where the members are cannot be read; it looks for them anew",
+             {{"problem", book.error().message}});
+  return {};
 }
 
 Status NodeServer::OpenStorage(const Layout& layout) {
@@ -193,7 +214,9 @@ Result<std::vector<ShardActor>> NodeServer::TakeActors() {
   return ChooseActors(self_, config_.shards, stop, fingerprint, prng);
 }
 
-PeerLinksOptions NodeServer::LinksOptions(const ClusterView& view, ShardId shard) const {
+PeerLinksOptions NodeServer::LinksOptions(const ClusterView& view,
+                                          const std::vector<MemberNews>& book,
+                                          ShardId shard) const {
   PeerLinksOptions options;
   options.cluster = config_.cluster_id;
   options.self = self_;
@@ -205,7 +228,13 @@ PeerLinksOptions NodeServer::LinksOptions(const ClusterView& view, ShardId shard
   options.queue_bytes_resume = config_.peer_queue_bytes_max / 4;
   options.seed = RandomSeed();
   view.ForEachMember([&](const Member& member) {
-    if (member.id != self_) options.peers.push_back({member.id, member.name, member.address});
+    if (member.id == self_) return;
+    PeerAddress peer{member.id, member.name, member.address};
+    for (const MemberNews& record : book) {
+      const std::string& address = record.description->fields().peer_address;
+      if (record.id == member.id && !address.empty()) peer.address = address;
+    }
+    options.peers.push_back(std::move(peer));
   });
   options.accept_stranger = ClusterKeeper::AcceptStranger;
   options.guest_may_say = ClusterKeeper::GuestMaySay;
@@ -222,7 +251,8 @@ Result<std::vector<LeafSum>> NodeServer::LoadLeaves() {
   return std::vector<LeafSum>();
 }
 
-Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<ShardActor>& actors) {
+Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<MemberNews>& book,
+                             const std::vector<ShardActor>& actors) {
   const Result<std::vector<LeafSum>> leaves = LoadLeaves();
   if (!leaves) return Fail(leaves.error());
   std::vector<std::vector<LeafSum>> leaves_of = LeavesByShard(*leaves, config_.shards);
@@ -239,7 +269,7 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Shard
     options.engine = engine_.get();
     options.board = &board_;
     options.log = &log_;
-    auto loop = ShardLoop::Create(std::move(options), LinksOptions(*view, ShardId(i)));
+    auto loop = ShardLoop::Create(std::move(options), LinksOptions(*view, book, ShardId(i)));
     if (!loop) return Fail(loop.error());
     siblings.push_back(loop->get());
     loops_.push_back(std::move(*loop));
@@ -263,7 +293,10 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Shard
         [service = resp_.back().get()](Now) { service->OnTurnEnd(); });
     loops_.back()->SetStatsHook(
         [this, first = i == 0, service = resp_.back().get()](NodeStats& stats) {
-          if (first) notices_->AddTo(stats);
+          if (first) {
+            notices_->AddTo(stats);
+            keeper_->AddTo(stats);
+          }
           const RespCounters& counters = service->counters();
           stats.resp_connections = counters.connections;
           stats.connections_total += counters.connections_total;

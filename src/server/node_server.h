@@ -50,11 +50,15 @@ class NodeServer {
   Result<Layout> TakeLayout();
   Result<Layout> Join();
   Result<std::optional<AcceptorState>> TakeVote() const;
+  // What this node knew of the members last (core/membership/member_book.h); empty if that is lost.
+  std::vector<MemberNews> TakeBook() const;
   Status OpenStorage(const Layout& layout);
   Result<std::vector<ShardActor>> TakeActors();
   Result<std::vector<LeafSum>> LoadLeaves();
-  Status MakeLoops(const ClusterViewPtr& view, const std::vector<ShardActor>& actors);
-  PeerLinksOptions LinksOptions(const ClusterView& view, ShardId shard) const;
+  Status MakeLoops(const ClusterViewPtr& view, const std::vector<MemberNews>& book,
+                   const std::vector<ShardActor>& actors);
+  PeerLinksOptions LinksOptions(const ClusterView& view, const std::vector<MemberNews>& book,
+                                ShardId shard) const;
   Status Listen(std::size_t shard);
 
   const ServerConfig& config_;

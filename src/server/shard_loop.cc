@@ -372,6 +372,17 @@ void ShardLoop::OnGuestFrame(NodeId from, Envelope&& envelope) {
   }
 }
 
+void ShardLoop::OnGuestUnreachable(std::string_view address, std::string_view problem) {
+  if (agent_ != nullptr) agent_->OnGuestUnreachable(address, problem);
+}
+
+void ShardLoop::OnFoundedApart(const Handshake& theirs) {
+  ShardLoop* first = siblings_.front();
+  first->reactor_->Post([first, theirs] {
+    if (first->agent_ != nullptr) first->agent_->OnFoundedApart(theirs);
+  });
+}
+
 void ShardLoop::HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) {
   ShardLoop* other = siblings_[to.value];
   // A std::function must be copyable, a socket is not.

@@ -91,6 +91,8 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   void OnGuestUp(NodeId guest, std::string_view name) override;
   void OnGuestDown(NodeId guest, std::string_view reason) override;
   void OnGuestFrame(NodeId from, Envelope&& envelope) override;
+  void OnGuestUnreachable(std::string_view address, std::string_view problem) override;
+  void OnFoundedApart(const Handshake& theirs) override;
 
   // RowsAtHand
   std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override {

@@ -248,6 +248,8 @@ class TestAgent final : public NodeAgent {
   void OnGuestUp(NodeId, std::string_view) override {}
   void OnGuestDown(NodeId) override {}
   void OnGuestMessage(NodeId, NodeMessage&&) override {}
+  void OnGuestUnreachable(std::string_view, std::string_view) override {}
+  void OnFoundedApart(const Handshake&) override {}
   void OnCommand(std::string verb, std::string body, Done done) override {
     said.push_back(verb + " " + body);
     waiting.push_back(std::move(done));
