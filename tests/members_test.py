@@ -214,6 +214,23 @@ class MembersTest(unittest.TestCase):
                 self.assertEqual(set(members(node)), {node.name})
                 self.assertEqual(metric(node, "gyre_other_lineages"), 0)
 
+    def test_a_layout_that_stays_behind_is_told(self):
+        """Of a member that takes part in all, but cannot store what was decided."""
+        with Growing() as cluster:
+            n1 = cluster.add("n1")
+            n2, n3 = cluster.add("n2", n1), cluster.add("n3", n1)
+            cluster.await_settled(n1)
+            cluster.await_members([n1, n2, n3])
+            os.mkdir(os.path.join(n3.folder, "layout.part"))  # where it would be written first
+            cluster.change(n1, {"change": "weight", "node": "n2", "weight": 2})
+            wait_until(lambda: log_events(n3, "layout_not_stored"), 20, "n3 cannot store it", 0.1)
+            time.sleep(30)
+            self.assertEqual(metric(n1, "gyre_other_layouts"), 0)
+            wait_until(lambda: metric(n1, "gyre_other_layouts") == 1, 60, "n1 tells of it", 0.5)
+            event = log_events(n1, "other_layout")[0]
+            self.assertEqual((event["level"], event["node"]), ("error", "n3"))
+            self.assertIn("layout_not_stored", event["next"])
+
     def test_a_copied_folder_is_told_and_loses_nothing(self):
         with Growing() as cluster:
             n1 = cluster.add("n1")
