@@ -79,8 +79,9 @@ class MembersTest(unittest.TestCase):
         wait_until(whole, WHOLE_SECONDS_MAX, "all that was written is everywhere", 0.5)
 
     def test_whoever_moves_is_followed(self):
-        """Whatever its place among the ids: the smaller of two dials."""
+        """Whatever its place among the ids: the smaller of two dials. By the links of each shard."""
         with Growing() as cluster:
+            cluster.flags[cluster.flags.index("--shards") + 1] = "2"
             n1 = cluster.add("n1")
             nodes = [n1, cluster.add("n2", n1), cluster.add("n3", n1)]
             cluster.await_settled(n1)
@@ -99,6 +100,9 @@ class MembersTest(unittest.TestCase):
                 wait_together(nodes, FOLLOWED_SECONDS_MAX)
                 for shown in map(members, nodes):
                     self.assertGreater(shown[node.name]["incarnation"], incarnation)
+                for other in others:
+                    wait_until(lambda: other.is_linked([node]), FOLLOWED_SECONDS_MAX,
+                               f"all shards of {other.name} follow", 0.1)
             # The layout has other addresses for all of them by now; what is stored beside it leads
             # to those that are there, and those lead to the one that has moved meanwhile.
             time.sleep(2)  # a change is stored within a second
