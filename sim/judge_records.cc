@@ -77,7 +77,9 @@ void Judge::OnDelivered(int node, const Message& message) {
   } else if (const auto* forward = std::get_if<ForwardGetReply>(&message)) {
     LearnRecord(node, forward->record);
   } else if (const auto* leaf = std::get_if<LeafKeysReply>(&message)) {
-    for (const LeafKeysReply::KeyedRecord& each : leaf->records) LearnRecord(node, each.record);
+    for (const KeyedRecord& each : leaf->records) LearnRecord(node, each.record);
+  } else if (const auto* range = std::get_if<RangeGetReply>(&message)) {
+    for (const KeyedRecord& each : range->records) LearnRecord(node, each.record);
   } else if (const auto* ballot = std::get_if<Ballot>(&message)) {
     if (ballot->step == Ballot::Step::kDrop) NoteListed(node, *ballot);
   }
@@ -233,7 +235,11 @@ void Judge::OnSend(const Witness& witness, const Message& message) {
     if (forward->record.empty() || !record) return;
     if (const auto key = KeyOfClock(record->clock)) CheckEncoded(witness, *key, forward->record);
   } else if (const auto* leaf = std::get_if<LeafKeysReply>(&message)) {
-    for (const LeafKeysReply::KeyedRecord& each : leaf->records) {
+    for (const KeyedRecord& each : leaf->records) {
+      CheckEncoded(witness, KeyIndex(each.key), each.record);
+    }
+  } else if (const auto* range = std::get_if<RangeGetReply>(&message)) {
+    for (const KeyedRecord& each : range->records) {
       CheckEncoded(witness, KeyIndex(each.key), each.record);
     }
   } else if (const auto* ballot = std::get_if<Ballot>(&message)) {

@@ -280,6 +280,10 @@ class DeafExchange : public PlantedBug {
 // Of two nodes an exchange only ever gives to the second.
 class OneWayExchange : public PlantedBug {
   bool OnMessage(int from, int to, Message& message) override {
+    if (auto* range = std::get_if<RangeGetReply>(&message); range != nullptr && from > to) {
+      range->records.clear();
+      range->done = true;
+    }
     auto* reply = std::get_if<LeafKeysReply>(&message);
     if (reply == nullptr) return false;
     if (from < to) {
@@ -300,6 +304,7 @@ class ForgedStamps : public PlantedBug {
     if (auto* put = std::get_if<ReplicaPut>(&message)) put->stamp = kToday;
     if (auto* get = std::get_if<ReplicaGetReply>(&message)) get->stamp = kToday;
     if (auto* leaf = std::get_if<LeafKeysReply>(&message)) leaf->stamp = kToday;
+    if (auto* range = std::get_if<RangeGetReply>(&message)) range->stamp = kToday;
     return false;
   }
 

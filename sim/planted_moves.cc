@@ -24,6 +24,9 @@ std::optional<PartitionId> PartitionOf(const Message& message, const Ring& ring)
   if (const auto* keys = std::get_if<LeafKeys>(&message)) {
     return PartitionId(keys->leaf >> (keys->bits - ring.partition_bits()));
   }
+  if (const auto* range = std::get_if<RangeGet>(&message)) {
+    return PartitionId(range->first >> (range->bits - ring.partition_bits()));
+  }
   return std::nullopt;
 }
 
@@ -41,6 +44,7 @@ class EpochsIgnored : public PlantedBug {
     if (auto* put = std::get_if<ReplicaPut>(&message)) put->epoch = epoch;
     if (auto* compare = std::get_if<TreeCompare>(&message)) compare->epoch = epoch;
     if (auto* keys = std::get_if<LeafKeys>(&message)) keys->epoch = epoch;
+    if (auto* range = std::get_if<RangeGet>(&message)) range->epoch = epoch;
   }
 };
 

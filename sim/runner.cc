@@ -182,6 +182,10 @@ const std::vector<RarePath>& RarePaths() {
       {"hints replayed", [](const R& r) { return r.shards.hints_replayed; }},
       {"copies left to the exchange", [](const R& r) { return r.shards.copies_left_to_exchange; }},
       {"leaves exchanged", [](const R& r) { return r.shards.leaves_exchanged; }},
+      {"streams begun", [](const R& r) { return r.shards.streams; }},
+      {"streams resumed", [](const R& r) { return r.shards.streams_resumed; }},
+      {"streams that came to their end", [](const R& r) { return r.shards.streams_done; }},
+      {"streams cut short", [](const R& r) { return r.shards.streams_cut; }},
       {"damaged pages", [](const R& r) { return r.shards.damaged_pages; }},
       {"leaves corrected", [](const R& r) { return r.shards.leaves_corrected; }},
       {"partitions settled", [](const R& r) { return r.changes.settled; }},
@@ -270,6 +274,9 @@ std::string SeedResult::Report() const {
   line("leaves exchanged", shards.leaves_exchanged);
   line("records sent in exchanges", shards.exchange_records_sent);
   line("records received in exchanges", shards.exchange_records_received);
+  line("streams", shards.streams);
+  line("streams that came to their end", shards.streams_done);
+  line("rows received in streams", shards.stream_rows_received);
   line("rows scrubbed", shards.rows_scrubbed);
   line("damaged pages", shards.damaged_pages);
   line("leaves corrected", shards.leaves_corrected);

@@ -171,6 +171,13 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
     spec.config.view_retry = Duration::Micros(DrawScaled(prng, 1'000, 50'000));
     spec.rumour_us_max = DrawScaled(prng, 60'000, 2'000'000);
   }
+  // A seed has few keys: most leaves that differ are alone.
+  spec.config.stream_leaves_min =
+      prng.Chance(700'000) ? 1 : static_cast<std::size_t>(prng.Between(2, 16));
+  spec.config.stream_rows_max = static_cast<std::size_t>(DrawScaled(prng, 1, 64));
+  spec.config.stream_bytes_max = static_cast<std::size_t>(DrawScaled(prng, 1'024, 256 << 10));
+  spec.config.stream_batches_max = static_cast<std::size_t>(prng.Between(1, 4));
+  spec.config.transfer_unthrottled = prng.Chance(300'000);
   return spec;
 }
 

@@ -78,6 +78,14 @@ struct CoreConfig {
   // Rows that one step of an exchange reads, and bytes of records it sends.
   std::size_t exchange_rows_max = 256;           // sim: 2..256; at most kLeafRowsMax
   std::size_t exchange_bytes_max = 1024 * 1024;  // sim: 1 KiB..1 MiB
+  // docs/adr/0010-range-streams.md. What one batch of a stream brings at the most; how many
+  // batches' rows may wait for the disk before another is asked for; and from how many leaves on
+  // that differ they are streamed.
+  std::size_t stream_rows_max = 512;          // sim: 1..64; at most kLeafRowsMax
+  std::size_t stream_bytes_max = 256 * 1024;  // sim: 1 KiB..256 KiB
+  std::size_t stream_batches_max = 4;         // sim: 1..4
+  std::size_t stream_leaves_min = 16;         // sim: 1..16
+  bool transfer_unthrottled = false;          // no budget for them; sim: both
   // In how long every row is read once, its checksums checked and the tree's leaves counted again.
   Duration scrub_cycle = Duration::Seconds(24 * 3600);  // sim: 1..10 s
   // docs/adr/0006-safe-deletes.md. How old a tombstone, or a value that has expired, must be before

@@ -25,6 +25,10 @@ struct ShardCounters {
   std::uint64_t exchanges = 0;                // of one partition with one other owner
   std::uint64_t leaves_exchanged = 0;         // of them: leaves that differed
   std::uint64_t exchange_records_sent = 0, exchange_records_received = 0;
+  // Of partitions that come as whole ranges. Resumed: a part of the partition was here already.
+  std::uint64_t streams = 0, streams_resumed = 0, streams_done = 0, streams_cut = 0;
+  std::uint64_t stream_rows_received = 0, stream_bytes_received = 0;
+  std::uint64_t stream_rows_sent = 0, stream_bytes_sent = 0;
   std::uint64_t rows_scrubbed = 0;
   std::uint64_t leaves_corrected = 0;      // whose sum was not that of their rows
   std::uint64_t damaged_pages = 0;         // found by the scrubber: some row could not be read
@@ -67,6 +71,14 @@ struct ShardCounters {
     leaves_exchanged += o.leaves_exchanged;
     exchange_records_sent += o.exchange_records_sent;
     exchange_records_received += o.exchange_records_received;
+    streams += o.streams;
+    streams_resumed += o.streams_resumed;
+    streams_done += o.streams_done;
+    streams_cut += o.streams_cut;
+    stream_rows_received += o.stream_rows_received;
+    stream_bytes_received += o.stream_bytes_received;
+    stream_rows_sent += o.stream_rows_sent;
+    stream_bytes_sent += o.stream_bytes_sent;
     rows_scrubbed += o.rows_scrubbed;
     leaves_corrected += o.leaves_corrected;
     damaged_pages += o.damaged_pages;

@@ -56,6 +56,8 @@ ShardId ShardOfMessage(const Envelope& envelope, const Ring& ring, std::uint16_t
         } else if constexpr (std::is_same_v<M, ReplicaScan>) {
           return shard_of_node(static_cast<std::uint8_t>(ring.partition_bits()),
                                message.request.partition.value);
+        } else if constexpr (std::is_same_v<M, RangeGet>) {
+          return shard_of_node(message.bits, message.first);
         } else if constexpr (IsForwarded<M>::value) {
           return ShardOfSection(SectionOfRequest(message.request, ring), shard_count);
         } else if constexpr (std::is_same_v<M, ReplicaGet> || std::is_same_v<M, ReplicaPut>) {

@@ -39,6 +39,20 @@ std::optional<ErrorCode> CheckHint(const ReplicaPut& put, ShardState& shard) {
   return std::nullopt;
 }
 
+std::optional<ErrorCode> CheckLeaf(RingEpoch epoch, KeyspaceId keyspace_id, std::uint8_t bits,
+                                   std::uint32_t leaf, const ShardState& shard) {
+  const MerkleTree& tree = shard.ledger.tree();
+  if (bits != tree.leaf_bits()) return ErrorCode::kInvalidArgument;
+  const PartitionId partition = tree.PartitionOfLeaf(leaf);
+  if (epoch != shard.view->EpochOf(partition)) return ErrorCode::kWrongEpoch;
+  const KeyspaceConfig* keyspace = shard.view->FindKeyspace(keyspace_id);
+  if (keyspace == nullptr || !shard.Serves(partition) ||
+      !shard.view->Owns(shard.self, partition, keyspace->replicas)) {
+    return ErrorCode::kInvalidArgument;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<ErrorCode> Refused(const ReplicaGet& get, ShardState& shard) {
@@ -51,16 +65,22 @@ std::optional<ErrorCode> Refused(const ReplicaPut& put, ShardState& shard) {
 }
 
 std::optional<ErrorCode> Refused(const LeafKeys& keys, const ShardState& shard) {
+  return CheckLeaf(keys.epoch, keys.keyspace, keys.bits, keys.leaf, shard);
+}
+
+std::optional<ErrorCode> Refused(const RangeGet& get, const ShardState& shard) {
+  if (const auto refused = CheckLeaf(get.epoch, get.keyspace, get.bits, get.first, shard)) {
+    return refused;
+  }
   const MerkleTree& tree = shard.ledger.tree();
-  if (keys.bits != tree.leaf_bits()) return ErrorCode::kInvalidArgument;
-  const PartitionId partition = shard.PartitionOfLeaf(keys.leaf);
-  if (keys.epoch != shard.view->EpochOf(partition)) return ErrorCode::kWrongEpoch;
-  const KeyspaceConfig* keyspace = shard.view->FindKeyspace(keys.keyspace);
-  if (keyspace == nullptr || !shard.Serves(partition) ||
-      !shard.view->Owns(shard.self, partition, keyspace->replicas)) {
+  if (shard.PartitionOfLeaf(get.first) != shard.PartitionOfLeaf(get.last)) {
     return ErrorCode::kInvalidArgument;
   }
-  return std::nullopt;
+  if (!get.after) return std::nullopt;
+  const std::uint32_t after = LeafOf(get.after->token, tree.leaf_bits());
+  const bool within =
+      get.after->keyspace == get.keyspace && get.first <= after && after <= get.last;
+  return within ? std::nullopt : std::optional(ErrorCode::kInvalidArgument);
 }
 
 }  // namespace gyre

@@ -14,5 +14,6 @@ std::optional<ErrorCode> Refused(const ReplicaGet& get, ShardState& shard);
 // counts as stored.
 std::optional<ErrorCode> Refused(const ReplicaPut& put, ShardState& shard);
 std::optional<ErrorCode> Refused(const LeafKeys& keys, const ShardState& shard);
+std::optional<ErrorCode> Refused(const RangeGet& get, const ShardState& shard);
 
 }  // namespace gyre

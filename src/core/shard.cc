@@ -144,6 +144,17 @@ std::vector<Shard::Arrival> Shard::arrivals() const {
   return arrivals;
 }
 
+Shard::Transfers Shard::transfers() const {
+  const ClusterView& view = *impl_->state.view;
+  Transfers transfers{impl_->repair->streams(), 0};
+  for (std::uint32_t p = 0; view.moves.any() && p < view.ring.partition_count(); ++p) {
+    const PartitionId partition(p);
+    const bool waits = impl_->state.Serves(partition) && impl_->repair->Fetches(partition);
+    transfers.waiting += waits && !transfers.streams.contains(partition);
+  }
+  return transfers;
+}
+
 std::size_t Shard::surplus_partitions() const { return impl_->surplus->partitions(); }
 
 void Shard::HurryRepair(Now now, Effects& out) {

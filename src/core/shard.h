@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/prng.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "core/antientropy/stream_progress.h"
 #include "core/background/budget.h"
 #include "core/causality/merge.h"
 #include "core/cluster_view.h"
@@ -102,6 +104,13 @@ class Shard {
     bool operator==(const Arrival&) const = default;
   };
   std::vector<Arrival> arrivals() const;
+  // Partitions that come here as whole ranges now (antientropy/range_stream.h), and how many wait
+  // for that to begin.
+  struct Transfers {
+    std::map<PartitionId, StreamProgress> streams;
+    std::size_t waiting = 0;
+  };
+  Transfers transfers() const;
   // Partitions of which this node still holds rows that others own.
   std::size_t surplus_partitions() const;
   // Requests are taken, and not kept until another member has been met.

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "core/antientropy/exchange_answers.h"
+#include "core/antientropy/range_stream.h"
 #include "core/peer_checks.h"
 #include "core/purge/ballot_vote.h"
 #include "core/purge/copy_get.h"
@@ -79,7 +80,16 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
     }
     case MessageType::kTreeCompare: {
       auto& compare = std::get<TreeCompare>(message);
-      reply(AnswerTreeCompare(compare, impl.state));
+      reply(AnswerTreeCompare(compare, impl.state, *impl.repair));
+      break;
+    }
+    case MessageType::kRangeGet: {
+      auto& get = std::get<RangeGet>(message);
+      if (const auto error = Refused(get, impl.state)) {
+        reply(RangeGetReply{get.id, *error, {}});
+      } else {
+        AnswerRangeGet(std::move(get), from, from_shard, impl.state);
+      }
       break;
     }
     case MessageType::kLeafKeys: {
@@ -114,6 +124,9 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
       break;
     case MessageType::kLeafKeysReply:
       answered(std::get<LeafKeysReply>(message).id);
+      break;
+    case MessageType::kRangeGetReply:
+      answered(std::get<RangeGetReply>(message).id);
       break;
     case MessageType::kReplicaGetReply:
       answered(std::get<ReplicaGetReply>(message).id);

@@ -87,7 +87,8 @@ class LeafAnswer : public Machine {
 
 }  // namespace
 
-TreeCompareReply AnswerTreeCompare(const TreeCompare& compare, const ShardState& shard) {
+TreeCompareReply AnswerTreeCompare(const TreeCompare& compare, const ShardState& shard,
+                                   const RepairScheduler& scheduler) {
   TreeCompareReply reply{compare.id, std::nullopt, {}};
   const MerkleTree& tree = shard.ledger.tree();
   const Ring& ring = shard.view->ring;
@@ -103,6 +104,11 @@ TreeCompareReply AnswerTreeCompare(const TreeCompare& compare, const ShardState&
     }
     if (compare.epoch != shard.view->EpochOf(PartitionId(partition))) {
       reply.error = ErrorCode::kWrongEpoch;
+      return reply;
+    }
+    const bool first = &node == compare.nodes.data();  // the others are of the same partition
+    if (first && scheduler.Busy(PartitionId(partition))) {
+      reply.error = ErrorCode::kOverloaded;
       return reply;
     }
     if (tree.SumOf(compare.keyspace, {compare.bits, node.index}) != node.sum) {

@@ -1,7 +1,10 @@
 #include "core/antientropy/exchange_session.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include "core/antientropy/range_stream.h"
 
 namespace gyre {
 namespace {
@@ -66,10 +69,11 @@ void ExchangeSession::Compare(int bits, std::vector<std::uint32_t> nodes, Env& e
 void ExchangeSession::OnCompared(const TreeCompareReply& reply, Env& env) {
   if (reply.error == ErrorCode::kWrongEpoch) return End(Outcome::kOtherView, env);
   if (reply.error) return End(Outcome::kFailed, env);
-  std::vector<std::uint32_t> differing;
-  for (const std::uint32_t index : reply.differing) {
-    if (std::find(nodes_.begin(), nodes_.end(), index) != nodes_.end()) differing.push_back(index);
-  }
+  std::vector<std::uint32_t> told = reply.differing;
+  std::sort(told.begin(), told.end());
+  std::vector<std::uint32_t> differing;  // of those asked for, which rise
+  std::set_intersection(nodes_.begin(), nodes_.end(), told.begin(), told.end(),
+                        std::back_inserter(differing));
   if (differing.empty()) {
     keyspaces_.pop_back();
     return NextKeyspace(env);
@@ -118,10 +122,28 @@ void ExchangeSession::NextLeaf(Env& env) {
     keyspaces_.pop_back();
     return NextKeyspace(env);
   }
+  if (LacksMost()) {
+    const RepairScheduler::Pair pair{partition_, peer_};
+    // One stream of a partition is enough: what it leaves is looked at after it.
+    if (scheduler_.streams().contains(partition_)) return End(Outcome::kPartly, env);
+    if (scheduler_.MayStream(pair, keyspaces_.back(), leaves_.size())) {
+      std::reverse(leaves_.begin(), leaves_.end());
+      return FinishWith(std::make_unique<RangeStream>(shard(), scheduler_, pair, epoch_,
+                                                      keyspaces_.back(), leaves_));
+    }
+  }
   ++shard().counters.leaves_exchanged;
+  leaf_rows_ = 0;
+  leaf_lacked_ = 0;
   after_.reset();
   leaf_differed_ = false;
   ReadStretch(env);
+}
+
+// Most of what many leaves hold is missing here: it comes as ranges.
+bool ExchangeSession::LacksMost() const {
+  if (damaged_ || GivesOnly() || leaves_.size() < shard().config.stream_leaves_min) return false;
+  return leaf_lacked_ > leaf_rows_ || scheduler_.Fetches(partition_);
 }
 
 void ExchangeSession::ReadStretch(Env& env) {
@@ -152,6 +174,7 @@ void ExchangeSession::OnScanDone(Result<ScanPage> page, Env& env) {
   }
   rows_ = std::move(page->rows);
   if (!page->done) upto_ = rows_.back().key;
+  leaf_rows_ += rows_.size();
   for (const ScannedRow& row : rows_) bytes_ += CostOf(row.key, row.row.record);
   AskForStretch(env);
 }
@@ -201,12 +224,13 @@ void ExchangeSession::OnAnswer(LeafKeysReply& reply, Env& env) {
     }
     const Ring& ring = view().ring;
     const bool gives_only = GivesOnly();
-    for (LeafKeysReply::KeyedRecord& each : reply.records) {
+    for (KeyedRecord& each : reply.records) {
       if (each.key.keyspace != keyspaces_.back() ||
           ring.PartitionOf(each.key.token) != partition_ || gives_only) {
         continue;
       }
       ++moving_;
+      ++leaf_lacked_;
       ++shard().counters.exchange_records_received;
       bytes_ += Budget::PriceOfMoved(CostOf(each.key, each.record));
       shard().replica.Merge(each.key, std::move(each.record), reply.stamp, /*repair=*/true,

@@ -46,6 +46,7 @@ class ExchangeSession : public Machine {
   void Compare(int bits, std::vector<std::uint32_t> nodes, Env& env);
   void OnCompared(const TreeCompareReply& reply, Env& env);
   void NextLeaf(Env& env);
+  bool LacksMost() const;
   void ReadStretch(Env& env);
   void AskForStretch(Env& env);
   void OnAnswer(LeafKeysReply& reply, Env& env);
@@ -76,6 +77,9 @@ class ExchangeSession : public Machine {
   std::size_t moving_ = 0;
   bool more_ = false;           // the peer had more for this stretch
   bool leaf_differed_ = false;  // any record of this leaf was moved
+  // Of the leaf looked at last: rows here, and those that the peer gave.
+  std::size_t leaf_rows_ = 0;
+  std::size_t leaf_lacked_ = 0;
   bool any_differed_ = false;
   bool any_cut_ = false;  // more differs than one session moves
   bool any_failed_ = false;

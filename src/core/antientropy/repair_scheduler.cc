@@ -72,6 +72,7 @@ void RepairScheduler::OnView(Env& env) {
   const auto gone = [&](const Pair& pair) { return !shared_.contains(pair); };
   std::erase_if(dirty_, gone);
   std::erase_if(unequal_, gone);
+  std::erase_if(stream_leaves_max_, [&](const auto& limit) { return gone(limit.first.first); });
   std::erase_if(failed_, [&](const auto& failed) { return gone(failed.first); });
   std::erase_if(synced_, [&](const auto& synced) {
     return gone(synced.first) || synced.second != view().EpochOf(synced.first.partition);
@@ -131,6 +132,52 @@ bool RepairScheduler::HasArrived(PartitionId partition) const {
   return true;
 }
 
+bool RepairScheduler::IsGivenBy(const Pair& pair) const {
+  for (const auto& [id, keyspace] : view().keyspaces) {
+    const OwnerSets sets = view().SetsOf(pair.partition, keyspace.replicas);
+    if (sets.now.Contains(shard().self) && !sets.from.Contains(shard().self) &&
+        sets.from.Contains(pair.peer)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool RepairScheduler::Fetches(PartitionId partition) const {
+  if (view().moves.FromOwners(partition) == nullptr) return false;
+  bool any = false;
+  for (auto it = shared_.lower_bound({partition, NodeId{}});
+       it != shared_.end() && it->partition == partition; ++it) {
+    if (!IsGivenBy(*it) || view().FindMember(it->peer) == nullptr) continue;
+    if (Synced(partition, it->peer)) return false;
+    any = true;
+  }
+  return any;
+}
+
+// Not all partitions from the same one.
+std::optional<NodeId> RepairScheduler::SourceOf(PartitionId partition) const {
+  std::vector<NodeId> sources;
+  for (auto it = shared_.lower_bound({partition, NodeId{}});
+       it != shared_.end() && it->partition == partition; ++it) {
+    if (IsGivenBy(*it) && shard().Reachable(it->peer) && !failed_.contains(*it)) {
+      sources.push_back(it->peer);
+    }
+  }
+  if (sources.empty()) return std::nullopt;
+  return sources[partition.value % sources.size()];
+}
+
+// What is fetched is asked of one owner; of another as well if that one is silent.
+bool RepairScheduler::MayCompare(const Pair& pair, Instant now) const {
+  if (!CanBegin(pair) || streams_.contains(pair.partition)) return false;
+  if (!Fetches(pair.partition)) return true;
+  const std::optional<NodeId> source = SourceOf(pair.partition);
+  if (!source || *source == pair.peer) return source.has_value();
+  const auto asked = under_way_.find({pair.partition, *source});
+  return asked != under_way_.end() && now >= asked->second + shard().config.exchange_settle;
+}
+
 void RepairScheduler::OnPeerUp(NodeId peer, Env& env) {
   for (const Pair& pair : shared_) {
     if (pair.peer == peer) dirty_.insert(pair);
@@ -167,36 +214,45 @@ void RepairScheduler::MarkAllDirty(Env& env) {
 }
 
 bool RepairScheduler::Agree(SectionId section) const {
-  for (const std::set<Pair>* pairs : {&unequal_, &dirty_, &under_way_}) {
-    bool any = false;
-    view().ring.ForEachPartitionOf(section, [&](PartitionId partition) {
-      const auto it = pairs->lower_bound({partition, NodeId{}});
-      any = any || (it != pairs->end() && it->partition == partition);
-    });
-    if (any) return false;
-  }
-  return true;
+  bool agree = true;
+  view().ring.ForEachPartitionOf(section, [&](PartitionId partition) {
+    const Pair first{partition, NodeId{}};
+    for (const std::set<Pair>* pairs : {&unequal_, &dirty_}) {
+      const auto it = pairs->lower_bound(first);
+      agree = agree && (it == pairs->end() || it->partition != partition);
+    }
+    const auto it = under_way_.lower_bound(first);
+    agree = agree && (it == under_way_.end() || it->first.partition != partition);
+  });
+  return agree;
 }
 
 bool RepairScheduler::CanBegin(const Pair& pair) const {
-  return under_way_.size() < shard().config.exchange_sessions_max && !under_way_.contains(pair) &&
+  const std::size_t sessions_max = shard().config.exchange_sessions_max;
+  if (under_way_.size() >= sessions_max || under_way_.contains(pair)) return false;
+  // One that is silent does not hold up what others could give.
+  const auto with_peer = std::count_if(under_way_.begin(), under_way_.end(), [&](const auto& each) {
+    return each.first.peer == pair.peer;
+  });
+  const bool spare_one = sessions_max > 1 && shard().up.size() > 1;
+  return static_cast<std::size_t>(with_peer) < sessions_max - (spare_one ? 1 : 0) &&
          shard().Reachable(pair.peer);
 }
 
-void RepairScheduler::BeginSession(const Pair& pair) {
-  under_way_.insert(pair);
+void RepairScheduler::BeginSession(const Pair& pair, Instant now) {
+  under_way_.emplace(pair, now);
   shard().spawned.push_back(
       std::make_unique<ExchangeSession>(shard(), *this, pair.peer, pair.partition));
 }
 
-void RepairScheduler::BeginFetch(Env& /*env*/) {
+void RepairScheduler::BeginFetch(Env& env) {
   for (auto it = damaged_.begin(); it != damaged_.end();) {
     const Pair pair{shard().PartitionOfLeaf(it->leaf), it->peer};
     if (!CanBegin(pair)) {
       ++it;
       continue;
     }
-    under_way_.insert(pair);
+    under_way_.emplace(pair, env.now.instant);
     shard().spawned.push_back(std::make_unique<ExchangeSession>(
         shard(), *this, pair.peer, pair.partition, LeafName{it->keyspace, it->leaf}));
     it = damaged_.erase(it);
@@ -210,11 +266,11 @@ void RepairScheduler::BeginDirty(Env& env) {
   for (std::size_t left = dirty_.size(); left > 0; --left) {
     if (under_way_.size() >= shard().config.exchange_sessions_max) return;
     if (it == dirty_.end()) it = dirty_.begin();
-    if (!CanBegin(*it)) {
+    if (!MayCompare(*it, env.now.instant)) {
       ++it;
       continue;
     }
-    BeginSession(*it);
+    BeginSession(*it, env.now.instant);
     last_dirty_ = *it;
     it = dirty_.erase(it);
   }
@@ -226,7 +282,9 @@ void RepairScheduler::OnTimer(Env& env) {
   damaged_.merge(fetched_in_vain_);
   fetched_in_vain_.clear();
   BeginDirty(env);
-  if (!pairs_.empty() && CanBegin(pairs_[next_])) BeginSession(pairs_[next_]);
+  if (!pairs_.empty() && MayCompare(pairs_[next_], env.now.instant)) {
+    BeginSession(pairs_[next_], env.now.instant);
+  }
   if (!pairs_.empty()) next_ = (next_ + 1) % pairs_.size();
   const auto turns = static_cast<std::int64_t>(std::max<std::size_t>(pairs_.size(), 1));
   constexpr std::int64_t kTurnUsMin = 1'000;
@@ -280,7 +338,10 @@ void RepairScheduler::OnSessionEnd(const Pair& pair, RingEpoch epoch, Outcome ou
       RetryAt(pair, env.now.instant + shard().config.exchange_retry);
       break;
   }
-  if (outcome == Outcome::kEqual || outcome == Outcome::kRepaired) synced_[pair] = epoch;
+  if (outcome == Outcome::kEqual || outcome == Outcome::kRepaired) {
+    synced_[pair] = epoch;
+    std::erase_if(stream_leaves_max_, [&](const auto& limit) { return limit.first.first == pair; });
+  }
   BeginDirty(env);
 }
 

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/antientropy/stream_progress.h"
 #include "core/machine.h"
 #include "core/purge/purger.h"
 
@@ -51,6 +52,32 @@ class RepairScheduler : public Machine, public OwnersAgree {
   bool Synced(PartitionId partition, NodeId peer) const;
   // ... with each owner of before that is a member, if the partition moves to this node.
   bool HasArrived(PartitionId partition) const;
+  // The partition moves to this node, and no owner of before has given what it has of it yet. Then
+  // one of them is asked for it, and only this node begins: the others would find all of it
+  // missing, and give it too.
+  bool Fetches(PartitionId partition) const;
+  // Whoever would compare the partition with this node is to wait: most of it is on its way here.
+  bool Busy(PartitionId partition) const {
+    return streams_.contains(partition) || Fetches(partition);
+  }
+
+  // May this pair's session fetch so many leaves that differ as ranges?
+  bool MayStream(const Pair& pair, KeyspaceId keyspace, std::size_t leaves) const {
+    const auto it = stream_leaves_max_.find({pair, keyspace});
+    return it == stream_leaves_max_.end() || leaves <= it->second;
+  }
+  // By the stream of the partition that is under way.
+  void NoteStream(PartitionId partition, const StreamProgress& progress) {
+    streams_[partition] = progress;
+  }
+  void EndStream(PartitionId partition) { streams_.erase(partition); }
+  // Until the two have compared to the end they stream no more leaves than that. 0: the peer cannot
+  // read a range as a whole, or knows no streams.
+  void LimitStream(const Pair& pair, KeyspaceId keyspace, std::size_t leaves) {
+    stream_leaves_max_[{pair, keyspace}] = leaves;
+  }
+  const std::map<PartitionId, StreamProgress>& streams() const { return streams_; }
+
   // Rows of it that only others own are here: they are given to each of these.
   void CompareSurplus(PartitionId partition, Env& env);
   // While rows of the partition are being dropped nothing of its section counts as synced with
@@ -78,12 +105,16 @@ class RepairScheduler : public Machine, public OwnersAgree {
   void RenumberIfSplit();
   // Those that cannot wait for their turn.
   void MarkMoving();
-  void BeginSession(const Pair& pair);
+  void BeginSession(const Pair& pair, Instant now);
   void BeginFetch(Env& env);
   void BeginDirty(Env& env);
   void BeginFailed(Env& env);
   void RetryAt(const Pair& pair, Instant at);
   bool CanBegin(const Pair& pair) const;
+  bool MayCompare(const Pair& pair, Instant now) const;
+  // Does the partition move to this node, away from owners among which is the peer?
+  bool IsGivenBy(const Pair& pair) const;
+  std::optional<NodeId> SourceOf(PartitionId partition) const;
 
   int partition_bits_ = 0;   // of the view of before
   std::vector<Pair> pairs_;  // that this node begins with when their turn comes
@@ -100,7 +131,9 @@ class RepairScheduler : public Machine, public OwnersAgree {
   };
   std::set<DamagedLeaf> damaged_;
   std::set<DamagedLeaf> fetched_in_vain_;  // tried again at the next turn
-  std::set<Pair> under_way_;
+  std::map<Pair, Instant> under_way_;      // since when
+  std::map<PartitionId, StreamProgress> streams_;
+  std::map<std::pair<Pair, KeyspaceId>, std::size_t> stream_leaves_max_;
   std::set<Pair> unequal_;
   std::map<Pair, RingEpoch> synced_;  // in which epoch of the partition, last
   std::optional<SectionId> dropping_;

@@ -201,6 +201,25 @@ inline Message AnyMessage(int index) {
       const auto topic = AnyBool() ? NodeMessage::Topic::kMembers : NodeMessage::Topic::kLayout;
       return NodeMessage{id, topic, AnyKeyBytes()};
     }
+    case 18: {
+      RangeGet get{id, epoch, KeyspaceId(*rc::gen::arbitrary<std::uint32_t>())};
+      get.bits = *rc::gen::inRange<std::uint8_t>(8, 33);
+      get.first = *rc::gen::inRange(0u, 128u);
+      get.last = *rc::gen::inRange(128u, 256u);
+      if (AnyBool()) get.after = AnyRowKey();
+      get.bytes_max = Any64();
+      return get;
+    }
+    case 19: {
+      RangeGetReply reply{id, MaybeErrorCode()};
+      if (reply.error) return reply;
+      std::set<RowKey> keys;
+      for (int count = *rc::gen::inRange(0, 4); count > 0; --count) keys.insert(AnyRowKey());
+      for (const RowKey& key : keys) reply.records.push_back({key, AnyRecord().Encode()});
+      reply.done = AnyBool();
+      reply.stamp = Any64();
+      return reply;
+    }
     default: {
       ReplicaScanReply reply{id, MaybeError(), {}};
       if (reply.error) return reply;

@@ -11,6 +11,24 @@ constexpr std::size_t kVersionBytesMin = kRowKeyBytesMin + 8;
 constexpr std::size_t kMemberRunBytes = 4 + 8;
 constexpr std::size_t kNumbersBytesMin = 4 + 2;
 
+template <typename Out>
+void Encode(Out& out, const std::vector<KeyedRecord>& records) {
+  out.Varint(records.size());
+  for (const KeyedRecord& each : records) {
+    Encode(out, each.key);
+    out.Sized(each.record.view());
+  }
+}
+void Decode(BodyReader& in, std::vector<KeyedRecord>& records) {
+  const std::uint64_t count = in.VarintAtMost(kLeafRowsMax);
+  if (count > in.remaining() / kRowKeyBytesMin) return in.SetFailed();
+  records.resize(count);
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+    Decode(in, records[i].key);
+    records[i].record = in.SizedSlice(kRecordBytesMax);
+  }
+}
+
 }  // namespace
 
 // ---- tree exchange ---------------------------------------------------------------------------
@@ -98,11 +116,7 @@ void Encode(Out& out, const LeafKeysReply& reply) {
   if (reply.error.has_value()) return;
   out.Varint(reply.wanted.size());
   for (const std::uint32_t position : reply.wanted) out.Varint(position);
-  out.Varint(reply.records.size());
-  for (const LeafKeysReply::KeyedRecord& each : reply.records) {
-    Encode(out, each.key);
-    out.Sized(each.record.view());
-  }
+  Encode(out, reply.records);
   out.U8(reply.more ? 1 : 0);
   out.Varint(reply.stamp);
 }
@@ -115,14 +129,50 @@ void Decode(BodyReader& in, LeafKeysReply& reply) {
   for (std::uint32_t& position : reply.wanted) {
     position = static_cast<std::uint32_t>(in.VarintAtMost(kLeafRowsMax - 1));
   }
-  const std::uint64_t records = in.VarintAtMost(kLeafRowsMax);
-  if (records > in.remaining() / kRowKeyBytesMin) return in.SetFailed();
-  reply.records.resize(records);
-  for (std::uint64_t i = 0; i < records && in.ok(); ++i) {
-    Decode(in, reply.records[i].key);
-    reply.records[i].record = in.SizedSlice(kRecordBytesMax);
-  }
+  Decode(in, reply.records);
   reply.more = in.Flag();
+  reply.stamp = in.Varint();
+}
+
+template <typename Out>
+void Encode(Out& out, const RangeGet& get) {
+  out.Varint(get.epoch.value);
+  out.U32(get.keyspace.value);
+  out.U8(get.bits);
+  out.U32(get.first);
+  out.U32(get.last);
+  Encode(out, get.after);
+  out.Varint(get.bytes_max);
+}
+void Decode(BodyReader& in, RangeGet& get) {
+  get.epoch = RingEpoch(in.Varint());
+  get.keyspace = KeyspaceId(in.U32());
+  get.bits = in.Choice(1, kTreeBitsMax);
+  get.first = in.U32();
+  get.last = in.U32();
+  if (!in.ok() || get.first > get.last || std::uint64_t{get.last} >> get.bits != 0) {
+    return in.SetFailed();
+  }
+  Decode(in, get.after);
+  get.bytes_max = in.Varint();
+}
+
+template <typename Out>
+void Encode(Out& out, const RangeGetReply& reply) {
+  Encode(out, reply.error);
+  if (reply.error.has_value()) return;
+  Encode(out, reply.records);
+  out.U8(reply.done ? 1 : 0);
+  out.Varint(reply.stamp);
+}
+void Decode(BodyReader& in, RangeGetReply& reply) {
+  Decode(in, reply.error);
+  if (reply.error.has_value()) return;
+  Decode(in, reply.records);
+  for (std::size_t i = 1; i < reply.records.size(); ++i) {
+    if (reply.records[i].key <= reply.records[i - 1].key) in.SetFailed();
+  }
+  reply.done = in.Flag();
   reply.stamp = in.Varint();
 }
 
@@ -231,6 +281,10 @@ template void Encode(SizeCounter& out, const LeafKeys& keys);
 template void Encode(Writer& out, const LeafKeys& keys);
 template void Encode(SizeCounter& out, const LeafKeysReply& reply);
 template void Encode(Writer& out, const LeafKeysReply& reply);
+template void Encode(SizeCounter& out, const RangeGet& get);
+template void Encode(Writer& out, const RangeGet& get);
+template void Encode(SizeCounter& out, const RangeGetReply& reply);
+template void Encode(Writer& out, const RangeGetReply& reply);
 template void Encode(SizeCounter& out, const Ballot& ballot);
 template void Encode(Writer& out, const Ballot& ballot);
 template void Encode(SizeCounter& out, const BallotReply& reply);

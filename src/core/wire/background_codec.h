@@ -18,6 +18,10 @@ void Encode(Out& out, const LeafKeys& keys);
 template <typename Out>
 void Encode(Out& out, const LeafKeysReply& reply);
 template <typename Out>
+void Encode(Out& out, const RangeGet& get);
+template <typename Out>
+void Encode(Out& out, const RangeGetReply& reply);
+template <typename Out>
 void Encode(Out& out, const Ballot& ballot);
 template <typename Out>
 void Encode(Out& out, const BallotReply& reply);
@@ -30,6 +34,8 @@ void Decode(BodyReader& in, TreeCompare& compare);
 void Decode(BodyReader& in, TreeCompareReply& reply);
 void Decode(BodyReader& in, LeafKeys& keys);
 void Decode(BodyReader& in, LeafKeysReply& reply);
+void Decode(BodyReader& in, RangeGet& get);
+void Decode(BodyReader& in, RangeGetReply& reply);
 void Decode(BodyReader& in, Ballot& ballot);
 void Decode(BodyReader& in, BallotReply& reply);
 void Decode(BodyReader& in, Greeting& greeting);

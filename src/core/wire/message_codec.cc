@@ -26,7 +26,7 @@ constexpr std::int64_t kTimeoutUsMax = std::int64_t{24} * 3600 * 1'000'000;
 constexpr std::size_t kScannedKeyBytesMin = 3;  // size, one byte, type
 
 static_assert(static_cast<int>(MessageType::kReplicaGetReply) == 2);
-static_assert(std::variant_size_v<Message> == 18, "a new message needs its Encode and Decode");
+static_assert(std::variant_size_v<Message> == 20, "a new message needs its Encode and Decode");
 
 // ---- parts -----------------------------------------------------------------------------------
 

@@ -159,6 +159,15 @@ TEST(MessageGoldenTest, NodeMessage) {
               Start("12", true) + "02 02 6162");
 }
 
+TEST(MessageGoldenTest, RangeGet) {
+  ExpectFrame(RangeGet{kId, kEpoch, KeyspaceId(0x11223344), 20, 5, 9, kKey, 300},
+              Start("13", false) + "07 44332211 14 05000000 09000000 01" + Key() + "ac02");
+  RangeGetReply reply{kId, {}, {}, true, 300};
+  reply.records.push_back({kKey, Bytes("rec")});
+  ExpectFrame(reply, Start("14", true) + "00 01" + Key() + "03 726563 01 ac02");
+  ExpectFrame(RangeGetReply{kId, ErrorCode::kCorruption, {}, false, 0}, Start("14", true) + "07");
+}
+
 TEST(MessageGoldenTest, ReplicaScan) {
   ScanRequest scan;
   scan.keyspace = KeyspaceId(0x11223344);

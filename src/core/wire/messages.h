@@ -39,6 +39,8 @@ enum class MessageType : std::uint8_t {
   kBallotReply = 16,
   kGreeting = 17,
   kNodeMessage = 18,
+  kRangeGet = 19,
+  kRangeGetReply = 20,
 };
 
 // Asks one owner for its copy (paper 4.5).
@@ -149,16 +151,36 @@ struct LeafKeys {
   };
   std::vector<Version> rows;  // in order
 };
+struct KeyedRecord {
+  RowKey key;
+  Bytes record;  // encoded
+};
 struct LeafKeysReply {
   RequestId id;
   std::optional<ErrorCode> error;     // kCorruption: the receiver cannot read its own rows there
   std::vector<std::uint32_t> wanted;  // positions in `rows` whose records the receiver lacks
-  struct KeyedRecord {
-    RowKey key;
-    Bytes record;  // encoded
-  };
-  std::vector<KeyedRecord> records;  // those that the sender lacks, or has another version of
-  bool more = false;                 // there were too many for one message
+  std::vector<KeyedRecord> records;   // those that the sender lacks, or has another version of
+  bool more = false;                  // there were too many for one message
+  std::uint64_t stamp = 0;            // of all the records
+};
+
+// Asks an owner for all that it holds of some leaves of one partition, batch by batch
+// (docs/adr/0010-range-streams.md).
+struct RangeGet {
+  RequestId id;
+  RingEpoch epoch;
+  KeyspaceId keyspace;
+  std::uint8_t bits = 0;        // of a leaf, as in TreeCompare
+  std::uint32_t first = 0;      // leaf
+  std::uint32_t last = 0;       // leaf, inclusive; of the same partition
+  std::optional<RowKey> after;  // the batch begins behind it; nullopt: with the first leaf
+  std::uint64_t bytes_max = 0;  // of the batch, give or take a record
+};
+struct RangeGetReply {
+  RequestId id;
+  std::optional<ErrorCode> error;    // kCorruption: the receiver cannot read its rows there
+  std::vector<KeyedRecord> records;  // in order
+  bool done = false;                 // nothing is behind them
   std::uint64_t stamp = 0;           // of all the records
 };
 
@@ -222,10 +244,11 @@ struct NodeMessage {
   Bytes body;  // 1 to kNodeMessageBytesMax
 };
 
-using Message = std::variant<ReplicaGet, ReplicaGetReply, ReplicaPut, ReplicaPutReply, ForwardGet,
-                             ForwardGetReply, ForwardPut, ForwardPutReply, ReplicaScan,
-                             ReplicaScanReply, TreeCompare, TreeCompareReply, LeafKeys,
-                             LeafKeysReply, Ballot, BallotReply, Greeting, NodeMessage>;
+using Message =
+    std::variant<ReplicaGet, ReplicaGetReply, ReplicaPut, ReplicaPutReply, ForwardGet,
+                 ForwardGetReply, ForwardPut, ForwardPutReply, ReplicaScan, ReplicaScanReply,
+                 TreeCompare, TreeCompareReply, LeafKeys, LeafKeysReply, Ballot, BallotReply,
+                 Greeting, NodeMessage, RangeGet, RangeGetReply>;
 
 constexpr MessageType TypeOf(const Message& message) {
   return static_cast<MessageType>(message.index() + 1);
