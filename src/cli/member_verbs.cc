@@ -8,6 +8,7 @@
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <thread>
@@ -44,6 +45,25 @@ std::string StagedText(const Json& json) {
 
 // ---- status ----------------------------------------------------------------------------------
 
+// What comes to the node that was asked.
+std::string TransfersText(const Json& json) {
+  if (!json.contains("transfers") || json.at("transfers").empty()) return "";
+  Table transfers({"PARTITION", "FROM", "DONE", "FETCHED", "A SECOND", "LEFT"});
+  for (const Json& each : json.at("transfers")) {
+    const Json& left = each.at("seconds_left");
+    transfers.Add({Field(each, "partition"), Word(each, "from"),
+                   fmt::format("{:.0f} %", 100 * each.at("done_ratio").get<double>()),
+                   BytesText(each.at("bytes").get<std::uint64_t>()),
+                   BytesText(each.at("bytes_per_second").get<std::uint64_t>()),
+                   left.is_number() ? SecondsText(static_cast<std::uint64_t>(
+                                          std::ceil(left.get<double>()) * 1000))
+                                    : "?"});
+  }
+  return "\n" + transfers.Render() +
+         fmt::format("{} more partitions are to come to this node\n",
+                     Field(json, "transfers_waiting"));
+}
+
 std::string MembersText(const Json& json) {
   Table members({"NODE", "STATE", "LIFE", "LINKED", "ADDRESS", "CLIENTS AT", "INCARNATION", "ZONE",
                  "REGION", "WEIGHT", "PARTITIONS", "COPIES"});
@@ -66,6 +86,7 @@ std::string MembersText(const Json& json) {
               ? "nothing\n"
               : partitions + " partitions; " + Field(moving, "settled_since_commit") +
                     " have settled, " + Field(moving, "arrived") + " copies have arrived\n";
+  text += TransfersText(json);
   if (const std::string staged = StagedText(json); !staged.empty()) {
     text += "staged on this node: " + staged +
             ". See `gyre cluster plan`, then `gyre cluster commit` or `abort`\n";

@@ -137,6 +137,24 @@ TEST_F(MemberVerbsTest, StatusAsTables) {
   EXPECT_EQ(Against(Verbatim(Json::object()), {"cluster", "status"}).exit_code, kExitUsage);
 }
 
+// Goal: of each partition that comes to the node that was asked people see how far it is.
+TEST_F(MemberVerbsTest, StatusShowsTransfers) {
+  Json status = StatusOf(7, 12);
+  const auto transfer = [](int partition, double done, const Json& seconds_left) {
+    return Json{{"partition", partition},    {"from", "n2"},
+                {"done_ratio", done},        {"rows", 10},
+                {"bytes", 5'000'000},        {"bytes_left", nullptr},
+                {"bytes_per_second", 2'000}, {"seconds_left", seconds_left}};
+  };
+  status["transfers"] = {transfer(12, 0.25, 89.5), transfer(200, 0, nullptr)};
+  status["transfers_waiting"] = 31;
+  const Ran ran = Against(Verbatim(status), {"cluster", "status"});
+  EXPECT_EQ(ran.exit_code, kExitOk) << ran.err;
+  EXPECT_THAT(ran.out, AllOf(ContainsRegex("12 +n2 +25 % +5.0 MB +2.0 kB +90"),
+                             ContainsRegex("200 +n2 +0 % +5.0 MB +2.0 kB +[?]\n"),
+                             HasSubstr("31 more partitions are to come to this node\n")));
+}
+
 // Goal: a plan tells what it costs, for the cluster and for each node.
 TEST_F(MemberVerbsTest, PlanAsTables) {
   Json plan = {{"number", 7},

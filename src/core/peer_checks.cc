@@ -43,7 +43,7 @@ std::optional<ErrorCode> CheckLeaf(RingEpoch epoch, KeyspaceId keyspace_id, std:
                                    std::uint32_t leaf, const ShardState& shard) {
   const MerkleTree& tree = shard.ledger.tree();
   if (bits != tree.leaf_bits()) return ErrorCode::kInvalidArgument;
-  const PartitionId partition = tree.PartitionOfLeaf(leaf);
+  const PartitionId partition = shard.PartitionOfLeaf(leaf);
   if (epoch != shard.view->EpochOf(partition)) return ErrorCode::kWrongEpoch;
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(keyspace_id);
   if (keyspace == nullptr || !shard.Serves(partition) ||

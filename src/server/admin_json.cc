@@ -107,6 +107,10 @@ Json JobsArray(const ServerConfig& config, const NodeStats& stats) {
     json.push_back(JobObject("repair", "", "comparisons", repair.pairs - repair.waiting,
                              repair.waiting, at_rate(repair.waiting, stats.exchanges_per_second)));
   }
+  for (const TransferStats& transfer : stats.transfers) {
+    json.push_back(JobObject("transfer", transfer.from, "bytes", transfer.bytes,
+                             transfer.bytes_left().value_or(0), transfer.seconds_left()));
+  }
   if (const ScrubStats& scrub = stats.scrub; scrub.partitions > 0) {
     const std::uint64_t left = scrub.partitions - scrub.begun;
     const double cycle_seconds = static_cast<double>(config.core.scrub_cycle.us) / 1e6;
@@ -303,6 +307,14 @@ std::string StatusJson(const Backend& backend) {
                        {"rows_scrubbed", stats.core.rows_scrubbed},
                        {"damaged_pages", stats.core.damaged_pages},
                        {"leaves_corrected", stats.core.leaves_corrected}}},
+                     {"transfer",
+                      {{"streams", stats.core.streams},
+                       {"streams_resumed", stats.core.streams_resumed},
+                       {"streams_done", stats.core.streams_done},
+                       {"rows_received", stats.core.stream_rows_received},
+                       {"bytes_received", stats.core.stream_bytes_received},
+                       {"rows_sent", stats.core.stream_rows_sent},
+                       {"bytes_sent", stats.core.stream_bytes_sent}}},
                      {"purge",
                       {{"waiting", stats.purge_waiting},
                        {"ballots", stats.core.ballots},

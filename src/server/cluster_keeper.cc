@@ -14,6 +14,24 @@ using Json = nlohmann::json;
 constexpr Duration kTick = Duration::Millis(200);
 constexpr std::size_t kWaitingMax = 1'024;
 
+// Partitions that come to this node as a whole.
+Json TransfersArray(const std::vector<TransferStats>& transfers) {
+  Json json = Json::array();
+  for (const TransferStats& each : transfers) {
+    const auto left = each.bytes_left();
+    const auto seconds_left = each.seconds_left();
+    json.push_back({{"partition", each.partition.value},
+                    {"from", each.from},
+                    {"done_ratio", each.done_ratio},
+                    {"rows", each.rows},
+                    {"bytes", each.bytes},
+                    {"bytes_left", left ? Json(*left) : Json()},
+                    {"bytes_per_second", static_cast<std::uint64_t>(each.bytes_per_second())},
+                    {"seconds_left", seconds_left ? Json(*seconds_left) : Json()}});
+  }
+  return json;
+}
+
 NodeMessage LayoutMessage(std::string_view body) {
   return {RequestId{}, NodeMessage::Topic::kLayout, Bytes(body)};
 }
@@ -450,6 +468,7 @@ Result<std::string> ClusterKeeper::StatusJson() const {
                        {"address", each.member.address},
                        {"since_s", (now() - each.since).us / 1'000'000}});
   }
+  const NodeStats stats = first().Stats();
   return Json({{"cluster", options_.config->cluster_id},
                {"lineage", std::to_string(layout.lineage().generation) + "." +
                                std::to_string(layout.lineage().founding)},
@@ -460,6 +479,8 @@ Result<std::string> ClusterKeeper::StatusJson() const {
                 {{"partitions", layout.moves().count()},
                  {"settled_since_commit", settled_},
                  {"arrived", steward_.arrivals_known()}}},
+               {"transfers", TransfersArray(stats.transfers)},
+               {"transfers_waiting", stats.transfers_waiting},
                {"staged", staged_texts_},
                {"waiting", waiting}})
       .dump();

@@ -267,6 +267,17 @@ const SettingRow kRows[] = {
     {{"background.rate_min", "a size such as 1MiB",
       "bytes a second of background work, however long clients wait", "background-rate-min"},
      GYRE_SIZE(background_bytes_per_second_min, 1, 64 * kGiB)},
+    {{"background.transfer", "paced or unthrottled",
+      "partitions that move: paid for like other background work, or as fast as can be",
+      "transfer"},
+     [](ServerConfig& c, std::string_view t) -> Status {
+       if (t != "paced" && t != "unthrottled") return Refuse("paced or unthrottled");
+       c.core.transfer_unthrottled = t == "unthrottled";
+       return {};
+     },
+     [](const ServerConfig& c) {
+       return std::string(c.core.transfer_unthrottled ? "unthrottled" : "paced");
+     }},
     {{"background.repair_cycle", "a duration such as 60s",
       "in so long each partition is compared once with each other owner", "repair-cycle"},
      GYRE_SPAN(core.repair_cycle, Duration::Millis(100), Duration::Seconds(30 * 24 * 3600))},

@@ -201,6 +201,37 @@ void AddBackground(Page& page, const NodeStats& stats) {
   page.Gauge("gyre_leaf_bytes", "Memory of the sums that rows are compared by.", stats.leaf_bytes);
 }
 
+void AddTransfers(Page& page, const NodeStats& stats) {
+  const ShardCounters& core = stats.core;
+  page.Counter("gyre_transfers_total", "Streams begun of partitions that come here as a whole.",
+               core.streams);
+  page.Counter("gyre_transfers_resumed_total",
+               "Of them, those that found a part of the partition here.", core.streams_resumed);
+  page.Counter("gyre_transfers_done_total", "Of them, those that came to their end.",
+               core.streams_done);
+  page.Counter("gyre_transfer_rows_received_total", "Rows that came so.",
+               core.stream_rows_received);
+  page.Counter("gyre_transfer_bytes_received_total", "Their bytes.", core.stream_bytes_received);
+  page.Counter("gyre_transfer_rows_sent_total", "Rows given to other nodes so.",
+               core.stream_rows_sent);
+  page.Counter("gyre_transfer_bytes_sent_total", "Their bytes.", core.stream_bytes_sent);
+  page.Gauge("gyre_transfers_waiting", "Partitions that are to come here, and do not yet.",
+             stats.transfers_waiting);
+  if (stats.transfers.empty()) return;
+  const auto family = [&](std::string_view name, std::string_view help, auto value) {
+    page.Family(name, "gauge", help);
+    for (const TransferStats& each : stats.transfers) {
+      page.Sample(name, Label("partition", std::to_string(each.partition.value)), value(each));
+    }
+  };
+  family("gyre_transfer_done_ratio", "Part of the partition's stream that is here, 0 to 1.",
+         [](const TransferStats& t) { return t.done_ratio; });
+  family("gyre_transfer_bytes_per_second", "Rate of the partition's stream since it began.",
+         [](const TransferStats& t) { return t.bytes_per_second(); });
+  family("gyre_transfer_seconds_left", "Time left of the partition's stream; -1: not known yet.",
+         [](const TransferStats& t) { return t.seconds_left().value_or(-1); });
+}
+
 void AddEngine(Page& page, const EngineStats& engine) {
   page.Gauge("gyre_storage_rows", "Rows at rest, approximately.", engine.rows);
   page.Gauge("gyre_storage_bytes", "Bytes of rows at rest, approximately.", engine.bytes);
@@ -295,6 +326,7 @@ std::string MetricsText(const NodeStats& stats, std::string_view node_name) {
   AddHintCounters(page, stats.core);
   AddDebts(page, stats);
   AddBackground(page, stats);
+  AddTransfers(page, stats);
   page.Family("gyre_connections", "gauge", "Clients connected now.");
   page.Sample("gyre_connections", Label("protocol", "resp"), stats.resp_connections);
   page.Sample("gyre_connections", Label("protocol", "http"), stats.http_connections);

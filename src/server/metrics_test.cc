@@ -35,6 +35,11 @@ NodeStats SomeStats() {
   stats.leaf_bytes = 32'768;
   stats.purge_waiting = 3;
   stats.core.rows_dropped = 5;
+  stats.core.streams = 8;
+  stats.core.stream_bytes_received = 9'000;
+  stats.transfers = {{PartitionId(12), "n2", 0.25, 3, 1'000, Duration::Seconds(2)},
+                     {PartitionId(14), "n3", 0, 0, 0, Duration::Seconds(0)}};
+  stats.transfers_waiting = 6;
   stats.uptime = Duration::Millis(1500);
   stats.peers[0].dead = true;
   stats.dead_notices = 4;
@@ -97,6 +102,13 @@ TEST(MetricsTest, SaysWhatIsOwed) {
   EXPECT_THAT(page, HasSubstr("gyre_leaf_bytes 32768\n"));
   EXPECT_THAT(page, HasSubstr("gyre_purge_waiting 3\n"));
   EXPECT_THAT(page, HasSubstr("gyre_rows_purged_total 5\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_transfers_total 8\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_transfer_bytes_received_total 9000\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_transfers_waiting 6\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_transfer_done_ratio{partition=\"12\"} 0.25\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_transfer_bytes_per_second{partition=\"12\"} 500\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_transfer_seconds_left{partition=\"12\"} 6\n"));
+  EXPECT_THAT(page, HasSubstr("gyre_transfer_seconds_left{partition=\"14\"} -1\n"));
 }
 
 // Goal: the format's rules: HELP and TYPE once, before the samples; no sample twice; counters end

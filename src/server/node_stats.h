@@ -106,6 +106,29 @@ struct RepairStats {
   std::uint64_t waiting = 0;  // to be compared at once
 };
 
+// A partition that comes here as a whole, from one of its owners of before.
+struct TransferStats {
+  PartitionId partition;
+  std::string from;
+  double done_ratio = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;  // so far
+  Duration elapsed;
+
+  double bytes_per_second() const {
+    return elapsed.us <= 0 ? 0 : static_cast<double>(bytes) * 1e6 / static_cast<double>(elapsed.us);
+  }
+  // Nothing is known of what is left before a part is here.
+  std::optional<std::uint64_t> bytes_left() const {
+    if (done_ratio <= 0) return std::nullopt;
+    return static_cast<std::uint64_t>(static_cast<double>(bytes) * (1 / done_ratio - 1));
+  }
+  std::optional<double> seconds_left() const {
+    if (done_ratio <= 0) return std::nullopt;
+    return static_cast<double>(elapsed.us) / 1e6 * (1 / done_ratio - 1);
+  }
+};
+
 // A round reads every row once; partitions of a keyspace each.
 struct ScrubStats {
   std::uint64_t partitions = 0;
@@ -125,7 +148,9 @@ struct NodeStats {
   double hints_replayed_per_second = 0;  // over the last ten seconds
   BackgroundStats background;
   RepairStats repair;
-  double exchanges_per_second = 0;  // over the last ten seconds
+  std::vector<TransferStats> transfers;  // under way
+  std::uint64_t transfers_waiting = 0;   // partitions that are still to come
+  double exchanges_per_second = 0;       // over the last ten seconds
   ScrubStats scrub;
   std::uint64_t shards_starting = 0;  // that take no requests yet: they have met no other node
   std::uint64_t purge_waiting = 0;    // deleted and expired rows that are to be purged from here

@@ -437,6 +437,14 @@ void ShardLoop::AddDebts(NodeStats& stats) {
   stats.shards_starting = shard_.serving() ? 0 : 1;
   const Shard::RepairState repair = shard_.repair_state();
   stats.repair = {repair.pairs, repair.unequal, repair.waiting};
+  const Shard::Transfers transfers = shard_.transfers();
+  for (const auto& [partition, stream] : transfers.streams) {
+    stats.transfers.push_back(
+        {partition, NodeNameOf(*view_, stream.peer),
+         static_cast<double>(stream.leaves_done) / std::max<std::uint32_t>(stream.leaves, 1),
+         stream.rows, stream.bytes, now().instant - stream.began});
+  }
+  stats.transfers_waiting = transfers.waiting;
   exchanges_.Note(stats.core.exchanges, now().instant);
   stats.exchanges_per_second = exchanges_.PerSecond();
   const Shard::ScrubState scrub = shard_.scrub_state();

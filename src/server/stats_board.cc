@@ -66,6 +66,8 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.repair.waiting, shard.repair.waiting);
   add(total.scrub.partitions, shard.scrub.partitions);
   add(total.scrub.begun, shard.scrub.begun);
+  total.transfers.insert(total.transfers.end(), shard.transfers.begin(), shard.transfers.end());
+  add(total.transfers_waiting, shard.transfers_waiting);
   total.exchanges_per_second += shard.exchanges_per_second;
   total.hints_replayed_per_second += shard.hints_replayed_per_second;
   for (const HintDebt& debt : shard.owed) {

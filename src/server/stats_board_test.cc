@@ -45,6 +45,8 @@ TEST(StatsBoardTest, NumbersAreAddedUp) {
   shard.leaf_bytes = 32'768;
   shard.purge_waiting = 3;
   shard.shards_starting = 1;
+  shard.transfers = {{PartitionId(12), "n7", 0.5, 1, 10, Duration::Seconds(1)}};
+  shard.transfers_waiting = 2;
   shard.peers.push_back({NodeId(7), "n7", "h:7", /*up=*/true});
   board.Publish(ShardId(0), shard);
   shard.peers[0].up = false;
@@ -57,6 +59,8 @@ TEST(StatsBoardTest, NumbersAreAddedUp) {
   EXPECT_EQ(total.leaf_bytes, 65'536u);
   EXPECT_EQ(total.purge_waiting, 6u);
   EXPECT_EQ(total.shards_starting, 2u);
+  EXPECT_THAT(total.transfers, SizeIs(2));
+  EXPECT_EQ(total.transfers_waiting, 4u);
   ASSERT_THAT(total.peers, SizeIs(1));
   EXPECT_FALSE(total.peers[0].up);
   EXPECT_EQ(total.shard_count, 2);

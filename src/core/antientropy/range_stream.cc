@@ -196,7 +196,7 @@ class RangeAnswer : public Machine {
     reply_.id = get_.id;
     reply_.stamp = shard()
                        .ledger.ballots()
-                       .Durable(shard().ledger.tree().PartitionOfLeaf(get_.first))
+                       .Durable(shard().ledger.tree().SectionOfLeaf(get_.first))
                        .promised;
     env.out.emplace_back(ScanEffect{id(),
                                     {{},
