@@ -47,7 +47,7 @@ void RangeStream::Start(Env& env) {
   progress_.began = env.now.instant;
   const MerkleTree& tree = shard().ledger.tree();
   // Streams go in order, so what precedes the first leaf that differs came with one before.
-  std::uint32_t leaf = pair_.partition.value << (tree.leaf_bits() - tree.partition_bits());
+  std::uint32_t leaf = pair_.partition.value << (tree.leaf_bits() - view().ring.partition_bits());
   while (leaf < runs_.front().first && tree.SumOf(keyspace_, {tree.leaf_bits(), leaf}) == 0) ++leaf;
   if (leaf < runs_.front().first) ++shard().counters.streams_resumed;
   NotePlace();
