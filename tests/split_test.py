@@ -34,9 +34,11 @@ def partitions(node):
 
 
 class SplitTest(unittest.TestCase):
-    def start_three(self, cluster):
-        n1 = cluster.add("n1")
-        nodes = [n1, cluster.add("n2", n1), cluster.add("n3", n1)]
+    def start(self, cluster, names=("n1", "n2", "n3")):
+        nodes = [cluster.add(names[0])]
+        for name in names[1:]:
+            nodes.append(cluster.add(name, nodes[0]))
+        n1 = nodes[0]
         cluster.await_settled(n1)
         with Resp(n1.resp_port) as resp:
             for i in range(KEYS):
@@ -58,10 +60,19 @@ class SplitTest(unittest.TestCase):
         self.assertEqual(plan["partition_count_after"], 2 * plan["partition_count_before"])
         return plan["partition_count_after"]
 
+    def scanned(self, resp):
+        """By cursors, some of which lie in partitions that only others own."""
+        keys, cursor = set(), b"0"
+        while True:
+            cursor, page = resp.command("SCAN", cursor, "COUNT", 7)
+            keys.update(key.decode() for key in page)
+            if cursor == b"0":
+                return keys
+
     def check_quiet_split(self, shards):
         """Nobody writes: sums stay to the bit, and nothing is sent."""
         with Growing(shards=shards) as cluster:
-            nodes = self.start_three(cluster)
+            nodes = self.start(cluster)
             sums = self.await_equal(nodes)
             time.sleep(1)
             moved = [counted(node, *MOVED) for node in nodes]
@@ -95,7 +106,7 @@ class SplitTest(unittest.TestCase):
 
     def test_under_load_with_a_death(self):
         with Growing() as cluster:
-            nodes = self.start_three(cluster)
+            nodes = self.start(cluster)
             clients = start_clients(nodes[:2], per_node=3)
             time.sleep(1)
             self.await_partitions(nodes, self.split(cluster, nodes[0]))
@@ -117,6 +128,16 @@ class SplitTest(unittest.TestCase):
             for node in nodes:
                 self.assertEqual(missing(clients, node), [], f"read through {node.name}")
             self.await_equal(nodes)
+
+    def test_scans_go_on(self):
+        """Through a node that owns a part only: most cursors lie amid partitions of others."""
+        with Growing() as cluster:
+            nodes = self.start(cluster, ("n1", "n2", "n3", "n4", "n5"))
+            everything = {f"key:{i}" for i in range(KEYS)}
+            for _ in range(2):
+                with Resp(nodes[4].resp_port) as resp:
+                    self.assertEqual(self.scanned(resp), everything)
+                self.await_partitions(nodes, self.split(cluster, nodes[0]))
 
     def test_refusals(self):
         with Growing() as cluster:

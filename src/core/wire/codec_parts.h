@@ -56,11 +56,15 @@ void Encode(Out& out, const RowKey& key) {
   out.U64(key.token.low);
   out.Sized(key.key.view());
 }
-inline void Decode(BodyReader& in, RowKey& key) {
+// Of a row, or of a place between rows: without any bytes it is before every key of its token.
+inline void DecodePlace(BodyReader& in, RowKey& key) {
   key.keyspace = KeyspaceId(in.U32());
   key.token.high = in.U64();
   key.token.low = in.U64();
   key.key = in.SizedSlice(kKeyBytesMax);
+}
+inline void Decode(BodyReader& in, RowKey& key) {
+  DecodePlace(in, key);
   if (key.key.empty()) in.SetFailed();
 }
 
@@ -85,7 +89,7 @@ void Encode(Out& out, const std::optional<RowKey>& key) {
   if (key.has_value()) Encode(out, *key);
 }
 inline void Decode(BodyReader& in, std::optional<RowKey>& key) {
-  if (in.Flag()) Decode(in, key.emplace());
+  if (in.Flag()) DecodePlace(in, key.emplace());
 }
 
 }  // namespace gyre

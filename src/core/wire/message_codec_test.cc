@@ -228,6 +228,21 @@ TEST(FrameTest, KeysAreOneByteToTheLimit) {
   EXPECT_FALSE(DecodeFrame(frame_of(kKeyBytesMax + 1)).has_value());
 }
 
+// Goal: a page of a scan may begin before every key of a token, as SCAN's cursors do.
+TEST(FrameTest, WhereToGoOnMayHaveNoKey) {
+  const RowKey place{KeyspaceId(1), Token{7, 0}, Bytes()};
+  ReplicaScan scan{RequestId(1), RingEpoch(1), {}};
+  scan.request.after = place;
+  const Result<Envelope> asked = DecodeFrame(EncodeFrame({ShardId(1), std::nullopt, scan}));
+  ASSERT_TRUE(asked.has_value());
+  EXPECT_EQ(std::get<ReplicaScan>(asked->message).request.after, place);
+  ReplicaScanReply page{RequestId(1), {}, {}};
+  page.outcome.next = place;
+  const Result<Envelope> answer = DecodeFrame(EncodeFrame({ShardId(1), ShardId(0), page}));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(std::get<ReplicaScanReply>(answer->message).outcome.next, place);
+}
+
 // Goal: a value that went bad in a sender's memory before it was framed is not taken in.
 TEST(FrameTest, AForwardedValueThatFailsItsChecksumIsRefused) {
   ForwardPut put;
