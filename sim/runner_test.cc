@@ -67,7 +67,7 @@ TEST(RunnerTest, RarePathsAreReached) {
 class PlantedBugTest : public ::testing::TestWithParam<std::size_t> {};
 TEST_P(PlantedBugTest, IsCaughtByTheCheckersNamedForIt) {
   const PlantInfo& plant = PlantedBugs()[GetParam()];
-  constexpr int kSeedsMax = 120;
+  constexpr int kSeedsMax = 200;
   const PlantTrial trial = TryPlant(plant, /*first_seed=*/1, kSeedsMax, {});
   EXPECT_TRUE(trial.caught) << plant.name << " was not caught in " << trial.seeds_run << " seeds";
 }
