@@ -43,5 +43,25 @@ TEST(CommitThreadTest, ABatchFromBeforeAKnownFailureFails) {
   EXPECT_TRUE(commit.Stop().has_value());
 }
 
+// Goal: a node that stops does not wait for writes of its peers: a session may go before the last
+// of its writes is over, and what that one would have woken is gone too.
+TEST(SessionLinkTest, NobodyIsWokenOnceTheSessionHasGone) {
+  int woken = 0;
+  SessionLink link([&] { ++woken; });
+  link.WakeWhenOver(7);
+  link.SetOver(6, 0);
+  EXPECT_EQ(woken, 0);
+  link.SetOver(7, 0);
+  link.Complete(std::make_unique<WriteJob>());
+  EXPECT_EQ(woken, 2);
+  link.Close();
+  std::vector<Job> done;
+  link.TakeDone(done);
+  link.Complete(std::make_unique<WriteJob>());
+  link.SetOver(8, 0);
+  link.Wake();
+  EXPECT_EQ(woken, 2);
+}
+
 }  // namespace
 }  // namespace gyre

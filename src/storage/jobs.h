@@ -73,9 +73,17 @@ class SessionLink {
       done_.push_back(std::move(job));
       any_.store(true, std::memory_order_release);
     }
-    if (wake) wake_();
+    if (wake) Wake();
   }
-  void Wake() { wake_(); }
+  void Wake() {
+    const std::lock_guard lock(wake_mutex_);
+    if (!closed_) wake_();
+  }
+  // The session is going away: nobody is woken once this has returned, whatever is still under way.
+  void Close() {
+    const std::lock_guard lock(wake_mutex_);
+    closed_ = true;
+  }
   // The session's thread. Takes no lock if there is nothing.
   void TakeDone(std::vector<Job>& out) {
     if (!any_.load(std::memory_order_acquire)) return;
@@ -89,7 +97,7 @@ class SessionLink {
   void SetOver(std::uint64_t number, std::size_t bytes) {
     over_.store(number);
     over_bytes_.fetch_add(bytes);
-    if (number >= wake_when_over_) wake_();
+    if (number >= wake_when_over_) Wake();
   }
   // The session's thread; the number first is behind the bytes.
   std::uint64_t over_bytes() const { return over_bytes_; }
@@ -107,6 +115,8 @@ class SessionLink {
 
  private:
   const std::function<void()> wake_;
+  std::mutex wake_mutex_;
+  bool closed_ = false;
   std::mutex mutex_;
   std::vector<Job> done_;
   std::atomic<bool> any_{false};

@@ -32,7 +32,11 @@ class RocksSession final : public EngineSession {
         link_(std::move(link)),
         pending_bytes_max_(pending_bytes_max),
         cache_(cache_bytes) {}
-  ~RocksSession() override { Flush(); }
+  // What is still under way is carried out all the same.
+  ~RocksSession() override {
+    Flush();
+    link_->Close();
+  }
 
   std::optional<Result<std::optional<Row>>> Read(RequestId id, const RowKey& key) override;
   std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override;
