@@ -337,7 +337,8 @@ void SimNode::OnPeer(NodeId peer, std::uint16_t shard_count, bool is_up) {
   }
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     Dispatch(i, [peer, shard_count, is_up](Shard& shard, Now now, Effects& out) {
-      is_up ? shard.OnPeerUp(peer, shard_count, now, out) : shard.OnPeerDown(peer, now, out);
+      is_up ? shard.OnPeerUp(peer, {.shard_count = shard_count}, now, out)
+            : shard.OnPeerDown(peer, now, out);
     });
   }
 }

@@ -72,6 +72,7 @@ class Node:
         self.flags = flags
         self.host = host
         self.process = None
+        self.binary = binary()
         self.prefix = []  # such as ["taskset", "-c", "0"]
         self.enter = None  # called in the new process, such as to join a network namespace
         self.log_path = os.path.join(folder, "log")
@@ -84,7 +85,7 @@ class Node:
     def start(self):
         assert self.process is None, f"{self.name} runs already"
         command = self.prefix + [
-            binary(), "serve", "--name", self.name, "--listen", self.host,
+            self.binary, "serve", "--name", self.name, "--listen", self.host,
             "--resp-port", str(self.resp_port), "--http-port", str(self.http_port),
             "--peer-port", str(self.peer_port), "--data-dir", self.folder] + self.flags
         with open(self.log_path, "ab") as log:

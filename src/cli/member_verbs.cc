@@ -64,21 +64,30 @@ std::string TransfersText(const Json& json) {
                      Field(json, "transfers_waiting"));
 }
 
+std::string ProtocolText(const Json& member) {
+  if (!member.contains("protocol") || !member.at("protocol").is_object()) return "?";
+  const Json& range = member.at("protocol");
+  return Field(range, "min") + "-" + Field(range, "max");
+}
+
 std::string MembersText(const Json& json) {
-  Table members({"NODE", "STATE", "LIFE", "LINKED", "ADDRESS", "CLIENTS AT", "INCARNATION", "ZONE",
-                 "REGION", "WEIGHT", "PARTITIONS", "COPIES"});
+  Table members({"NODE", "STATE", "LIFE", "LINKED", "ADDRESS", "CLIENTS AT", "INCARNATION",
+                 "PROTOCOL", "ZONE", "REGION", "WEIGHT", "PARTITIONS", "COPIES"});
   std::string asked;
   for (const Json& member : ByName(json.at("members"))) {
     if (member.value("self", false)) asked = Word(member, "name");
     members.Add({Word(member, "name"), Field(member, "state"), Field(member, "life"),
                  member.value("linked", true) ? "yes" : "NO", Word(member, "address"),
-                 Word(member, "resp"), Field(member, "incarnation"), Word(member, "zone"),
-                 Word(member, "region"), Field(member, "weight"), Field(member, "partitions"),
-                 Field(member, "copies")});
+                 Word(member, "resp"), Field(member, "incarnation"), ProtocolText(member),
+                 Word(member, "zone"), Word(member, "region"), Field(member, "weight"),
+                 Field(member, "partitions"), Field(member, "copies")});
   }
-  std::string text = "cluster " + Word(json, "cluster") + ", layout " + Field(json, "number") +
-                     ", as " + (asked.empty() ? "a node that is no member" : asked) +
-                     " sees it\n\n" + members.Render();
+  std::string text =
+      "cluster " + Word(json, "cluster") + ", layout " + Field(json, "number") +
+      (json.contains("protocol") ? ", protocol version " + Field(json.at("protocol"), "version")
+                                 : "") +
+      ", as " + (asked.empty() ? "a node that is no member" : asked) + " sees it\n\n" +
+      members.Render();
   const Json& moving = json.at("moving");
   const std::string partitions = Field(moving, "partitions");
   text += "\nmoving: ";

@@ -100,9 +100,9 @@ void Shard::OnRowsLost(const std::vector<LeafSum>& leaves, Now now, Effects& out
   impl_->Settle(env);
 }
 
-void Shard::OnPeerUp(NodeId peer, std::uint16_t shard_count, Now now, Effects& out) {
+void Shard::OnPeerUp(NodeId peer, const LinkTerms& terms, Now now, Effects& out) {
   Env env{now, out, impl_->local};
-  impl_->greeter->OnLinkUp(peer, shard_count, env);
+  impl_->greeter->OnLinkUp(peer, terms, env);
   impl_->Settle(env);
 }
 

@@ -23,6 +23,7 @@
 #include "core/ids.h"
 #include "core/ledger/row_ledger.h"
 #include "core/replica/rows_at_hand.h"
+#include "core/wire/features.h"
 #include "core/wire/messages.h"
 
 namespace gyre {
@@ -66,7 +67,7 @@ class Shard {
   void OnRowsLost(const std::vector<LeafSum>& leaves, Now now, Effects& out);
   // The link to a peer came up, or went down or filled up: it is not planned with until it is back.
   // `shard_count`: of the peer, 1 or more.
-  void OnPeerUp(NodeId peer, std::uint16_t shard_count, Now now, Effects& out);
+  void OnPeerUp(NodeId peer, const LinkTerms& terms, Now now, Effects& out);
   void OnPeerDown(NodeId peer, Now now, Effects& out);
   // Something is due; the driver calls it at NextWake() or soon after.
   void OnTick(Now now, Effects& out);

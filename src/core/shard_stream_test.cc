@@ -82,6 +82,26 @@ TEST(ShardStreamTest, ANewOwnerGetsThePartitionFromOneOwner) {
   for (const int place : {0, 1, 2}) EXPECT_EQ(scene.CountersOf(place).exchange_records_sent, 0u);
 }
 
+// Goal: who does not know streams is not asked for one: the partition comes by its leaves.
+TEST(ShardStreamTest, AnOlderOwnerIsComparedWith) {
+  MovingScene scene(InSmallBatches());
+  scene.cluster.link_terms.version = FirstVersionOf(Feature::kStreaming) - 1;
+  for (const int place : {0, 1, 2, 3}) {
+    scene.Isolate(place);
+    scene.Rejoin(place);
+  }
+  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const Layout joint = scene.To({1, 2, 3});
+  scene.cluster.on_flight = [&](const TestCluster::Flight& flight) {
+    EXPECT_FALSE(std::holds_alternative<RangeGet>(flight.message));
+  };
+  scene.TakeAll(joint);
+  scene.cluster.RunFor(Duration::Millis(4'000));
+  EXPECT_TRUE(scene.Arrived(3, joint));
+  EXPECT_EQ(HeldOf(scene, 3, keys), kRows);
+  EXPECT_EQ(scene.CountersOf(3).streams, 0u);
+}
+
 // Goal: when the owner that gives goes down, another one goes on where it was.
 TEST(ShardStreamTest, AnotherOwnerGoesOnWhereOneWentDown) {
   MovingScene scene(InSmallBatches());

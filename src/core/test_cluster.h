@@ -179,6 +179,7 @@ class TestCluster {
   std::vector<std::pair<int, int>> cuts;
   // Sees each message, if set, also those that are lost.
   std::function<void(const Flight&)> on_flight;
+  LinkTerms link_terms;  // of all links that come up from now on
 
   void Deliver() {
     Flight flight = std::move(flights.front());
@@ -200,7 +201,7 @@ class TestCluster {
   }
   void SetLink(int at, int peer, bool up) {
     if (up) {
-      node(at).shard().OnPeerUp(node(peer).id(), /*shard_count=*/1, now_, effects_);
+      node(at).shard().OnPeerUp(node(peer).id(), link_terms, now_, effects_);
     } else {
       node(at).shard().OnPeerDown(node(peer).id(), now_, effects_);
     }

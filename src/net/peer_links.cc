@@ -26,6 +26,7 @@ PeerLinks::PeerLinks(Reactor& reactor, PeerLinksOwner& owner, Log& log, PeerLink
       tick_interval_{std::max<std::int64_t>(1, options_.ping_interval.us / 2)},
       prng_(options_.seed),
       resolver_(reactor),
+      version_min_(options_.versions.min),
       last_tick_(reactor.now().instant),
       alive_(std::make_shared<bool>(true)) {
   GYRE_CHECK(options_.shard_count > 0 && options_.shard.value < options_.shard_count);
@@ -82,6 +83,8 @@ LinkSlot& PeerLinks::SlotOf(Peer& peer, std::uint16_t index) {
 
 Handshake PeerLinks::OwnHandshake(std::uint16_t index) const {
   Handshake handshake;
+  handshake.version_min = version_min_;
+  handshake.version_max = options_.versions.max;
   handshake.cluster = options_.cluster;
   handshake.node = options_.self_name;
   handshake.node_id = options_.self;
@@ -228,7 +231,8 @@ void PeerLinks::UpdatePeer(Peer& peer) {
   if (up == peer.told_up) return;
   peer.told_up = up;
   if (up) {
-    owner_.OnPeerUp(peer.config.id, peer.shard_count);
+    const std::uint16_t version = std::min(peer.version_max, options_.versions.max);
+    owner_.OnPeerUp(peer.config.id, {peer.shard_count, version, peer.version_max});
   } else {
     const std::string reason = peer.down_reason;  // outlives the peer
     owner_.OnPeerDown(peer.config.id, reason);

@@ -60,6 +60,7 @@ struct PeerLinksOptions {
   ShardId shard;
   std::uint16_t shard_count = 1;
   std::uint64_t ring_digest = 0;
+  ProtocolRange versions;
   std::vector<PeerAddress> peers;  // at the start: all others, without this node
   Duration ping_interval = Duration::Millis(500);
   Duration link_timeout = Duration::Millis(2'000);       // more than twice ping_interval
@@ -90,7 +91,7 @@ class PeerLinksOwner {
   virtual void OnFrame(NodeId from, Envelope&& envelope) = 0;
   // The first link to the peer is up; the last one that could take frames is not any more.
   // They alternate, beginning with up.
-  virtual void OnPeerUp(NodeId peer, std::uint16_t shard_count) = 0;
+  virtual void OnPeerUp(NodeId peer, const LinkTerms& terms) = 0;
   virtual void OnPeerDown(NodeId peer, std::string_view reason) = 0;
   // Give both to PeerLinks::Attach of that shard, on its thread.
   virtual void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) = 0;
@@ -149,6 +150,7 @@ struct Peer {
   PeerAddress config;
   bool we_dial = false;
   std::uint16_t shard_count = 0;  // 0: not heard from yet
+  std::uint16_t version_max = 0;  // as its last handshake says
   std::vector<LinkSlot> slots;    // few: usually one
   bool told_up = false;           // as the owner knows it
   std::string down_reason;
@@ -186,6 +188,10 @@ class PeerLinks {
   // old one is cut, as whoever still answers there is not to be listened to. No effect if there is
   // no such peer, or if that is its address.
   void SetAddress(NodeId id, std::string address);
+
+  // The lowest version that the cluster still has a use for has risen: links to peers that do not
+  // speak it are cut, and refused from now on. It never falls.
+  void RequireVersion(std::uint16_t version);
 
   // Takes over what another shard of this node accepted for this one.
   void Attach(ReleasedSocket socket, const Handshake& handshake);
@@ -283,6 +289,7 @@ class PeerLinks {
   const Duration tick_interval_;
   Prng prng_;
   Resolver resolver_;
+  std::uint16_t version_min_;
   std::vector<std::unique_ptr<Peer>> peers_;  // by id
   std::vector<PeerLink*> links_;              // all, whatever their state
   std::vector<DialedGuest> dialed_guests_;    // at most guests_max

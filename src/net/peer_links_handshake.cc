@@ -122,6 +122,7 @@ void PeerLinks::Establish(PeerLink& link, Peer& peer, const Handshake& handshake
   link.state = PeerLink::State::kUp;
   link.started = link.last_heard = now();
   peer.shard_count = handshake.shard_count;
+  peer.version_max = handshake.version_max;
   peer.stats.last_problem.clear();
   ++peer.stats.connects;
   if (std::exchange(slot.was_up, true)) ++peer.stats.reconnects;
@@ -129,7 +130,7 @@ void PeerLinks::Establish(PeerLink& link, Peer& peer, const Handshake& handshake
              {{"peer", peer.config.name},
               {"address", link.connection.peer_address()},
               {"link", link.index},
-              {"version", std::min(handshake.version_max, kProtocolVersion)}});
+              {"version", std::min(handshake.version_max, options_.versions.max)}});
   if (peer.we_dial) DialMissing(peer);
   UpdatePeer(peer);
 }

@@ -57,6 +57,22 @@ void PeerLinks::SetAddress(NodeId id, std::string address) {
   UpdateGuest(id, "its peer's link is dialed anew");
 }
 
+void PeerLinks::RequireVersion(std::uint16_t version) {
+  if (version <= version_min_) return;
+  version_min_ = version;
+  for (std::size_t i = 0; i < peers_.size();) {
+    Peer& peer = *peers_[i];
+    const NodeId id = peer.config.id;
+    if (peer.told_up && peer.version_max < version) {
+      peer.down_reason = "does not speak protocol version " + std::to_string(version);
+      CutLinks(peer, peer.down_reason);
+      if (started_ && peer.we_dial) DialMissing(peer);
+      UpdatePeer(peer);  // the owner, told of it, may remove the peer
+    }
+    if (i < peers_.size() && peers_[i]->config.id == id) ++i;
+  }
+}
+
 // Also those on their way, and whatever waits to be dialed.
 void PeerLinks::CutLinks(Peer& peer, std::string_view reason) {
   for (LinkSlot& slot : peer.slots) {

@@ -103,6 +103,45 @@ TEST_F(PeerLinksTest, RefusesAnotherCluster) {
   EXPECT_THAT(a_->Stats(2).last_problem, testing::HasSubstr("cluster 'other'"));
 }
 
+// Goal: a link speaks the highest version that both ends have, whichever of them is the older.
+TEST_F(PeerLinksTest, SettlesOnTheHighestVersionOfBoth) {
+  constexpr std::uint16_t kOld = 3, kNew = 5;
+  for (const std::uint16_t version_of_b : {kOld, kNew}) {
+    const auto speaks = [](std::uint16_t max) {
+      return [max](PeerLinksOptions& options) { options.versions.max = max; };
+    };
+    b_ = MakeNode(2, {{1, 1}}, 1, speaks(version_of_b));
+    a_ = MakeNode(1, {{2, b_.port}}, 1, speaks(4));
+    Start(a_);
+    Start(b_);
+    ASSERT_TRUE(Until({&a_, &b_}, [&] {
+      return a_->recorder.terms.size() == 1 && b_->recorder.terms.size() == 1;
+    }));
+    EXPECT_EQ(a_->recorder.terms[0].version, std::min<std::uint16_t>(version_of_b, 4));
+    EXPECT_EQ(b_->recorder.terms[0].version, a_->recorder.terms[0].version);
+    EXPECT_EQ(a_->recorder.terms[0].peer_version_max, version_of_b);
+    EXPECT_EQ(b_->recorder.terms[0].peer_version_max, 4);
+  }
+}
+
+// Goal: once the cluster uses what an older node cannot read, that one is cut off, and both logs
+// name both ranges.
+TEST_F(PeerLinksTest, RefusesWhoIsTooOldFromNowOn) {
+  b_ = MakeNode(2, {{1, 1}}, 1, [](PeerLinksOptions& options) { options.versions.max = 3; });
+  a_ = MakeNode(1, {{2, b_.port}});
+  Start(a_);
+  Start(b_);
+  ASSERT_TRUE(Until({&a_, &b_}, [&] { return a_->recorder.terms.size() == 1; }));
+  a_->links->RequireVersion(3);  // as it is
+  EXPECT_THAT(a_->recorder.changes, testing::ElementsAre("+2"));
+  a_->links->RequireVersion(4);
+  EXPECT_THAT(a_->recorder.changes, testing::ElementsAre("+2", "-2"));
+  ASSERT_TRUE(
+      Until({&a_, &b_}, [&] { return a_->Stats(2).refused >= 1 && b_->Stats(1).refused >= 1; }));
+  EXPECT_TRUE(a_->log.Has({"peer_refused", "versions 3 to 3, this node 4 to 4"})) << a_->log.Text();
+  EXPECT_TRUE(b_->log.Has({"peer_refused", "versions 4 to 4, this node 3 to 3"})) << b_->log.Text();
+}
+
 // Goal: each difference that would make talking wrong is found in the handshake and named.
 TEST_F(PeerLinksTest, RefusesWhatDoesNotFit) {
   struct Case {

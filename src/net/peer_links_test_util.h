@@ -43,7 +43,8 @@ class Recorder final : public PeerLinksOwner {
     frames.push_back(std::move(envelope));
     if (on_frame) on_frame();
   }
-  void OnPeerUp(NodeId peer, std::uint16_t /*shard_count*/) override {
+  void OnPeerUp(NodeId peer, const LinkTerms& peer_terms) override {
+    terms.push_back(peer_terms);
     Note("+" + std::to_string(peer.value));
   }
   void OnPeerDown(NodeId peer, std::string_view reason) override {
@@ -73,6 +74,7 @@ class Recorder final : public PeerLinksOwner {
 
   std::vector<NodeId> froms;
   std::vector<Envelope> frames;
+  std::vector<LinkTerms> terms;  // of those that came up
   std::vector<std::string> changes;
   std::vector<std::string> reasons;
   // The same of guests, and what became of those dialed in vain.

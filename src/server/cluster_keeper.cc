@@ -36,7 +36,18 @@ NodeMessage LayoutMessage(std::string_view body) {
   return {RequestId{}, NodeMessage::Topic::kLayout, Bytes(body)};
 }
 
-StewardConfig ConfigOf() { return {}; }
+StewardConfig ConfigOf(const ServerConfig& config) {
+  StewardConfig steward;
+  steward.version_max = config.protocol_max;
+  return steward;
+}
+
+// As it says itself; null if nothing was heard of it.
+Json ProtocolOf(const MemberTable::Entry* heard) {
+  if (heard == nullptr) return nullptr;
+  const MemberDescription& fields = heard->description->fields();
+  return {{"min", fields.protocol_min}, {"max", fields.protocol_max}};
+}
 
 Json ViolationsOf(const Ring& ring, int replicas) {
   const RingQuality quality = Assess(ring, replicas);
@@ -50,7 +61,8 @@ Json ViolationsOf(const Ring& ring, int replicas) {
 ClusterKeeper::ClusterKeeper(Options options)
     : options_(std::move(options)),
       prng_(options_.seed),
-      steward_(ConfigOf(), NodeIdOf(options_.config->node_name), options_.layout, options_.vote),
+      steward_(ConfigOf(*options_.config), NodeIdOf(options_.config->node_name), options_.layout,
+               options_.vote),
       writer_(options_.folder, first().reactor()),
       gossip_(GossipOptions()) {}
 
@@ -79,9 +91,22 @@ void ClusterKeeper::Start() {
 void ClusterKeeper::Tick() {
   first().reactor().AddTimer(now() + kTick, [this] { Tick(); });
   CollectOwn();
+  TellVersions();
   Steward::Output out;
   if (now() >= steward_.NextWake()) steward_.OnTick(now(), prng_, out);
   Run(std::move(out));
+}
+
+// By its link, which is of the process that runs there now; else as it said itself when it was last
+// heard of, which this node keeps on its disk.
+void ClusterKeeper::TellVersions() {
+  std::map<NodeId, std::uint16_t> versions = linked_;
+  for (const NodeId member : steward_.layout().MemberIds()) {
+    const MemberTable::Entry* const heard = gossip_.Find(member);
+    if (heard == nullptr) continue;
+    versions.try_emplace(member, heard->description->fields().protocol_max);
+  }
+  steward_.SetVersions(std::move(versions));
 }
 
 // Each shard on its own thread, one round at a time.
@@ -172,8 +197,9 @@ void ClusterKeeper::Adopt(const std::shared_ptr<const Layout>& layout) {
     settled_ += before->moves.count() - view->moves.count();
   }
   for (ShardLoop* loop : options_.loops) {
-    const auto change = [loop, view, come, gone] {
+    const auto change = [loop, view, come, gone, version = VersionNeededBy(*layout)] {
       loop->SetView(view);
+      loop->links().RequireVersion(version);
       for (const NodeId id : gone) loop->links().RemovePeer(id);
       for (const PeerAddress& peer : come) loop->links().AddPeer(peer);
     };
@@ -200,8 +226,8 @@ void ClusterKeeper::OnNodeMessage(NodeId from, NodeMessage&& message) {
   Run(std::move(out));
 }
 
-void ClusterKeeper::OnPeerUp(NodeId peer) {
-  up_[peer] = true;
+void ClusterKeeper::OnPeerUp(NodeId peer, const LinkTerms& terms) {
+  linked_[peer] = terms.peer_version_max;
   waiting_.erase(peer);  // it is in
   Steward::Output out;
   steward_.OnPeerUp(peer, out);
@@ -210,7 +236,7 @@ void ClusterKeeper::OnPeerUp(NodeId peer) {
 }
 
 void ClusterKeeper::OnPeerDown(NodeId peer) {
-  up_[peer] = false;
+  linked_.erase(peer);
   steward_.OnPeerDown(peer);
   gossip_.OnPeerDown(peer);
 }
@@ -317,6 +343,7 @@ void ClusterKeeper::OnCommand(std::string verb, std::string body, Done done) {
                      "`remove`, `weight` and `split`"));
   }
   settled_ = 0;
+  TellVersions();
   Order(std::exchange(staged_, {}), std::move(done));
   staged_texts_.clear();
 }
@@ -378,7 +405,8 @@ Status ClusterKeeper::Stage(const std::string& body) {
     return Fail(ErrorCode::kInvalidArgument,
                 "change: one of join, leave, replace, remove, weight, split");
   }
-  const Result<std::optional<Layout>> after = LayoutAfter(steward_.layout(), staged);
+  TellVersions();
+  const Result<std::optional<Layout>> after = steward_.After(steward_.layout(), staged);
   if (!after) return Fail(after.error());
   if (!*after) return Fail(ErrorCode::kInvalidArgument, "that is as it is already");
   staged_ = std::move(staged);
@@ -388,7 +416,7 @@ Status ClusterKeeper::Stage(const std::string& body) {
 
 Result<std::string> ClusterKeeper::PlanJson() const {
   const Layout& layout = steward_.layout();
-  const Result<std::optional<Layout>> after = LayoutAfter(layout, staged_);
+  const Result<std::optional<Layout>> after = steward_.After(layout, staged_);
   if (!after) return Fail(after.error());
   const Ring& ring = *after ? (*after)->ring() : layout.ring();
   const bool split = ring.partition_count() != layout.ring().partition_count();
@@ -433,7 +461,6 @@ Result<std::string> ClusterKeeper::StatusJson() const {
   Json members = Json::array();
   const auto add = [&](const Member& member, const char* state) {
     const MemberTable::Entry* const heard = gossip_.Find(member.id);
-    const auto up = up_.find(member.id);
     // As it says itself, or else as it was let in.
     const auto now_at = [&](std::string MemberDescription::*field, const std::string& before) {
       const bool told = heard != nullptr && !(heard->description->fields().*field).empty();
@@ -447,11 +474,12 @@ Result<std::string> ClusterKeeper::StatusJson() const {
                        {"id", member.id.value},
                        {"state", state},
                        {"life", heard != nullptr ? std::string(LifeName(heard->life)) : "unknown"},
-                       {"linked", member.id == self || (up != up_.end() && up->second)},
+                       {"linked", member.id == self || linked_.contains(member.id)},
                        {"incarnation", heard != nullptr ? heard->incarnation : 0},
                        {"address", now_at(&MemberDescription::peer_address, member.address)},
                        {"resp", now_at(&MemberDescription::resp_address, member.resp)},
                        {"http", now_at(&MemberDescription::http_address, member.http)},
+                       {"protocol", ProtocolOf(heard)},
                        {"zone", member.zone},
                        {"region", member.region},
                        {"weight", member.weight},
@@ -473,6 +501,8 @@ Result<std::string> ClusterKeeper::StatusJson() const {
                {"lineage", std::to_string(layout.lineage().generation) + "." +
                                std::to_string(layout.lineage().founding)},
                {"number", layout.number().value},
+               {"protocol",
+                {{"version", steward_.ClusterVersion()}, {"needed", VersionNeededBy(layout)}}},
                {"digest", layout.Digest()},
                {"members", members},
                {"moving",

@@ -49,7 +49,7 @@ class ClusterKeeper final : public NodeAgent {
   }
 
   void OnNodeMessage(NodeId from, NodeMessage&& message) override;
-  void OnPeerUp(NodeId peer) override;
+  void OnPeerUp(NodeId peer, const LinkTerms& terms) override;
   void OnPeerDown(NodeId peer) override;
   void OnGuestUp(NodeId guest, std::string_view name) override;
   void OnGuestDown(NodeId guest) override;
@@ -79,6 +79,7 @@ class ClusterKeeper final : public NodeAgent {
   void Run(Steward::Output&& out);
   void Store(Steward::Output::Store&& store);
   void Adopt(const std::shared_ptr<const Layout>& layout);
+  void TellVersions();
   void OnKnock(NodeId from, const Member& member);
   void TellWaiting();
   void Order(ClusterChange change, Done done);
@@ -99,7 +100,7 @@ class ClusterKeeper final : public NodeAgent {
   std::uint64_t next_order_ = 1;
   ClusterChange staged_;
   std::vector<std::string> staged_texts_;
-  std::map<NodeId, bool> up_;
+  std::map<NodeId, std::uint16_t> linked_;  // those with a link, and the highest version they speak
   // Of all shards, as collected last.
   struct Own {
     std::size_t replies = 0;

@@ -20,6 +20,7 @@
 #include "core/ring/layout.h"
 #include "core/ring/partitioner.h"
 #include "core/ring/ring.h"
+#include "core/wire/features.h"
 #include "storage/engine.h"
 
 namespace gyre {
@@ -83,6 +84,8 @@ struct ServerConfig {
   bool open = true;
   // Founded alone, by `members` of one: others may join. Needs a Merkle tree from the first row.
   bool founds = false;
+  // The highest version of the peer protocol that this node speaks (core/wire/features.h).
+  std::uint16_t protocol_max = kProtocolVersion;
   int partition_bits = kPartitionBitsDefault;
   PartitionerKind partitioner = PartitionerKind::kMd5;
   std::vector<KeyspaceConfig> keyspaces;  // always holds `default`, first

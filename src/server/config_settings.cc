@@ -118,6 +118,11 @@ const SettingRow kRows[] = {
       "nodes that ask to join are let in at once; no: when `gyre cluster join` says so", "open"},
      [](ServerConfig& c, std::string_view t) { return AssignYesOrNo(c.open, t); },
      [](const ServerConfig& c) { return std::string(c.open ? "yes" : "no"); }},
+    {{"cluster.protocol_max", "a whole number from 3 to 4",
+      "the highest version of the peer protocol that this node speaks; lower than its default: it "
+      "behaves as an older node",
+      "protocol-max"},
+     GYRE_COUNT(protocol_max, kProtocolVersionMin, kProtocolVersion)},
     {{"cluster.partition_bits", "a whole number from 0 to 16",
       "the ring has 2^bits partitions; the same on every node", "partition-bits"},
      GYRE_COUNT(partition_bits, 0, kPartitionBitsMax)},

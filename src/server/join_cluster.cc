@@ -42,6 +42,7 @@ class Knocker final : private PeerLinksOwner {
     options.cluster = config.cluster_id;
     options.self = self.id;
     options.self_name = self.name;
+    options.versions.max = config.protocol_max;
     options.guest_may_say = [](const Message& message) {
       return std::holds_alternative<NodeMessage>(message);
     };
@@ -86,7 +87,7 @@ class Knocker final : private PeerLinksOwner {
     reactor_.Stop();
   }
   void OnFrame(NodeId /*from*/, Envelope&& /*envelope*/) override {}
-  void OnPeerUp(NodeId /*peer*/, std::uint16_t /*shard_count*/) override {}
+  void OnPeerUp(NodeId /*peer*/, const LinkTerms& /*terms*/) override {}
   void OnPeerDown(NodeId /*peer*/, std::string_view /*reason*/) override {}
   void HandOver(ReleasedSocket /*socket*/, Handshake /*handshake*/, ShardId /*to*/) override {}
 

@@ -35,7 +35,8 @@ std::optional<Member> DecodeKnock(std::string_view body) {
   if (in.U8() != kKnock) return std::nullopt;
   Member member;
   DecodeMember(in, member);
-  if (!in.done() || member.name.empty() || member.weight == 0) return std::nullopt;
+  // What is behind comes from a node of a later version.
+  if (!in.ok() || member.name.empty() || member.weight == 0) return std::nullopt;
   member.id = NodeIdOf(member.name);
   return member;
 }

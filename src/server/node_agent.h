@@ -19,7 +19,7 @@ class NodeAgent {
   // From a peer, over any of its links.
   virtual void OnNodeMessage(NodeId from, NodeMessage&& message) = 0;
   // As the first shard sees it.
-  virtual void OnPeerUp(NodeId peer) = 0;
+  virtual void OnPeerUp(NodeId peer, const LinkTerms& terms) = 0;
   virtual void OnPeerDown(NodeId peer) = 0;
   // Nodes that are no peers (net/peer_links.h).
   virtual void OnGuestUp(NodeId guest, std::string_view name) = 0;

@@ -167,6 +167,14 @@ std::vector<MemberNews> NodeServer::TakeBook() const {
 
 Status NodeServer::OpenStorage(const Layout& layout) {
   founding_ = layout.lineage().founding;
+  needed_version_ = VersionNeededBy(layout);
+  if (needed_version_ > config_.protocol_max) {
+    return Fail(ErrorCode::kUnsupported,
+                "the cluster needs protocol version " + std::to_string(needed_version_) +
+                    ", as partitions have been split, and this node is to speak " +
+                    std::to_string(config_.protocol_max) +
+                    " at most: raise cluster.protocol_max (--protocol-max)");
+  }
   EngineOptions options;
   options.session_count = config_.shards;
   options.leaf_bits = LeafBitsOf(layout.ring().section_bits());
@@ -224,6 +232,7 @@ PeerLinksOptions NodeServer::LinksOptions(const ClusterView& view,
   options.shard = shard;
   options.shard_count = config_.shards;
   options.ring_digest = founding_;
+  options.versions = {needed_version_, config_.protocol_max};
   options.queue_bytes_max = config_.peer_queue_bytes_max;
   options.queue_bytes_resume = config_.peer_queue_bytes_max / 4;
   options.seed = RandomSeed();

@@ -65,8 +65,9 @@ class NodeServer {
   Log& log_;
   const NodeId self_;
   const Instant started_;
-  std::uint64_t founding_ = 0;          // of the layout's lineage
-  std::unique_ptr<DataFolder> folder_;  // null with the memory engine
+  std::uint64_t founding_ = 0;                          // of the layout's lineage
+  std::uint16_t needed_version_ = kProtocolVersionMin;  // by the layout
+  std::unique_ptr<DataFolder> folder_;                  // null with the memory engine
   std::unique_ptr<Engine> engine_;
   StatsBoard board_;
   std::vector<std::unique_ptr<ShardLoop>> loops_;

@@ -36,7 +36,7 @@ Result<DescriptionPtr> DescribeSelf(const ServerConfig& config, const Layout& la
   self.region = own->region;
   self.weight = member != nullptr ? member->weight : own->weight;
   self.protocol_min = kProtocolVersionMin;
-  self.protocol_max = kProtocolVersion;
+  self.protocol_max = config.protocol_max;
   Result<DescriptionPtr> described = SharedDescription::Make(std::move(self));
   if (described) return described;
   return Fail(ErrorCode::kInvalidArgument,

@@ -345,10 +345,10 @@ void ShardLoop::TakeMessage(NodeId from, Envelope&& envelope) {
   Carry();
 }
 
-void ShardLoop::OnPeerUp(NodeId peer, std::uint16_t shard_count) {
-  shard_.OnPeerUp(peer, shard_count, now(), effects_);
+void ShardLoop::OnPeerUp(NodeId peer, const LinkTerms& terms) {
+  shard_.OnPeerUp(peer, terms, now(), effects_);
   Carry();
-  if (agent_ != nullptr) agent_->OnPeerUp(peer);
+  if (agent_ != nullptr) agent_->OnPeerUp(peer, terms);
 }
 
 void ShardLoop::OnPeerDown(NodeId peer, std::string_view /*reason*/) {

@@ -85,7 +85,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
 
   // PeerLinksOwner
   void OnFrame(NodeId from, Envelope&& envelope) override;
-  void OnPeerUp(NodeId peer, std::uint16_t shard_count) override;
+  void OnPeerUp(NodeId peer, const LinkTerms& terms) override;
   void OnPeerDown(NodeId peer, std::string_view reason) override;
   void HandOver(ReleasedSocket socket, Handshake handshake, ShardId to) override;
   void OnGuestUp(NodeId guest, std::string_view name) override;

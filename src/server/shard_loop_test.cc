@@ -243,7 +243,7 @@ class TestAgent final : public NodeAgent {
  public:
   using Done = std::function<void(Result<std::string>)>;
   void OnNodeMessage(NodeId, NodeMessage&&) override {}
-  void OnPeerUp(NodeId) override {}
+  void OnPeerUp(NodeId, const LinkTerms&) override {}
   void OnPeerDown(NodeId) override {}
   void OnGuestUp(NodeId, std::string_view) override {}
   void OnGuestDown(NodeId) override {}

@@ -143,6 +143,7 @@ void ExchangeSession::NextLeaf(Env& env) {
 // Most of what many leaves hold is missing here: it comes as ranges.
 bool ExchangeSession::LacksMost() const {
   if (damaged_ || GivesOnly() || leaves_.size() < shard().config.stream_leaves_min) return false;
+  if (!shard().peers.Speaks(peer_, Feature::kStreaming)) return false;
   return leaf_lacked_ > leaf_rows_ || scheduler_.Fetches(partition_);
 }
 

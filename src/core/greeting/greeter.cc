@@ -56,10 +56,10 @@ void Greeter::OnNoteLost(std::uint64_t& counter) {
 
 // ---- links -------------------------------------------------------------------------------------
 
-void Greeter::OnLinkUp(NodeId peer, std::uint16_t shard_count, Env& env) {
+void Greeter::OnLinkUp(NodeId peer, const LinkTerms& terms, Env& env) {
   if (view().FindMember(peer) == nullptr) return;
   TakeDown(peer);
-  shard().peers.Link(peer, shard_count, shard().shard, shard().shard_count);
+  shard().peers.Link(peer, terms, shard().shard, shard().shard_count);
   GreetUndone(env);
 }
 

@@ -24,7 +24,7 @@ class Greeter : public Machine {
   void OnScanDone(Result<ScanPage> page, Env& env) override;
   void OnTimer(Env& env) override;
 
-  void OnLinkUp(NodeId peer, std::uint16_t shard_count, Env& env);
+  void OnLinkUp(NodeId peer, const LinkTerms& terms, Env& env);
   void OnLinkDown(NodeId peer, Env& env);
   void OnGreeting(NodeId from, ShardId from_shard, const Greeting& greeting, Env& env);
   // By the adoption of what this shard of the peer told, in that life of it.

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "core/ids.h"
+#include "core/wire/features.h"
 
 namespace gyre {
 
@@ -23,7 +24,7 @@ class PeerTable {
     bool done() const { return taken && taken_by_it; }
   };
   struct Peer {
-    std::uint16_t shard_count = 1;
+    LinkTerms terms;
     std::map<ShardId, Contact> contacts;  // those with partitions in common with this shard
 
     // Have the numbers of each been taken over: for every partition of this shard?
@@ -41,10 +42,11 @@ class PeerTable {
     }
   };
 
-  // The link came up: nothing is known of the peer. REQUIRES: shard counts are not 0.
-  void Link(NodeId node, std::uint16_t shard_count, ShardId self, std::uint16_t self_count) {
+  // The link came up: nothing more is known of the peer. REQUIRES: shard counts are not 0.
+  void Link(NodeId node, const LinkTerms& terms, ShardId self, std::uint16_t self_count) {
+    const std::uint16_t shard_count = terms.shard_count;
     Peer& peer = peers_[node];
-    peer = {shard_count, {}};
+    peer = {terms, {}};
     const std::uint16_t step = std::gcd(shard_count, self_count);
     for (std::uint16_t s = self.value % step; s < shard_count;
          s = static_cast<std::uint16_t>(s + step)) {
@@ -52,6 +54,12 @@ class PeerTable {
     }
   }
   void Unlink(NodeId node) { peers_.erase(node); }
+
+  // May it be sent what this feature brought?
+  bool Speaks(NodeId node, Feature feature) const {
+    const auto peer = peers_.find(node);
+    return peer != peers_.end() && peer->second.terms.version >= FirstVersionOf(feature);
+  }
 
   // Null if the node is not linked, or that shard has nothing in common with this one.
   Contact* Find(NodeId node, ShardId shard) {
@@ -72,7 +80,7 @@ class PeerTable {
   std::uint64_t RunOf(NodeId node, SectionId section) const {
     const auto peer = peers_.find(node);
     if (peer == peers_.end()) return 0;
-    const ShardId shard(static_cast<std::uint16_t>(section.value % peer->second.shard_count));
+    const ShardId shard(static_cast<std::uint16_t>(section.value % peer->second.terms.shard_count));
     const auto contact = peer->second.contacts.find(shard);
     return contact == peer->second.contacts.end() || !contact->second.done() ? 0
                                                                              : contact->second.run;

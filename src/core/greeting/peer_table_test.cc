@@ -25,7 +25,7 @@ TEST(PeerTableTest, MeetsWhoeverServesTheSamePartitions) {
           common.insert(static_cast<std::uint16_t>(p % theirs));
         }
         PeerTable peers;
-        peers.Link(kPeer, theirs, ShardId(self), own);
+        peers.Link(kPeer, {.shard_count = theirs}, ShardId(self), own);
         for (std::uint16_t s = 0; s < theirs; ++s) {
           EXPECT_EQ(peers.Find(kPeer, ShardId(s)) != nullptr, common.contains(s));
         }
@@ -34,10 +34,24 @@ TEST(PeerTableTest, MeetsWhoeverServesTheSamePartitions) {
   }
 }
 
+// Goal: nobody is sent what it may not know: neither a peer of an older version, nor one without a
+// link, of which nothing is known.
+TEST(PeerTableTest, SpeaksWhatItsLinkHasSettled) {
+  PeerTable peers;
+  const std::uint16_t first = FirstVersionOf(Feature::kSplit);
+  EXPECT_FALSE(peers.Speaks(kPeer, Feature::kSplit));
+  peers.Link(kPeer, {.version = static_cast<std::uint16_t>(first - 1)}, ShardId(0), 1);
+  EXPECT_FALSE(peers.Speaks(kPeer, Feature::kSplit));
+  peers.Link(kPeer, {.version = first}, ShardId(0), 1);  // restarted, as a newer one
+  EXPECT_TRUE(peers.Speaks(kPeer, Feature::kSplit));
+  peers.Unlink(kPeer);
+  EXPECT_FALSE(peers.Speaks(kPeer, Feature::kSplit));
+}
+
 // Goal: a peer has been met when all of these have; and each partition is of one life of one shard.
 TEST(PeerTableTest, IsMetShardByShard) {
   PeerTable peers;
-  peers.Link(kPeer, 2, ShardId(0), 1);
+  peers.Link(kPeer, {.shard_count = 2}, ShardId(0), 1);
   Meet(peers, ShardId(0), 11);
   EXPECT_FALSE(peers.HasMet(kPeer));
   EXPECT_EQ(peers.RunOf(kPeer, SectionId(4)), 11u);
@@ -46,7 +60,7 @@ TEST(PeerTableTest, IsMetShardByShard) {
   EXPECT_TRUE(peers.HasMet(kPeer));
   EXPECT_EQ(peers.RunOf(kPeer, SectionId(5)), 12u);
   // Over a new link it is met anew.
-  peers.Link(kPeer, 2, ShardId(0), 1);
+  peers.Link(kPeer, {.shard_count = 2}, ShardId(0), 1);
   EXPECT_FALSE(peers.HasMet(kPeer));
   peers.Unlink(kPeer);
   EXPECT_EQ(peers.RunOf(kPeer, SectionId(4)), 0u);

@@ -58,6 +58,11 @@ Result<std::optional<Layout>> LayoutAfter(const Layout& newest, const ClusterCha
   return std::optional<Layout>(*std::move(after));
 }
 
+std::uint16_t VersionNeededBy(const Layout& layout) {
+  const bool split = layout.ring().section_bits() != layout.ring().partition_bits();
+  return split ? FirstVersionOf(Feature::kSplit) : kProtocolVersionMin;
+}
+
 Steward::Steward(const StewardConfig& config, NodeId self, Layout layout,
                  std::optional<AcceptorState> vote)
     : config_(config),
@@ -138,6 +143,7 @@ void Steward::Take(Layout layout, Output& out) {
   const Layout& newest = taken_ ? *taken_ : acceptor_.decided();
   if (layout.lineage().founding != newest.lineage().founding) return;
   if (!layout.IsNewerThan(newest)) return;
+  if (VersionNeededBy(layout) > config_.version_max) return;
   out.stores.push_back({Output::Store::What::kLayout, layout.Encode()});
   wanted_.push_back({Output::Store::What::kLayout, 0, layout});
   taken_ = std::move(layout);
@@ -273,6 +279,39 @@ Result<std::optional<Layout>> Steward::Settled(const Layout& newest) const {
   return std::optional<Layout>(newest.Release(free));
 }
 
+// ---- versions ----------------------------------------------------------------------------------
+
+std::uint16_t Steward::VersionOf(NodeId node) const {
+  if (node == self_) return config_.version_max;
+  const auto known = versions_.find(node);
+  return known == versions_.end() ? kProtocolVersionMin : known->second;
+}
+
+std::uint16_t Steward::ClusterVersion() const {
+  std::uint16_t lowest = config_.version_max;
+  for (const NodeId member : layout().MemberIds()) lowest = std::min(lowest, VersionOf(member));
+  return lowest;
+}
+
+// Who comes in while such a layout holds is asked for its version by the handshake.
+Result<std::optional<Layout>> Steward::After(const Layout& newest,
+                                             const ClusterChange& change) const {
+  Result<std::optional<Layout>> after = LayoutAfter(newest, change);
+  if (!after || !*after) return after;
+  const std::uint16_t needed = VersionNeededBy(**after);
+  if (needed <= VersionNeededBy(newest)) return after;
+  std::string lacking;
+  for (const NodeId member : newest.MemberIds()) {
+    if (VersionOf(member) >= needed) continue;
+    lacking += (lacking.empty() ? "" : ", ") + newest.FindMember(member)->name + " (" +
+               std::to_string(VersionOf(member)) + ")";
+  }
+  if (lacking.empty()) return after;
+  return Fail(ErrorCode::kUnsupported, "this needs protocol version " + std::to_string(needed) +
+                                           " on every member; not yet, as far as is known: " +
+                                           lacking + ". Upgrade and start these first");
+}
+
 // ---- orders ------------------------------------------------------------------------------------
 
 bool Steward::Order(std::uint64_t order, ClusterChange change, Instant now, Prng& prng,
@@ -289,8 +328,8 @@ void Steward::BeginNext(Instant now, Prng& prng, Output& out) {
   LayoutProposer::Output proposal;
   if (!orders_.empty()) {
     in_order_ = true;
-    proposer_.Start([change = orders_.front().change](
-                        const Layout& newest) { return LayoutAfter(newest, change); },
+    proposer_.Start([this, change = orders_.front().change](
+                        const Layout& newest) { return After(newest, change); },
                     now, prng, proposal);
   } else {
     const std::vector<NodeId> settlers = Settlers();

@@ -23,6 +23,7 @@
 
 #include "core/membership/layout_ballot.h"
 #include "core/ring/claim.h"
+#include "core/wire/features.h"
 
 namespace gyre {
 
@@ -39,10 +40,14 @@ struct ClusterChange {
 // meanwhile. Errors: as of ChangeRing.
 Result<std::optional<Layout>> LayoutAfter(const Layout& newest, const ClusterChange& change);
 
+// The lowest protocol version that can read it: nodes of older ones are not to be talked to.
+std::uint16_t VersionNeededBy(const Layout& layout);
+
 struct StewardConfig {
   LayoutProposerConfig proposer;
-  Duration period = Duration::Millis(500);  // of telling, and of looking what may settle
-  std::size_t orders_max = 64;              // of operators, waiting
+  Duration period = Duration::Millis(500);       // of telling, and of looking what may settle
+  std::size_t orders_max = 64;                   // of operators, waiting
+  std::uint16_t version_max = kProtocolVersion;  // this node's own
 };
 
 class Steward {
@@ -99,6 +104,16 @@ class Steward {
     own_arrivals_ = std::move(arrivals);
     holds_nothing_ = holds_nothing;
   }
+  // The highest version that each node speaks, as far as is known, also of those that are down. Who
+  // is not among them counts as of the oldest.
+  void SetVersions(std::map<NodeId, std::uint16_t> versions) { versions_ = std::move(versions); }
+  std::uint16_t VersionOf(NodeId node) const;
+  // The lowest of all members'.
+  std::uint16_t ClusterVersion() const;
+  // LayoutAfter, unless what comes out could not be read by some member.
+  // Errors: also kUnsupported, which names them.
+  Result<std::optional<Layout>> After(const Layout& newest, const ClusterChange& change) const;
+
   // False: too many wait.
   bool Order(std::uint64_t order, ClusterChange change, Instant now, Prng& prng, Output& out);
 
@@ -138,6 +153,7 @@ class Steward {
   // As told, of this layout's epochs.
   std::set<std::tuple<PartitionId, RingEpoch, NodeId>> arrived_;
   std::map<NodeId, RingEpoch> empty_since_;  // said with a layout of this number
+  std::map<NodeId, std::uint16_t> versions_;
   Instant next_look_{INT64_MIN};
 };
 

@@ -237,6 +237,42 @@ TEST(StewardTest, ALeavingMemberIsLetGo) {
   EXPECT_THAT(scene.At(1).layout().leaving(), IsEmpty());
 }
 
+// Goal: what some member could not read is not decided; who lacks the version is named, one that
+// was never heard of counts as old, and one that is down is not forgotten.
+TEST(StewardTest, ASplitWaitsForEveryMembersVersion) {
+  const std::uint16_t needed = FirstVersionOf(Feature::kSplit);
+  const std::uint16_t old = static_cast<std::uint16_t>(needed - 1);
+  ClusterChange split;
+  split.partition_bits = 5;
+  Scene scene({1, 2, 3});
+  scene.At(1).SetVersions({{NodeId(2), old}});
+  EXPECT_EQ(scene.At(1).ClusterVersion(), kProtocolVersionMin);
+  scene.Order(1, split);
+  ASSERT_TRUE(scene.RunUntil([&] { return scene.EndOf(1).has_value(); }));
+  ASSERT_FALSE(scene.EndOf(1)->has_value());
+  EXPECT_EQ(scene.EndOf(1)->error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(scene.EndOf(1)->error().message, testing::HasSubstr("node2 (3), node3 (3)"));
+
+  scene.At(1).SetVersions({{NodeId(2), needed}, {NodeId(3), old}});
+  scene.Down(3);
+  scene.Order(1, split);
+  ASSERT_TRUE(scene.RunUntil([&] { return scene.EndOf(2).has_value(); }));
+  EXPECT_THAT(scene.EndOf(2)->error().message, testing::HasSubstr("known: node3 (3). "));
+  EXPECT_EQ(scene.At(1).layout().number(), RingEpoch(1));
+
+  scene.Up(3);
+  scene.At(1).SetVersions({{NodeId(2), needed}, {NodeId(3), needed}});
+  EXPECT_EQ(scene.At(1).ClusterVersion(), needed);
+  scene.Order(1, split);
+  ASSERT_TRUE(scene.RunUntil([&] { return scene.EndOf(3) && scene.Quiet(); }));
+  EXPECT_TRUE(scene.EndOf(3)->has_value());
+  EXPECT_EQ(VersionNeededBy(scene.At(3).layout()), needed);
+  // From here on the layout holds, whoever comes: an old node is refused at its handshake.
+  scene.Order(2, Joins(4));
+  ASSERT_TRUE(scene.RunUntil([&] { return scene.EndOf(4).has_value(); }));
+  EXPECT_TRUE(scene.EndOf(4)->has_value());
+}
+
 // Goal: two operators at once: both are carried out, one on top of the other, whoever comes first.
 TEST(StewardTest, TwoOrdersAtOnceAreBothCarriedOut) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {

@@ -17,12 +17,11 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "core/ids.h"
+#include "core/wire/features.h"
 #include "core/wire/messages.h"
 
 namespace gyre {
 
-inline constexpr std::uint16_t kProtocolVersionMin = 3;
-inline constexpr std::uint16_t kProtocolVersion = 3;
 inline constexpr std::size_t kFrameHeaderBytes = 8;
 inline constexpr std::size_t kFrameBodyBytesMax = kRecordBytesMax + 1024 * 1024;
 

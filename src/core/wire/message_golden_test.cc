@@ -185,6 +185,7 @@ TEST(MessageGoldenTest, ReplicaScan) {
 
 TEST(MessageGoldenTest, Handshake) {
   Handshake hello;
+  hello.version_max = 3;
   hello.cluster = "orders";
   hello.node = "node-1";
   hello.node_id = NodeId(0x123456);
