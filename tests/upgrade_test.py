@@ -8,12 +8,15 @@ GYRE_OLD_BINARY: a gyre of the release before, instead of this one with --protoc
 
 import json
 import os
+import subprocess
+import threading
 import time
 import unittest
 
 from cluster import HOST, Node, binary, free_ports, wait_until
 from grow_test import Growing
 from history import missing, start_clients, stop_clients
+from resp import Resp, RespError
 
 OLD = 3
 NEW = 4
@@ -142,6 +145,107 @@ class UpgradeTest(unittest.TestCase):
             late.start()
             wait_until(lambda: "versions 4 to 4, this node 3 to 3" in late.log_tail(), 20, "told")
             wait_until(lambda: "versions 3 to 3, this node 4 to 4" in n1.log_tail(20_000), 20, "told")
+
+
+class BalancedClient(threading.Thread):
+    """Writes a key of its own and reads it back, through any node that is ready, as a balancer would have it: /readyz is
+    asked every 50 ms, and a connection goes on until its node is not ready."""
+
+    def __init__(self, key, nodes):
+        super().__init__(daemon=True)
+        self.key = key
+        self.nodes = nodes
+        self.ready = list(nodes)
+        self.stop_asked = threading.Event()
+        self.errors = []
+        self.done = 0
+
+    def probe(self):
+        while not self.stop_asked.wait(0.05):
+            def is_ready(node):
+                try:
+                    return node.http("GET", "/readyz", timeout=5)[0] == 200
+                except OSError:
+                    return False
+            self.ready = [node for node in self.nodes if is_ready(node)]
+
+    def run(self):
+        threading.Thread(target=self.probe, daemon=True).start()
+        turn = 0
+        while not self.stop_asked.is_set():
+            turn += 1
+            ready = self.ready
+            if not ready:
+                self.errors.append("no node is ready")
+                return
+            node = ready[turn % len(ready)]
+            try:
+                with Resp(node.resp_port) as resp:
+                    while node in self.ready and not self.stop_asked.is_set():
+                        self.done += 1
+                        value = f"v{self.done}".encode()
+                        resp.command("SET", self.key, value)
+                        if resp.command("GET", self.key) != value:
+                            self.errors.append("a read missed a write")
+            except (RespError, OSError, EOFError) as error:
+                self.errors.append(f"{node.name}: {error!r}")
+
+
+class DrainTest(unittest.TestCase):
+    def drain(self, node, *flags):
+        return subprocess.run([binary(), "drain", "--port", str(node.resp_port), *flags],
+                              capture_output=True, text=True, timeout=60)
+
+    def test_no_request_fails_in_a_rolling_restart(self):
+        with Growing() as cluster:
+            n1 = cluster.add("n1")
+            nodes = [n1, cluster.add("n2", n1), cluster.add("n3", n1)]
+            cluster.await_settled(n1)
+            clients = [BalancedClient(f"key{i}", nodes) for i in range(3)]
+            for client in clients:
+                client.start()
+            for node in nodes:
+                time.sleep(0.5)
+                drained = self.drain(node, "--seconds", "20")
+                self.assertEqual(drained.returncode, 0, drained.stderr)
+                self.assertIn("can be stopped", drained.stdout)
+                node.stop()
+                node.start()
+                node.wait_ready()
+                others = [n for n in nodes if n is not node]
+                wait_until(lambda: node.is_linked(others), 20, "links", 0.1)
+            for client in clients:
+                client.stop_asked.set()
+                client.join(20)
+                self.assertEqual(client.errors[:5], [])
+                self.assertGreater(client.done, 0)
+
+    def test_clients_that_stay_are_sent_away_and_undo(self):
+        with Growing(shards=2) as cluster:
+            node = cluster.add("n1")
+            with Resp(node.resp_port) as stays:
+                stays.command("SET", "a", "1")
+                started = time.monotonic()
+                drained = self.drain(node, "--seconds", "2")
+                self.assertEqual(drained.returncode, 0, drained.stderr)
+                self.assertGreater(time.monotonic() - started, 1.5)
+                self.assertEqual(node.http("GET", "/readyz")[0], 503)
+                with self.assertRaises((OSError, EOFError)):
+                    stays.command("GET", "a")
+            with Resp(node.resp_port) as late:
+                with self.assertRaisesRegex(RespError, "UNAVAILABLE.*drained"):
+                    late.command("SET", "a", "2")
+            self.assertEqual(self.drain(node, "--undo").returncode, 0)
+            wait_until(node.is_ready, 5, "ready again")
+            with Resp(node.resp_port) as back:
+                self.assertEqual(back.command("GET", "a"), b"1")
+
+    def test_refuses_nonsense(self):
+        with Growing() as cluster:
+            node = cluster.add("n1")
+            for body in ("", "{}", '{"seconds": -1}', '{"seconds": 3601}'):
+                self.assertEqual(node.http("POST", "/v1/cluster/drain", body)[0], 400, body)
+            self.assertEqual(node.http("GET", "/readyz")[0], 200)
 
 
 if __name__ == "__main__":

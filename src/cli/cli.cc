@@ -26,6 +26,7 @@ int CliMain(int argc, char** argv) {
   AddRingVerbs(app, exit_code);
   AddClusterVerbs(app, exit_code);
   AddMemberVerbs(app, exit_code);
+  AddDrainVerb(app, exit_code);
   AddServeVerbs(app, exit_code);
   AddBenchCommand(app, exit_code);
   app.add_subcommand("version", "Print the version")->callback([] {

@@ -261,6 +261,7 @@ std::string QuorumPromise(const KeyspaceConfig& keyspace, std::size_t nodes) {
 std::string NotReadyReason(const Backend& backend) {
   const NodeStats stats = backend.Stats();
   if (stats.shards_starting > 0) return "The node has just started and has met no other node yet";
+  if (stats.shards_draining > 0) return "The node is being drained, to be stopped";
   if (stats.engine.writable) return {};
   return "The storage takes no writes: " +
          (stats.engine.problem.empty() ? std::string("no reason is known") : stats.engine.problem);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -23,6 +24,13 @@ class ResultSink {
  public:
   virtual ~ResultSink() = default;
   virtual void OnResult(std::uint64_t tag, ClientResult&& result) = 0;
+};
+
+// A node that is about to be stopped (docs/cluster.md, "Restarting a node"). Who was connected when
+// it began is served until `ends`.
+struct Drain {
+  Instant began;
+  Instant ends;
 };
 
 inline constexpr Duration kClusterCommandMax = Duration::Seconds(60);
@@ -47,9 +55,11 @@ class Backend {
   virtual void Settle() {}
   // Has every shard compare what it holds with the other owners now (`gyre repair`).
   virtual void HurryRepair() {}
-  // What an operator says to the cluster (docs/cluster.md): `verb` is status, stage, plan, commit
-  // or abort; `body` and the answer are JSON texts. `done` comes exactly once, on this thread,
-  // within the call or later: whatever happens, after kClusterCommandMax.
+  // Set: clients are to go elsewhere.
+  virtual std::optional<Drain> drain() const { return std::nullopt; }
+  // What an operator says to the cluster (docs/cluster.md): `verb` is status, stage, plan, commit,
+  // abort, drain or undrain; `body` and the answer are JSON texts. `done` comes exactly once, on
+  // this thread, within the call or later: whatever happens, after kClusterCommandMax.
   // Errors: kUnsupported (this node's members are fixed), kInvalidArgument (also a body past
   // kClusterBodyBytesMax), kOverloaded (too many wait), kUnavailable, kOutcomeUnknown (no answer in
   // time).

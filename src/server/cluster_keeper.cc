@@ -13,6 +13,7 @@ using Json = nlohmann::json;
 
 constexpr Duration kTick = Duration::Millis(200);
 constexpr std::size_t kWaitingMax = 1'024;
+constexpr std::uint64_t kDrainSecondsMax = 3'600;
 
 // Partitions that come to this node as a whole.
 Json TransfersArray(const std::vector<TransferStats>& transfers) {
@@ -40,6 +41,19 @@ StewardConfig ConfigOf(const ServerConfig& config) {
   StewardConfig steward;
   steward.version_max = config.protocol_max;
   return steward;
+}
+
+// What a stop would still cut off, as published last; null if no drain is on.
+Json DrainJson(const ShardLoop& first, std::size_t shards) {
+  if (!first.drain()) return nullptr;
+  const NodeStats stats = first.Stats();
+  std::uint64_t hints = 0;
+  for (const HintDebt& debt : stats.owed) hints += debt.hints;
+  const bool all = stats.shards_draining == shards;
+  return {{"clients", stats.clients_to_go},
+          {"requests", stats.requests_in_flight},
+          {"hints", hints},
+          {"done", all && stats.clients_to_go == 0 && stats.requests_in_flight == 0}};
 }
 
 // As it says itself; null if nothing was heard of it.
@@ -331,6 +345,14 @@ void ClusterKeeper::OnCommand(std::string verb, std::string body, Done done) {
     const Status staged = Stage(body);
     return done(staged ? PlanJson() : Result<std::string>(Fail(staged.error())));
   }
+  if (verb == "drain") {
+    const Status begun = BeginDrain(body);
+    return done(begun ? StatusJson() : Result<std::string>(Fail(begun.error())));
+  }
+  if (verb == "undrain") {
+    SetDrain(std::nullopt);
+    return done(StatusJson());
+  }
   if (verb == "abort") {
     staged_ = {};
     staged_texts_.clear();
@@ -346,6 +368,27 @@ void ClusterKeeper::OnCommand(std::string verb, std::string body, Done done) {
   TellVersions();
   Order(std::exchange(staged_, {}), std::move(done));
   staged_texts_.clear();
+}
+
+Status ClusterKeeper::BeginDrain(const std::string& body) {
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const auto seconds = json.is_object() ? json.find("seconds") : json.end();
+  if (!json.is_object() || seconds == json.end() || !seconds->is_number_unsigned() ||
+      seconds->get<std::uint64_t>() > kDrainSecondsMax) {
+    return Fail(ErrorCode::kInvalidArgument, "seconds: a whole number from 0 to 3600");
+  }
+  SetDrain(Drain{now(), now() + Duration::Seconds(seconds->get<std::int64_t>())});
+  return {};
+}
+
+// Each shard has a clock of its own, read once a turn: who is connected is asked by the same one.
+void ClusterKeeper::SetDrain(const std::optional<Drain>& drain) {
+  options_.log->Write(LogLevel::kInfo, drain ? "draining" : "not_draining",
+                      drain ? "clients are to go elsewhere" : "clients are served again", {});
+  for (ShardLoop* loop : options_.loops) {
+    const auto change = [loop, drain] { loop->SetDrain(drain); };
+    loop == &first() ? change() : loop->reactor().Post(change);
+  }
 }
 
 Result<NodeId> ClusterKeeper::FindByName(const std::string& name) const {
@@ -512,6 +555,7 @@ Result<std::string> ClusterKeeper::StatusJson() const {
                {"transfers", TransfersArray(stats.transfers)},
                {"transfers_waiting", stats.transfers_waiting},
                {"staged", staged_texts_},
+               {"drain", DrainJson(first(), options_.loops.size())},
                {"waiting", waiting}})
       .dump();
 }

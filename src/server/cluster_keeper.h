@@ -87,6 +87,8 @@ class ClusterKeeper final : public NodeAgent {
   // Commands. Errors: kInvalidArgument with what to do.
   Result<std::string> StatusJson() const;
   Status Stage(const std::string& body);
+  Status BeginDrain(const std::string& body);
+  void SetDrain(const std::optional<Drain>& drain);
   Result<std::string> PlanJson() const;
   Result<NodeId> FindByName(const std::string& name) const;
 

@@ -308,6 +308,7 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Membe
           }
           const RespCounters& counters = service->counters();
           stats.resp_connections = counters.connections;
+          stats.clients_to_go = service->ClientsToGo();
           stats.connections_total += counters.connections_total;
           stats.protocol_errors += counters.protocol_errors;
           stats.refused_unread += counters.refused_unread;

@@ -154,8 +154,10 @@ struct NodeStats {
   ScrubStats scrub;
   std::uint64_t shards_starting = 0;  // that take no requests yet: they have met no other node
   std::uint64_t purge_waiting = 0;    // deleted and expired rows that are to be purged from here
-  std::uint64_t leaf_bytes = 0;       // memory of the sums that rows are compared by
-  std::uint64_t tree_sum = 0;         // of all of them: of every row here, modulo 2^64
+  std::uint64_t shards_draining = 0;
+  std::uint64_t clients_to_go = 0;  // RESP connections from before the drain
+  std::uint64_t leaf_bytes = 0;     // memory of the sums that rows are compared by
+  std::uint64_t tree_sum = 0;       // of all of them: of every row here, modulo 2^64
   std::array<LatencyHistogram, kOperationCount> latency;
   EngineStats engine;
   std::vector<PeerStats> peers;

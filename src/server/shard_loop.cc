@@ -435,6 +435,7 @@ void ShardLoop::AddDebts(NodeStats& stats) {
   stats.tree_sum = shard_.ledger().tree().sum();
   stats.purge_waiting = shard_.purge_candidates();
   stats.shards_starting = shard_.serving() ? 0 : 1;
+  stats.shards_draining = drain_ ? 1 : 0;
   const Shard::RepairState repair = shard_.repair_state();
   stats.repair = {repair.pairs, repair.unequal, repair.waiting};
   const Shard::Transfers transfers = shard_.transfers();

@@ -73,6 +73,9 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   std::size_t Room() const override;
   void Settle() override;
   void HurryRepair() override;
+  std::optional<Drain> drain() const override { return drain_; }
+  // Begins or ends it, on this loop's thread.
+  void SetDrain(const std::optional<Drain>& drain) { drain_ = drain; }
   void ClusterCommand(std::string verb, std::string body,
                       std::function<void(Result<std::string>)> done) override;
   NodeStats Stats() const override { return options_.board->Total(); }
@@ -176,6 +179,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   RateWindow exchanges_;
   std::function<void(NodeStats&)> stats_hook_;
   NodeAgent* agent_ = nullptr;
+  std::optional<Drain> drain_;
 };
 
 }  // namespace gyre

@@ -61,6 +61,8 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.tree_sum, shard.tree_sum);
   add(total.purge_waiting, shard.purge_waiting);
   add(total.shards_starting, shard.shards_starting);
+  add(total.shards_draining, shard.shards_draining);
+  add(total.clients_to_go, shard.clients_to_go);
   add(total.repair.pairs, shard.repair.pairs);
   add(total.repair.unequal, shard.repair.unequal);
   add(total.repair.waiting, shard.repair.waiting);

@@ -24,6 +24,8 @@ constexpr std::string_view kIndex = R"({
     {"path": "/v1/cluster/plan", "methods": ["GET", "HEAD"]},
     {"path": "/v1/cluster/commit", "methods": ["POST"]},
     {"path": "/v1/cluster/abort", "methods": ["POST"]},
+    {"path": "/v1/cluster/drain", "methods": ["POST"]},
+    {"path": "/v1/cluster/undrain", "methods": ["POST"]},
     {"path": "/v1/ring", "methods": ["GET", "HEAD"]},
     {"path": "/v1/keyspaces", "methods": ["GET", "HEAD"]},
     {"path": "/metrics", "methods": ["GET", "HEAD"]},
@@ -40,9 +42,10 @@ struct ClusterPath {
   bool reads;        // GET and HEAD; else POST
 };
 constexpr ClusterPath kClusterPaths[] = {
-    {"/v1/cluster", "status", true},       {"/v1/cluster/stage", "stage", false},
-    {"/v1/cluster/plan", "plan", true},    {"/v1/cluster/commit", "commit", false},
-    {"/v1/cluster/abort", "abort", false},
+    {"/v1/cluster", "status", true},           {"/v1/cluster/stage", "stage", false},
+    {"/v1/cluster/plan", "plan", true},        {"/v1/cluster/commit", "commit", false},
+    {"/v1/cluster/abort", "abort", false},     {"/v1/cluster/drain", "drain", false},
+    {"/v1/cluster/undrain", "undrain", false},
 };
 
 const ClusterPath* FindClusterPath(std::string_view path) {

@@ -673,6 +673,14 @@ TEST_F(HttpSessionTest, NotReadyUntilAllShardsServe) {
   EXPECT_EQ(Ask("GET", "/livez").status, 200);
 }
 
+// Goal: balancers send nobody new to a node that is about to be stopped.
+TEST_F(HttpSessionTest, NotReadyWhileDrained) {
+  backend_.stats.shards_draining = 1;
+  EXPECT_EQ(Ask("GET", "/readyz").status, 503);
+  EXPECT_THAT(Ask("GET", "/readyz").body, HasSubstr("drained"));
+  EXPECT_EQ(Ask("GET", "/livez").status, 200);
+}
+
 // Goal: ready means that writes are taken; alive does not.
 TEST_F(HttpSessionTest, NotReadyWhileTheStorageTakesNoWrites) {
   EXPECT_EQ(Ask("GET", "/readyz").status, 200);

@@ -251,13 +251,13 @@ void KvRepairCommand(RespSession& session, const RespArgs&) {
 }
 
 void KvClusterCommand(RespSession& session, const RespArgs& args) {
-  for (const char* verb : {"status", "stage", "plan", "commit", "abort"}) {
+  for (const char* verb : {"status", "stage", "plan", "commit", "abort", "drain", "undrain"}) {
     if (!EqualsWord(args[1], verb)) continue;
-    const bool has_body = EqualsWord(args[1], "stage");
+    const bool has_body = EqualsWord(args[1], "stage") || EqualsWord(args[1], "drain");
     if (args.size() != (has_body ? 3u : 2u)) return session.Error(kSyntaxError);
     return session.AskCluster(verb, has_body ? std::string(args[2]) : std::string());
   }
-  session.Error("ERR known are STATUS, STAGE json, PLAN, COMMIT and ABORT");
+  session.Error("ERR known are STATUS, STAGE json, PLAN, COMMIT, ABORT, DRAIN json and UNDRAIN");
 }
 
 void KvStatusCommand(RespSession& session, const RespArgs&) {

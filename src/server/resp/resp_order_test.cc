@@ -86,6 +86,38 @@ TEST(RespOrderTest, ClusterAnswersOfEveryKind) {
   EXPECT_EQ(world.client.Take(), "");
 }
 
+// Goal: a node that is drained serves who was there before, until the time is over; then it answers
+// what is in flight, also who waits for a ring, and closes.
+TEST(RespOrderTest, ADrainedNodeServesUntilTheTimeIsOver) {
+  RespWorld world;
+  const Instant now = world.backend.now().instant;
+  world.backend.draining = Drain{now, now + Duration::Seconds(5)};
+  EXPECT_EQ(world.service.ClientsToGo(), 1u);
+  EXPECT_EQ(world.Ask("SET a 1"), "+OK\r\n");
+  EXPECT_EQ(world.Ask("KV.RING WAIT 1 60000"), "");
+  world.backend.deferred = true;
+  world.client.Send(Command("GET a"));
+  world.backend.Advance(Duration::Seconds(5));
+  world.service.OnTurnEnd();
+  EXPECT_EQ(world.client.Take(), "$10\r\n{\"ring\":1}\r\n");
+  world.client.Send(Command("SET a 2"));
+  EXPECT_EQ(world.backend.waiting(), 1u);
+  world.backend.ReleaseAll();
+  EXPECT_EQ(world.client.Take(), "$1\r\n1\r\n");
+}
+
+// Goal: who comes later is told to go elsewhere, but for operators.
+TEST(RespOrderTest, ADrainedNodeTakesNobodyNew) {
+  RespWorld world;
+  const Instant began = world.backend.now().instant + Duration::Micros(-1);
+  world.backend.draining = Drain{began, began + Duration::Seconds(5)};
+  EXPECT_EQ(world.service.ClientsToGo(), 0u);
+  EXPECT_EQ(world.Ask("PING"), "+PONG\r\n");
+  EXPECT_EQ(world.Ask("KV.CLUSTER UNDRAIN"), "$2\r\n{}\r\n");
+  EXPECT_EQ(world.Ask("SET a 1").substr(0, 13), "-UNAVAILABLE ");
+  EXPECT_EQ(world.backend.rows(), 0u);
+}
+
 // Goal: who waits for another ring gets it at the end of the turn that brings it, or the present
 // one when the time is up; what comes behind runs meanwhile, and is answered after it.
 TEST(RespOrderTest, TheRingIsToldOnceItIsAnother) {

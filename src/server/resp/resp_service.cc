@@ -42,7 +42,28 @@ std::unique_ptr<ConnectionHandler> RespService::NewSession(Connection& connectio
 
 void RespService::OnTurnEnd() {
   if (!awaiting_room_.empty()) GiveTurns();
+  if (const std::optional<Drain> drain = backend_.drain()) SendAway(*drain);
   if (!ring_waits_.empty()) AnswerRingWaits();
+}
+
+std::uint64_t RespService::ClientsToGo() const {
+  const std::optional<Drain> drain = backend_.drain();
+  if (!drain) return 0;
+  return static_cast<std::uint64_t>(
+      std::count_if(sessions_.begin(), sessions_.end(),
+                    [&](const auto& each) { return each.second->opened() <= drain->began; }));
+}
+
+// What is in flight is answered first; nobody waits for a ring that may never come.
+void RespService::SendAway(const Drain& drain) {
+  if (backend_.now().instant < drain.ends) return;
+  for (auto& [slot, wait] : ring_waits_) wait.until = drain.ends;
+  if (!ring_waits_.empty()) ring_wait_ends_ = drain.ends;
+  std::vector<RespSession*> going;
+  for (const auto& [id, session] : sessions_) {
+    if (session->opened() <= drain.began) going.push_back(session);
+  }
+  for (RespSession* session : going) session->CloseWhenAnswered();
 }
 
 // A few at a time: each may use the room for hundreds of commands, and whoever finds none left

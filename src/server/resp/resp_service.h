@@ -86,6 +86,9 @@ class RespService {
   // theirs.
   void OnTurnEnd();
 
+  // Those that were connected when the drain began.
+  std::uint64_t ClientsToGo() const;
+
   Backend& backend() { return backend_; }
   const AdminDocuments& documents() const { return documents_; }
   const RespOptions& options() const { return options_; }
@@ -108,6 +111,7 @@ class RespService {
   void Unregister(std::uint64_t id);
   void GiveTurns();
   void AnswerRingWaits();
+  void SendAway(const Drain& drain);
 
   Backend& backend_;
   const AdminDocuments& documents_;

@@ -188,13 +188,27 @@ void RespSession::RefuseOverdue() {
   Error(service_.overdue_text());
 }
 
+// Nobody new is served, but operators; who knocks here is to ask another node, and is sure that
+// nothing was done.
+bool RespSession::RefusedByDrain(const CommandSpec& command) {
+  if (command.access == KeyAccess::kNone || (command.flags & CommandSpec::kFlagAdmin) != 0) {
+    return false;
+  }
+  const std::optional<Drain> drain = backend().drain();
+  if (!drain || opened_ <= drain->began) return false;
+  Error("UNAVAILABLE this node is being drained: connect to another one");
+  closing_ = true;
+  return true;
+}
+
 bool RespSession::Dispatch(const RespArgs& args, bool overdue) {
   using ReplyMode = RespClientState::ReplyMode;
   silent_ = state_.reply_mode == ReplyMode::kOff || state_.reply_mode == ReplyMode::kSkip;
   opened_slot_ = false;
   command_ = Look(args);
-  const bool refused = command_ != nullptr && overdue && command_->access != KeyAccess::kNone;
-  if (refused) RefuseOverdue();
+  const bool late = command_ != nullptr && overdue && command_->access != KeyAccess::kNone;
+  if (late) RefuseOverdue();
+  const bool refused = late || (command_ != nullptr && RefusedByDrain(*command_));
   const bool runs = command_ != nullptr && !refused && TakeKeys(*command_, args);
   if (runs && !queue_.empty() && MustWait()) {
     backend().Settle();  // what it waits for may only be waiting for company
@@ -507,6 +521,12 @@ void RespSession::AfterResult() {
   if (block_ == Block::kNone || StillBlocked()) return;
   block_ = Block::kNone;
   connection_.ResumeReading();
+}
+
+void RespSession::CloseWhenAnswered() {
+  if (closing_ || closed_) return;
+  closing_ = true;
+  if (queue_.empty()) connection_.CloseAfterFlush();
 }
 
 void RespSession::TakeTurn() {

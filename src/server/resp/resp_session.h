@@ -62,6 +62,10 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   // What this slot awaited with AwaitRing.
   void AnswerRing(std::uint64_t sequence, const std::string& ring);
 
+  // Nothing more is read; closes once all that was read is answered.
+  void CloseWhenAnswered();
+  Instant opened() const { return opened_; }
+
   // The service goes first: nothing of it is touched from here on.
   void Abandon() { closed_ = true; }
 
@@ -125,6 +129,7 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   // False: it must wait, block_ says for what.
   bool Dispatch(const RespArgs& args, bool overdue);
   void RefuseOverdue();
+  bool RefusedByDrain(const CommandSpec& command);
   const CommandSpec* Look(const RespArgs& args);
   // Sizes and hashes of the command's keys. False: answered with an error.
   bool TakeKeys(const CommandSpec& command, const RespArgs& args);

@@ -44,6 +44,7 @@ class FakeBackend final : public Backend {
   const ServerConfig& config() const override { return config_; }
   Now now() const override { return now_; }
   NodeStats Stats() const override { return {}; }
+  std::optional<Drain> drain() const override { return draining; }
   std::size_t Room() const override {
     return in_flight_wanted > waiting_.size() ? in_flight_wanted - waiting_.size() : 0;
   }
@@ -105,6 +106,7 @@ class FakeBackend final : public Backend {
 
   bool deferred = false;
   std::optional<Error> failure;  // answers everything
+  std::optional<Drain> draining;
   std::size_t submitted = 0;
   std::size_t waiting_max = 0;
   std::size_t in_flight_wanted = SIZE_MAX;  // past it there is no room
