@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string_view>
 
 #include "base/bytes.h"
 #include "base/time.h"
 #include "net/output_buffer.h"
+#include "net/stream_filter.h"
 
 namespace gyre {
 
@@ -34,6 +36,11 @@ class Connection {
   // `age` ago, as far as that is known (net/input_age.h). Ages up to 3 s. May be more than are
   // presented.
   virtual std::size_t BytesOlderThan(Duration /*age*/) const { return 0; }
+  // From the first byte on, through it. REQUIRES: nothing was sent or received; there is none yet.
+  virtual void SetFilter(std::unique_ptr<StreamFilter> /*filter*/) {}
+  virtual const StreamFilter* filter() const { return nullptr; }
+  // Somebody is, or was, at the other end: a dial that has not come to nothing.
+  virtual bool reached() const { return true; }
   // In OnClosed: why, as half a sentence for a log ("connection reset by peer"). Empty if in order.
   virtual std::string_view close_reason() const { return {}; }
 };

@@ -94,7 +94,7 @@ Connection& EpollReactor::Adopt(ReleasedSocket socket, const ConnectionLimits& l
       *this, std::move(socket.fd), TcpConnection::State::kOpen, peer, limits, /*listener=*/nullptr);
   std::unique_ptr<ConnectionHandler> handler = factory(*connection);
   TcpConnection& adopted = Start(std::move(connection), std::move(handler), "");
-  if (!socket.received.empty()) adopted.SetReceived(socket.received);
+  adopted.TakeOver(socket);
   return adopted;
 }
 

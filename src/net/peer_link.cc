@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "net/peer_links.h"
+#include "net/tls_filter.h"
 
 namespace gyre {
 
@@ -32,7 +33,10 @@ std::size_t PeerLink::ReadHandshake(std::string_view bytes) {
   std::size_t used = 0;
   const Result<std::optional<Handshake>> handshake = DecodeHandshake(bytes, used);
   if (!handshake) {
-    links_->OnBadHandshake(*this, handshake.error().message);
+    const bool tls = connection.filter() == nullptr && bytes.front() == kTlsFirstByte;
+    links_->OnBadHandshake(*this,
+                           tls ? "it speaks TLS, and this node has no certificate (cluster.tls)"
+                               : handshake.error().message);
     return bytes.size();
   }
   if (!*handshake) return 0;

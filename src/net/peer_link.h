@@ -49,6 +49,9 @@ class PeerLink final : public ConnectionHandler {
     return connection.out().Grow(size);
   }
   bool carries_frames() const { return state == State::kUp || state == State::kGuest; }
+  bool encrypted() const {
+    return connection.filter() != nullptr && connection.filter()->Encrypts();
+  }
   std::size_t queued_bytes() const { return connection.out().size(); }
 
   // The owner is going away.
@@ -63,6 +66,7 @@ class PeerLink final : public ConnectionHandler {
   bool congested = false;   // past the high mark, not yet under the low one
   Instant started;
   Instant last_heard, last_sent;
+  bool dials_tls = false;
   std::string problem;  // why we close it
 
  private:

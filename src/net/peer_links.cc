@@ -56,7 +56,11 @@ Result<SocketAddress> PeerLinks::Listen(const SocketAddress& address, bool reuse
   listen.reuse_port = reuse_port;
   listen.connections_max = options_.connections_max;
   listen.limits = LimitsOfLinks();
-  return reactor_.Listen(listen, AcceptFactory());
+  return reactor_.Listen(
+      listen, [accept = AcceptFactory(), security = options_.security](Connection& connection) {
+        ListenForTls(security, connection);
+        return accept(connection);
+      });
 }
 
 void PeerLinks::Start() {
@@ -147,6 +151,7 @@ void PeerLinks::DialAddress(Peer& peer, std::uint16_t index, const Result<Socket
     auto link = std::make_unique<PeerLink>(*this, connection, /*dialed=*/true, now());
     link->peer = &peer;
     link->index = index;
+    if (WantsTls(peer) && !std::exchange(slot.plain_next, false)) Encrypt(*link);
     link->Send(EncodeHandshake(OwnHandshake(index)), now());
     links_.push_back(link.get());
     slot.link = link.get();
@@ -292,7 +297,9 @@ void PeerLinks::OnLinkClosed(PeerLink& link) {
   }
   if (link.peer != nullptr) return OnPeerLinkClosed(link, problem);
   if (link.index == kGuestLink) return OnGuestLinkClosed(link, problem);
-  if (link.state == PeerLink::State::kHandshake) NoteStranger(link, "closed without a handshake");
+  if (link.state != PeerLink::State::kHandshake) return;
+  const std::string_view reason = link.connection.close_reason();
+  NoteStranger(link, reason.empty() ? "closed without a handshake" : std::string(reason));
 }
 
 void PeerLinks::OnPeerLinkClosed(PeerLink& link, const std::string& problem) {
@@ -300,6 +307,7 @@ void PeerLinks::OnPeerLinkClosed(PeerLink& link, const std::string& problem) {
   LinkSlot& slot = SlotOf(peer, link.index);
   if (slot.link != &link) return;  // refused, or replaced
   slot.link = nullptr;
+  slot.plain_next = DidNotSpeakTls(link);
   const bool was_up = link.state == PeerLink::State::kUp;
   const bool was_guest = link.state == PeerLink::State::kGuest;
   // Of a guest's link it is known already what is wrong with it.
@@ -394,6 +402,7 @@ std::vector<LinkStats> PeerLinks::Stats() const {
     for (const LinkSlot& slot : peer->slots) {
       if (slot.link == nullptr || slot.link->state != PeerLink::State::kUp) continue;
       ++stats.links;
+      if (slot.link->encrypted()) ++stats.encrypted;
       stats.queued_bytes += slot.link->queued_bytes();
     }
     all.push_back(std::move(stats));

@@ -38,10 +38,12 @@
 #include "base/prng.h"
 #include "base/time.h"
 #include "core/ids.h"
+#include "core/link_scope.h"
 #include "core/wire/message_codec.h"
 #include "net/backoff.h"
 #include "net/reactor.h"
 #include "net/resolver.h"
+#include "net/tls_context.h"
 
 namespace gyre {
 
@@ -51,12 +53,25 @@ struct PeerAddress {
   NodeId id;
   std::string name;
   std::string address;  // host:port of its peer port
+  std::string region = {};
+};
+
+// Which links are encrypted, and how it is made sure who is at the other end.
+struct LinkSecurity {
+  std::shared_ptr<TlsContext> tls;  // null: no link is, and none can be
+  LinkScope encrypt = LinkScope::kNone;
+  // While a cluster changes over: who does not speak TLS is let in, and dialed, all the same.
+  bool accept_plain = false;
+  // A certificate is good for the node that it names, not for every node.
+  bool verify_name = false;
 };
 
 struct PeerLinksOptions {
   std::string cluster;
   NodeId self;
   std::string self_name;
+  std::string self_region;
+  LinkSecurity security;
   ShardId shard;
   std::uint16_t shard_count = 1;
   std::uint64_t ring_digest = 0;
@@ -113,6 +128,7 @@ struct LinkStats {
   std::string address;
   bool up = false;
   std::uint64_t links = 0;         // up now
+  std::uint64_t encrypted = 0;     // of them
   std::uint64_t queued_bytes = 0;  // now
   std::uint64_t connects = 0;      // links that came up; the first of each counts too
   std::uint64_t reconnects = 0;    // of them, those that replaced a lost one
@@ -144,6 +160,7 @@ struct LinkSlot {
   TimerId redial_timer = 0;
   std::uint64_t lookup = 0;  // of the peer's address, under way; unique; 0: none
   bool was_up = false;
+  bool plain_next = false;  // it did not answer to TLS, and need not
 };
 
 struct Peer {
@@ -236,6 +253,15 @@ class PeerLinks {
   void CutLinks(Peer& peer, std::string_view reason);
   static LinkSlot* FindSlot(Peer& peer, std::uint16_t index);
   LinkSlot& SlotOf(Peer& peer, std::uint16_t index);
+  // Is a link to this peer to be encrypted; and one to a guest, whose region is not known?
+  bool WantsTls(const Peer& peer) const;
+  bool WantsTlsOfGuests() const { return options_.security.encrypt != LinkScope::kNone; }
+  void Encrypt(PeerLink& link);
+  // By its first byte: whether this connection, which has come, speaks TLS.
+  static void ListenForTls(const LinkSecurity& security, Connection& connection);
+  // A dial that another attempt in plain text may follow.
+  bool DidNotSpeakTls(const PeerLink& link) const;
+  std::optional<std::string> SecurityObjection(const PeerLink& link, const Handshake& handshake);
   Handshake OwnHandshake(std::uint16_t index) const;
   ConnectionLimits LimitsOfLinks() const;
   ConnectionFactory AcceptFactory();
@@ -294,6 +320,7 @@ class PeerLinks {
   std::vector<PeerLink*> links_;              // all, whatever their state
   std::vector<DialedGuest> dialed_guests_;    // at most guests_max
   std::vector<NodeId> guests_told_;           // that are up, as the owner knows it
+  std::vector<std::string> plain_guests_;     // addresses to dial in plain text next
   GuestStats guest_stats_;
   std::size_t congested_count_ = 0;
   std::uint64_t strangers_refused_ = 0;

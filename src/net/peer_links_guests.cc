@@ -101,9 +101,11 @@ void PeerLinks::DialGuest(const std::string& address, const Result<SocketAddress
     dialed_guests_.erase(dialed);
     return owner_.OnGuestUnreachable(address, resolved.error().message);
   }
+  const bool plain = std::erase(plain_guests_, address) > 0;
   reactor_.Dial(*resolved, LimitsOfLinks(), [&](Connection& connection) {
     auto link = std::make_unique<PeerLink>(*this, connection, /*dialed=*/true, now());
     link->index = kGuestLink;
+    if (WantsTlsOfGuests() && !plain) Encrypt(*link);
     link->Send(EncodeHandshake(OwnHandshake(kGuestLink)), now());
     links_.push_back(link.get());
     dialed->link = link.get();
@@ -166,6 +168,9 @@ void PeerLinks::OnGuestLinkClosed(PeerLink& link, const std::string& problem) {
   if (dialed != dialed_guests_.end()) {
     address = std::move(dialed->address);
     dialed_guests_.erase(dialed);
+  }
+  if (DidNotSpeakTls(link) && plain_guests_.size() < options_.guests_max) {
+    plain_guests_.push_back(address);
   }
   if (link.state == PeerLink::State::kGuest) return UpdateGuest(link.theirs.node_id, problem);
   if (link.dialed) owner_.OnGuestUnreachable(address, problem);

@@ -11,6 +11,7 @@ namespace gyre {
 void PeerLinks::OnHandshake(PeerLink& link, const Handshake& handshake) {
   const Handshake ours = OwnHandshake(link.index);
   std::optional<std::string> objection = ObjectionTo(handshake, ours);
+  if (!objection) objection = SecurityObjection(link, handshake);
   if (!objection && ComesAsGuest(link, handshake)) {
     if (options_.shard != kGuestShard) return HandOver(link, handshake, kGuestShard);
     if (const std::optional<std::string> problem = GuestObjection(link, handshake)) {

@@ -60,11 +60,13 @@ struct ListenOptions {
   ConnectionLimits limits;
 };
 
-// A connection taken out of its loop, to go on in another: its socket, and what was received and
-// not consumed.
+// A connection taken out of its loop, to go on in another: its socket, what was received and not
+// consumed, and its filter with what that has still to say.
 struct ReleasedSocket {
   UniqueFd fd;
   std::string received;
+  std::unique_ptr<StreamFilter> filter;
+  OutputBuffer filtered;
 };
 
 // Counters since the start, but `connections`, which is now.

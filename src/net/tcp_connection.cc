@@ -21,6 +21,7 @@ TcpConnection::TcpConnection(EpollReactor& reactor, UniqueFd fd, State state,
     : reactor_(reactor),
       fd_(std::move(fd)),
       state_(state),
+      reached_(state != State::kConnecting),
       last_activity_(reactor.now().instant),
       limits_(limits),
       listener_(listener),
@@ -67,6 +68,7 @@ void TcpConnection::OnConnected() {
   const int error = TakeSocketError(fd_.get());
   if (error != 0) return Fail(ErrnoText(error));
   state_ = State::kOpen;
+  reached_ = true;
   last_activity_ = reactor_.now().instant;
   UpdateInterest();
   ScheduleFlush();
@@ -74,6 +76,7 @@ void TcpConnection::OnConnected() {
 
 void TcpConnection::Read() {
   if (state_ != State::kOpen) return Discard();
+  if (filter_ != nullptr) return ReadFiltered();
   char* const buffer = reactor_.read_buffer();
   // Much that waits is the start of a large value.
   const std::size_t wanted =
@@ -89,14 +92,8 @@ void TcpConnection::Read() {
     iovec parts[2] = {{in_.spare(), direct}, {buffer, wanted - direct}};
     received = readv(fd_.get(), parts, 2);
   }
-  if (received < 0) {
-    if (errno == EAGAIN || errno == EINTR) return;  // level-triggered: it will be said again
-    return Fail(ErrnoText(errno));
-  }
-  if (received == 0) {
-    eof_ = true;
-    return ScheduleFlush();  // output first, then CloseIfFinished
-  }
+  if (received < 0) return OnReceiveFailed();
+  if (received == 0) return OnEnd();
   last_activity_ = reactor_.now().instant;
   const auto bytes = static_cast<std::size_t>(received);
   reactor_.mutable_stats().bytes_in += bytes;
@@ -110,6 +107,45 @@ void TcpConnection::Read() {
     Present(in_.view(), /*buffered=*/true);
   }
   if (state_ == State::kOpen && bytes == wanted) NoteBacklog();
+}
+
+// What the filter makes of it is always gathered in in_: it has no buffer of its own to show.
+void TcpConnection::ReadFiltered() {
+  char* const buffer = reactor_.read_buffer();
+  ++reactor_.mutable_stats().reads;
+  const ssize_t received = recv(fd_.get(), buffer, EpollReactor::kReadBufferBytes, 0);
+  if (received < 0) return OnReceiveFailed();
+  if (received == 0) return OnEnd();
+  last_activity_ = reactor_.now().instant;
+  const auto bytes = static_cast<std::size_t>(received);
+  reactor_.mutable_stats().bytes_in += bytes;
+  const std::size_t before = in_.size();
+  if (Status status = filter_->Receive({buffer, bytes}, in_, filtered_); !status) {
+    // Why, for the other side, if that goes out at once.
+    std::size_t wanted = 0;
+    if (!write_blocked_ && !filtered_.empty()) WriteOnce(filtered_, wanted);
+    return Fail(status.error().message);
+  }
+  if (filter_->superfluous()) filter_.reset();
+  if (filtered_.size() > kFilteredBytesMax) return Fail("does not read what it asks for");
+  ScheduleFlush();
+  const std::size_t fresh = in_.size() - before;
+  received_ += fresh;
+  if (fresh > 0) Present(in_.view(), /*buffered=*/true);
+  if (filter_ != nullptr && filter_->ended()) eof_ = true;
+}
+
+void TcpConnection::OnReceiveFailed() {
+  if (errno == EAGAIN || errno == EINTR) return;  // level-triggered: it will be said again
+  Fail(ErrnoText(errno));
+}
+
+void TcpConnection::OnEnd() {
+  if (filter_ != nullptr) {
+    if (Status status = filter_->CheckEnd(); !status) return Fail(status.error().message);
+  }
+  eof_ = true;
+  ScheduleFlush();  // output first, then CloseIfFinished
 }
 
 std::size_t TcpConnection::BytesOlderThan(Duration age) const {
@@ -169,9 +205,13 @@ void TcpConnection::Present(std::string_view bytes, bool buffered) {
   AfterOutputChange();
 }
 
-void TcpConnection::SetReceived(std::string_view bytes) {
-  received_ += bytes.size();
-  in_.Append(bytes);
+void TcpConnection::TakeOver(ReleasedSocket& released) {
+  filter_ = std::move(released.filter);
+  filtered_ = std::move(released.filtered);
+  if (!filtered_.empty()) ScheduleFlush();
+  if (released.received.empty()) return;
+  received_ += released.received.size();
+  in_.Append(released.received);
   ScheduleResume();
 }
 
@@ -200,7 +240,7 @@ void TcpConnection::ScheduleFlush() {
 void TcpConnection::RunFlush() {
   if (state_ == State::kConnecting) return;
   if (state_ == State::kDraining || state_ == State::kClosed) return out_.Clear();
-  if (!out_.empty() && !write_blocked_) Write();
+  if (!write_blocked_ && FillOutput() && !output().empty()) Write();
   if (state_ == State::kClosed) return;
   AfterOutputChange();
   if (out_.size() > limits_.output_bytes_max) {
@@ -213,39 +253,58 @@ void TcpConnection::RunFlush() {
   }
 }
 
+// Has the filter, if there is one, take what it can. False: it failed, and so has the connection.
+bool TcpConnection::FillOutput() {
+  if (filter_ == nullptr) return true;
+  if (Status status = filter_->Send(out_, filtered_); !status) {
+    Fail(status.error().message);
+    return false;
+  }
+  if (state_ == State::kClosing && out_.empty()) filter_->Finish(filtered_);
+  return true;
+}
+
 void TcpConnection::Write() {
-  for (int round = 0; round < kWritesPerFlushMax && !out_.empty(); ++round) {
-    std::array<std::string_view, kPiecesMax> pieces;
-    const std::size_t count = out_.Peek(pieces.data(), pieces.size());
+  for (int round = 0; round < kWritesPerFlushMax && !output().empty(); ++round) {
     std::size_t wanted = 0;
-    ssize_t sent;
-    if (count == 1) {
-      wanted = pieces[0].size();
-      sent = send(fd_.get(), pieces[0].data(), wanted, MSG_NOSIGNAL);
-    } else {
-      std::array<iovec, kPiecesMax> parts;
-      for (std::size_t i = 0; i < count; ++i) {
-        parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
-        wanted += pieces[i].size();
-      }
-      msghdr message{};
-      message.msg_iov = parts.data();
-      message.msg_iovlen = count;
-      sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
-    }
-    ++reactor_.mutable_stats().writes;
+    const ssize_t sent = WriteOnce(output(), wanted);
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN) break;
       return Fail(ErrnoText(errno));
     }
-    out_.Consume(static_cast<std::size_t>(sent));
-    reactor_.mutable_stats().bytes_out += static_cast<std::size_t>(sent);
-    last_activity_ = reactor_.now().instant;
+    if (!FillOutput()) return;
     if (static_cast<std::size_t>(sent) < wanted) break;
   }
   // Also when there is more than a fair share of one turn: it goes on in the next.
-  write_blocked_ = !out_.empty();
+  write_blocked_ = !output().empty();
+}
+
+// Takes from `output` what the system takes. Returns as send does; `wanted` is what was offered.
+ssize_t TcpConnection::WriteOnce(OutputBuffer& output, std::size_t& wanted) {
+  std::array<std::string_view, kPiecesMax> pieces;
+  const std::size_t count = output.Peek(pieces.data(), pieces.size());
+  ssize_t sent;
+  if (count == 1) {
+    wanted = pieces[0].size();
+    sent = send(fd_.get(), pieces[0].data(), wanted, MSG_NOSIGNAL);
+  } else {
+    std::array<iovec, kPiecesMax> parts;
+    for (std::size_t i = 0; i < count; ++i) {
+      parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+      wanted += pieces[i].size();
+    }
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = count;
+    sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  }
+  ++reactor_.mutable_stats().writes;
+  if (sent < 0) return sent;
+  output.Consume(static_cast<std::size_t>(sent));
+  reactor_.mutable_stats().bytes_out += static_cast<std::size_t>(sent);
+  last_activity_ = reactor_.now().instant;
+  return sent;
 }
 
 void TcpConnection::AfterOutputChange() {
@@ -277,11 +336,11 @@ void TcpConnection::CloseIfFinished() {
   if (state_ == State::kOpen && eof_) {
     const bool input_waits = !in_.empty() && (paused_ || output_paused_ || resume_scheduled_);
     if (input_waits || handler_->pending() > 0) return reactor_.Linger(this);
-    if (out_.empty()) return Fail("");
+    if (out_.empty() && filtered_.empty()) return Fail("");
     return CloseAfterFlush();
   }
   if (state_ == State::kDraining && eof_) return Fail("");
-  if (state_ != State::kClosing || !out_.empty()) return;
+  if (state_ != State::kClosing || !out_.empty() || !filtered_.empty()) return;
   if (eof_) return Fail("");
   if (shutdown(fd_.get(), SHUT_WR) != 0) return Fail(ErrnoText(errno));
   state_ = State::kDraining;
@@ -296,6 +355,7 @@ void TcpConnection::Fail(std::string_view reason) {
   close_reason_ = reason;
   fd_.Reset();  // leaves the epoll set with it
   out_.Clear();
+  filtered_.Clear();
   --reactor_.mutable_stats().connections;
   if (listener_ != nullptr) std::exchange(listener_, nullptr)->OnConnectionGone();
   ScheduleClose();
@@ -312,7 +372,8 @@ void TcpConnection::RunClosing() {
   close_scheduled_ = false;
   if (release_done_ && state_ == State::kOpen) {
     reactor_.Unwatch(fd_.get());
-    ReleasedSocket released{std::move(fd_), std::string(in_.view())};
+    ReleasedSocket released{std::move(fd_), std::string(in_.view()), std::move(filter_),
+                            std::move(filtered_)};
     Fail("");
     handler_.reset();
     closed_told_ = true;

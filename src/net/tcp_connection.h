@@ -41,6 +41,9 @@ class TcpConnection final : public Connection, public PollTarget {
   int fd() const override { return fd_.get(); }
   bool OutputFull() const override { return out_.size() > limits_.output_bytes_pause; }
   std::size_t BytesOlderThan(Duration age) const override;
+  void SetFilter(std::unique_ptr<StreamFilter> filter) override { filter_ = std::move(filter); }
+  const StreamFilter* filter() const override { return filter_.get(); }
+  bool reached() const override { return reached_; }
   std::string_view close_reason() const override { return close_reason_; }
 
   void OnReady(std::uint32_t events) override;
@@ -48,7 +51,8 @@ class TcpConnection final : public Connection, public PollTarget {
   // For EpollReactor.
   bool watched() const { return fd_.valid(); }
   void Fail(std::string_view reason);
-  void SetReceived(std::string_view bytes);
+  // What another loop's connection had in hand.
+  void TakeOver(ReleasedSocket& released);
   void Release(std::function<void(ReleasedSocket)> done);
   void RunScheduledFlush() {
     flush_scheduled_ = false;
@@ -71,6 +75,8 @@ class TcpConnection final : public Connection, public PollTarget {
   static constexpr std::size_t kPiecesMax = 64;
   static constexpr int kWritesPerFlushMax = 4;
   static constexpr std::size_t kKeptInputBytes = 4 * 1024;
+  // Of a filter that has to answer more than the peer reads.
+  static constexpr std::size_t kFilteredBytesMax = 4 * StreamFilter::kOutBytesMax;
   static constexpr std::size_t kDrainBytesMax = 64 * 1024 * 1024;
   static constexpr Duration kDrainTimeout = Duration::Seconds(2);
   // Without progress of the last output.
@@ -82,11 +88,17 @@ class TcpConnection final : public Connection, public PollTarget {
   void OnConnected();
   void RunFlush();
   void Read();
+  void ReadFiltered();
+  void OnReceiveFailed();
+  void OnEnd();
   void OnReadError();
   void Discard();
   void Present(std::string_view bytes, bool buffered);
   void NoteBacklog();
+  OutputBuffer& output() { return filter_ == nullptr ? out_ : filtered_; }
+  bool FillOutput();
   void Write();
+  ssize_t WriteOnce(OutputBuffer& output, std::size_t& wanted);
   void AfterOutputChange();
   void CloseIfFinished();
   void UpdateInterest();
@@ -100,14 +112,17 @@ class TcpConnection final : public Connection, public PollTarget {
   bool output_paused_ = false;  // by unread output
   bool eof_ = false;            // the peer sends no more
   bool write_blocked_ = false;  // wait for EPOLLOUT
+  bool reached_ = false;
   bool closed_told_ = false;
   bool flush_scheduled_ = false, resume_scheduled_ = false, close_scheduled_ = false;
   std::uint32_t interest_ = 0;
   std::unique_ptr<ConnectionHandler> handler_;
   OutputBuffer out_;
-  GrowBuffer in_;                // received, not consumed
-  std::uint64_t received_ = 0;   // bytes in all
-  std::uint64_t presented_ = 0;  // of them: before what OnBytes was shown last
+  std::unique_ptr<StreamFilter> filter_;  // null: out_ is written, and in_ received, as it is
+  OutputBuffer filtered_;                 // out_ as it goes to the socket
+  GrowBuffer in_;                         // received, not consumed
+  std::uint64_t received_ = 0;            // bytes in all
+  std::uint64_t presented_ = 0;           // of them: before what OnBytes was shown last
   InputAge age_;
   Instant last_activity_;
   std::size_t discarded_ = 0;
