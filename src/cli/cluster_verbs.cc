@@ -32,12 +32,13 @@ std::string StatusText(const Json& json) {
     text += "warning: " + warning.get<std::string>() + "\n";
   }
   if (!json.at("peers").empty()) {
-    Table peers({"PEER", "ADDRESS", "STATE", "SENT", "RECEIVED", "DROPPED", "PROBLEM"});
+    Table peers({"PEER", "ADDRESS", "STATE", "LINK", "SENT", "RECEIVED", "DROPPED", "PROBLEM"});
     for (const Json& peer : json.at("peers")) {
-      peers.Add({Field(peer, "name"), Field(peer, "address"),
-                 peer.value("up", false) ? "up" : "DOWN", Field(peer, "frames_sent"),
-                 Field(peer, "frames_received"), Field(peer, "frames_dropped"),
-                 Field(peer, "problem")});
+      const bool up = peer.value("up", false);
+      const char* const link = !up ? "-" : peer.value("tls", false) ? "tls" : "plain";
+      peers.Add({Field(peer, "name"), Field(peer, "address"), up ? "up" : "DOWN", link,
+                 Field(peer, "frames_sent"), Field(peer, "frames_received"),
+                 Field(peer, "frames_dropped"), Field(peer, "problem")});
     }
     text += "\n" + peers.Render();
   }

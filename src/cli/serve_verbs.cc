@@ -8,6 +8,7 @@
 #include "cli/cli_support.h"
 #include "cli/verbs.h"
 #include "server/config.h"
+#include "server/link_security.h"
 #include "server/server.h"
 
 namespace gyre {
@@ -56,6 +57,10 @@ Result<ServerConfig> Load(const ConfigFlags& flags) {
 int Check(const ConfigFlags& flags, bool show) {
   const Result<ServerConfig> config = Load(flags);
   if (!config) return Complain(config.error());
+  if (!show) {
+    const Result<LinkSecurity> security = LoadLinkSecurity(*config, /*log=*/nullptr);
+    if (!security) return Complain(security.error());
+  }
   for (const std::string& warning : ConfigWarnings(*config)) {
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   }

@@ -58,6 +58,7 @@ Json PeersArray(const NodeStats& stats) {
                     {"up", peer.up},
                     {"away_ms", peer.away.ms()},
                     {"dead", peer.dead},
+                    {"tls", peer.links > 0 && peer.links_encrypted == peer.links},
                     {"queued_bytes", peer.queued_bytes},
                     {"reconnects", peer.reconnects},
                     {"frames_sent", peer.frames_sent},

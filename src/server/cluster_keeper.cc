@@ -202,7 +202,7 @@ void ClusterKeeper::Adopt(const std::shared_ptr<const Layout>& layout) {
   std::vector<NodeId> gone;
   view->ForEachMember([&](const Member& member) {
     if (member.id == self || before->FindMember(member.id) != nullptr) return;
-    come.push_back({member.id, member.name, gossip_.AddressOf(member)});
+    come.push_back({member.id, member.name, gossip_.AddressOf(member), member.region});
   });
   before->ForEachMember([&](const Member& member) {
     if (view->FindMember(member.id) == nullptr) gone.push_back(member.id);

@@ -17,6 +17,7 @@
 #include "core/cluster_view.h"
 #include "core/config.h"
 #include "core/ids.h"
+#include "core/link_scope.h"
 #include "core/ring/layout.h"
 #include "core/ring/partitioner.h"
 #include "core/ring/ring.h"
@@ -62,6 +63,16 @@ struct MemberConfig {
 // Errors: kInvalidArgument.
 Result<std::vector<MemberConfig>> ParsePeers(std::string_view text);
 
+// How links between nodes are encrypted (docs/tls.md). The three files are given together, or none.
+struct TlsConfig {
+  std::string certificate, key, ca;  // paths of PEM files
+  LinkScope links = LinkScope::kNone;
+  bool accept_plain = false;  // also where they should be encrypted: while a cluster changes over
+  bool verify_name = false;   // a certificate must name the node that shows it
+
+  bool enabled() const { return !certificate.empty(); }
+};
+
 enum class EngineKind : std::uint8_t { kRocksdb, kMemory };
 enum class LogFormat : std::uint8_t { kAuto, kText, kJson };  // auto: text on a terminal
 
@@ -86,6 +97,7 @@ struct ServerConfig {
   bool founds = false;
   // The highest version of the peer protocol that this node speaks (core/wire/features.h).
   std::uint16_t protocol_max = kProtocolVersion;
+  TlsConfig tls;
   int partition_bits = kPartitionBitsDefault;
   PartitionerKind partitioner = PartitionerKind::kMd5;
   std::vector<KeyspaceConfig> keyspaces;  // always holds `default`, first

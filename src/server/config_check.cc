@@ -118,6 +118,24 @@ Status CheckWebhook(const ServerConfig& config) {
   return {};
 }
 
+// Whether the files are good is found when they are read (link_security.h).
+Status CheckTls(const TlsConfig& tls) {
+  const std::pair<const char*, const std::string*> files[] = {
+      {"cluster.tls.certificate", &tls.certificate},
+      {"cluster.tls.key", &tls.key},
+      {"cluster.tls.ca", &tls.ca}};
+  const bool any = std::any_of(std::begin(files), std::end(files),
+                               [](const auto& file) { return !file.second->empty(); });
+  if (!any && tls.links == LinkScope::kNone) return {};
+  for (const auto& [name, path] : files) {
+    if (!path->empty()) continue;
+    return Fail(ErrorCode::kInvalidArgument,
+                std::string(name) + ": a path is needed: for TLS between nodes certificate, key " +
+                    "and ca are given together");
+  }
+  return {};
+}
+
 bool IsLoopback(std::string_view host) {
   return host.starts_with("127.") || host == "localhost" || host == "::1";
 }
@@ -142,6 +160,7 @@ Status FinishConfig(ServerConfig& config) {
   if (Status status = CheckKeyspaces(config); !status) return status;
   if (Status status = CheckBackground(config); !status) return status;
   if (Status status = CheckWebhook(config); !status) return status;
+  if (Status status = CheckTls(config.tls); !status) return status;
   return CheckPorts(config);
 }
 
@@ -173,6 +192,11 @@ std::vector<std::string> ConfigWarnings(const ServerConfig& config) {
   if (config.password.empty() && !IsLoopback(config.resp_listen.host)) {
     warnings.push_back("Anyone who reaches " + config.resp_listen.ToString() +
                        " may read and write: no password is set (security.password)");
+  }
+  if (config.tls.links != LinkScope::kNone && config.tls.accept_plain) {
+    warnings.push_back(
+        "Links to other nodes may be in plain text (cluster.tls.accept_plain): meant for the time "
+        "in which a cluster changes over");
   }
   if (config.engine == EngineKind::kMemory) {
     warnings.push_back("The memory engine keeps nothing when this node stops");

@@ -61,6 +61,17 @@ Status AssignYesOrNo(bool& target, std::string_view text) {
   return {};
 }
 
+constexpr const char* kScopeNames[] = {"none", "regions", "all"};  // in the order of LinkScope
+
+Status AssignScope(LinkScope& target, std::string_view text) {
+  for (int i = 0; i < 3; ++i) {
+    if (text != kScopeNames[i]) continue;
+    target = static_cast<LinkScope>(i);
+    return {};
+  }
+  return Refuse("none, regions or all");
+}
+
 // Rows for plain members of the config, by kind of value.
 #define GYRE_SIZE(member, low, high)                                                             \
   [](ServerConfig& c, std::string_view t) { return Assign(c.member, ParseSize(t, low, high)); }, \
@@ -73,6 +84,12 @@ Status AssignYesOrNo(bool& target, std::string_view text) {
     return Assign(c.member, ParseDuration(t, low, high)); \
   },                                                      \
       [](const ServerConfig& c) { return DurationText(c.member); }
+#define GYRE_PATH(member)                             \
+  [](ServerConfig& c, std::string_view t) -> Status { \
+    c.member = t;                                     \
+    return {};                                        \
+  },                                                  \
+      [](const ServerConfig& c) { return c.member; }
 #define GYRE_PORT(member)                                                           \
   [](ServerConfig& c, std::string_view t) { return AssignPort(c.member.port, t); }, \
       [](const ServerConfig& c) { return std::to_string(c.member.port); }
@@ -137,6 +154,34 @@ const SettingRow kRows[] = {
        return Refuse("md5 or xxh3");
      },
      [](const ServerConfig& c) { return std::string(PartitionerName(c.partitioner)); }},
+
+    {{"cluster.tls.certificate", "a path, or empty",
+      "PEM file: this node's certificate, and those that lead to its authority", "tls-certificate"},
+     GYRE_PATH(tls.certificate)},
+    {{"cluster.tls.key", "a path, or empty", "PEM file: the key of the certificate", "tls-key"},
+     GYRE_PATH(tls.key)},
+    {{"cluster.tls.ca", "a path, or empty",
+      "PEM file: the authorities that the other nodes' certificates must lead to", "tls-ca"},
+     GYRE_PATH(tls.ca)},
+    {{"cluster.tls.links", "none, regions or all",
+      "which links to other nodes are encrypted; regions: those to other regions, and guests'",
+      "tls-links"},
+     [](ServerConfig& c, std::string_view t) { return AssignScope(c.tls.links, t); },
+     [](const ServerConfig& c) { return std::string(kScopeNames[static_cast<int>(c.tls.links)]); }},
+    {{"cluster.tls.accept_plain", "yes or no",
+      "yes: nodes that do not speak TLS are talked to all the same, while a cluster changes over",
+      "tls-accept-plain"},
+     [](ServerConfig& c, std::string_view t) { return AssignYesOrNo(c.tls.accept_plain, t); },
+     [](const ServerConfig& c) { return std::string(c.tls.accept_plain ? "yes" : "no"); }},
+    {{"cluster.tls.verify", "ca or name",
+      "ca: a certificate is good for any node; name: only for the node that it names as a DNS name",
+      "tls-verify"},
+     [](ServerConfig& c, std::string_view t) -> Status {
+       if (t != "ca" && t != "name") return Refuse("ca or name");
+       c.tls.verify_name = t == "name";
+       return {};
+     },
+     [](const ServerConfig& c) { return std::string(c.tls.verify_name ? "name" : "ca"); }},
 
     {{"listen.host", "a host name or address", "where clients connect", "listen"},
      [](ServerConfig& c, std::string_view t) -> Status {

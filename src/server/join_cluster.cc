@@ -19,14 +19,14 @@ constexpr Duration kKnockEvery = Duration::Seconds(1);
 
 class Knocker final : private PeerLinksOwner {
  public:
-  Knocker(Reactor& reactor, const ServerConfig& config, Member self, Log& log,
-          std::function<bool()> give_up)
+  Knocker(Reactor& reactor, const ServerConfig& config, Member self, const LinkSecurity& security,
+          Log& log, std::function<bool()> give_up)
       : reactor_(reactor),
         config_(config),
         self_(std::move(self)),
         log_(log),
         give_up_(std::move(give_up)),
-        links_(reactor, *this, log, Options(config, self_)) {}
+        links_(reactor, *this, log, Options(config, self_, security)) {}
 
   Result<Layout> Run() {
     reactor_.Post([this] { Tick(); });
@@ -37,12 +37,15 @@ class Knocker final : private PeerLinksOwner {
   }
 
  private:
-  static PeerLinksOptions Options(const ServerConfig& config, const Member& self) {
+  static PeerLinksOptions Options(const ServerConfig& config, const Member& self,
+                                  const LinkSecurity& security) {
     PeerLinksOptions options;
     options.cluster = config.cluster_id;
     options.self = self.id;
     options.self_name = self.name;
     options.versions.max = config.protocol_max;
+    options.self_region = self.region;
+    options.security = security;
     options.guest_may_say = [](const Message& message) {
       return std::holds_alternative<NodeMessage>(message);
     };
@@ -111,11 +114,12 @@ class Knocker final : private PeerLinksOwner {
 
 }  // namespace
 
-Result<Layout> JoinCluster(const ServerConfig& config, const Member& self, Log& log,
+Result<Layout> JoinCluster(const ServerConfig& config, const Member& self,
+                           const LinkSecurity& security, Log& log,
                            const std::function<bool()>& give_up) {
   Result<std::unique_ptr<Reactor>> reactor = MakeEpollReactor({&log});
   if (!reactor) return Fail(reactor.error());
-  return Knocker(**reactor, config, self, log, give_up).Run();
+  return Knocker(**reactor, config, self, security, log, give_up).Run();
 }
 
 }  // namespace gyre

@@ -265,6 +265,10 @@ void AddPeers(Page& page, const std::vector<PeerStats>& peers) {
   };
   family("gyre_peer_up", "gauge", "1 if all links to the peer are up, else 0.",
          [](const PeerStats& p) { return p.up ? 1 : 0; });
+  family("gyre_peer_links", "gauge", "Connections to the peer that are up.",
+         [](const PeerStats& p) { return p.links; });
+  family("gyre_peer_links_encrypted", "gauge", "Of them, those that are encrypted.",
+         [](const PeerStats& p) { return p.links_encrypted; });
   family("gyre_peer_queue_bytes", "gauge", "Bytes waiting for the peer.",
          [](const PeerStats& p) { return p.queued_bytes; });
   family("gyre_peer_reconnects_total", "counter", "Times a link to the peer was made again.",
@@ -342,6 +346,9 @@ std::string MetricsText(const NodeStats& stats, std::string_view node_name) {
   AddEngine(page, stats.engine);
   AddPeers(page, stats.peers);
   AddMembers(page, stats);
+  page.Counter("gyre_tls_handshakes_failed_total",
+               "Links to other nodes that TLS was not agreed on for; the log says why.",
+               stats.tls_handshakes_failed);
   AddNotices(page, stats);
   return page.Take();
 }

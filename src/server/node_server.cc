@@ -73,6 +73,7 @@ NodeServer::~NodeServer() {
 
 Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config, Log& log) {
   std::unique_ptr<NodeServer> node(new NodeServer(config, log));
+  if (Status ok = node->LoadSecurity(); !ok) return Fail(ok.error());
   if (Status ok = node->OpenFolder(); !ok) return Fail(ok.error());
   const Result<Layout> layout = node->TakeLayout();
   if (!layout) return Fail(layout.error());
@@ -114,6 +115,13 @@ Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config
   return node;
 }
 
+Status NodeServer::LoadSecurity() {
+  Result<LinkSecurity> security = LoadLinkSecurity(config_, &log_);
+  if (!security) return Fail(security.error());
+  security_ = *std::move(security);
+  return {};
+}
+
 Status NodeServer::OpenFolder() {
   if (config_.engine == EngineKind::kMemory) return {};
   Result<DataFolder> folder = DataFolder::Open(config_.data_folder);
@@ -139,7 +147,7 @@ Result<Layout> NodeServer::TakeLayout() {
 }
 
 Result<Layout> NodeServer::Join() {
-  return JoinCluster(config_, RingMembers(config_).front(), log_, StopWanted);
+  return JoinCluster(config_, RingMembers(config_).front(), security_, log_, StopWanted);
 }
 
 Result<std::optional<AcceptorState>> NodeServer::TakeVote() const {
@@ -195,6 +203,7 @@ Status NodeServer::OpenStorage(const Layout& layout) {
   board_.SetNodePart([this](NodeStats& stats) {
     stats.engine = engine_->Stats();
     stats.uptime = SteadyNow() - started_;
+    if (security_.tls != nullptr) stats.tls_handshakes_failed = security_.tls->handshakes_failed();
   });
   return ClaimIdentity(*engine_, config_);
 }
@@ -237,14 +246,18 @@ PeerLinksOptions NodeServer::LinksOptions(const ClusterView& view,
   options.queue_bytes_resume = config_.peer_queue_bytes_max / 4;
   options.seed = RandomSeed();
   view.ForEachMember([&](const Member& member) {
-    if (member.id == self_) return;
-    PeerAddress peer{member.id, member.name, member.address};
+    if (member.id == self_) {
+      options.self_region = member.region;
+      return;
+    }
+    PeerAddress peer{member.id, member.name, member.address, member.region};
     for (const MemberNews& record : book) {
       const std::string& address = record.description->fields().peer_address;
       if (record.id == member.id && !address.empty()) peer.address = address;
     }
     options.peers.push_back(std::move(peer));
   });
+  options.security = security_;
   options.accept_stranger = ClusterKeeper::AcceptStranger;
   options.guest_may_say = ClusterKeeper::GuestMaySay;
   return options;

@@ -14,6 +14,7 @@
 #include "core/ring/layout.h"
 #include "server/cluster_keeper.h"
 #include "server/config.h"
+#include "server/link_security.h"
 #include "server/notices.h"
 #include "server/resp/resp_service.h"
 #include "server/shard_loop.h"
@@ -45,6 +46,7 @@ class NodeServer {
  private:
   NodeServer(const ServerConfig& config, Log& log);
   Status OpenFolder();
+  Status LoadSecurity();
   // What this folder's node knew last; at the first start, as founded by the config, or as the
   // cluster has it that lets this node in.
   Result<Layout> TakeLayout();
@@ -65,6 +67,7 @@ class NodeServer {
   Log& log_;
   const NodeId self_;
   const Instant started_;
+  LinkSecurity security_;
   std::uint64_t founding_ = 0;                          // of the layout's lineage
   std::uint16_t needed_version_ = kProtocolVersionMin;  // by the layout
   std::unique_ptr<DataFolder> folder_;                  // null with the memory engine

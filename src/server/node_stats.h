@@ -78,6 +78,7 @@ struct PeerStats {
   std::string address;
   bool up = false;  // every shard's link
   std::uint64_t queued_bytes = 0;
+  std::uint64_t links = 0, links_encrypted = 0;
   std::uint64_t reconnects = 0;
   std::uint64_t frames_sent = 0, frames_received = 0, frames_dropped = 0;
   std::string last_problem;  // one sentence, empty if none
@@ -163,6 +164,7 @@ struct NodeStats {
   std::vector<PeerStats> peers;
   std::uint64_t resp_connections = 0, http_connections = 0, connections_total = 0;
   std::uint64_t connections_refused = 0, protocol_errors = 0, commands_total = 0;
+  std::uint64_t tls_handshakes_failed = 0;
   std::uint64_t dead_notices = 0;                   // times that a peer was told dead
   std::array<std::uint64_t, 4> members{};           // by Life, as gossip tells
   std::array<std::uint64_t, kAlarmKinds> alarms{};  // raised now

@@ -412,8 +412,8 @@ void ShardLoop::PublishStats() {
   stats.connections_refused = reactor_->stats().refused;
   AddDebts(stats);
   for (const LinkStats& link : links_.Stats()) {
-    stats.peers.push_back({link.id, link.name, link.address, link.up, link.queued_bytes,
-                           link.reconnects, link.frames_sent, link.frames_received,
+    stats.peers.push_back({link.id, link.name, link.address, link.up, link.queued_bytes, link.links,
+                           link.encrypted, link.reconnects, link.frames_sent, link.frames_received,
                            link.frames_dropped, link.last_problem});
   }
   if (stats_hook_) stats_hook_(stats);

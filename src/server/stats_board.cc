@@ -15,6 +15,8 @@ void AddPeers(std::vector<PeerStats>& total, const std::vector<PeerStats>& shard
     }
     known->up = known->up && peer.up;
     known->queued_bytes += peer.queued_bytes;
+    known->links += peer.links;
+    known->links_encrypted += peer.links_encrypted;
     known->reconnects += peer.reconnects;
     known->frames_sent += peer.frames_sent;
     known->frames_received += peer.frames_received;
