@@ -30,14 +30,14 @@ Result<std::shared_ptr<SSL_CTX>> ReadContext(const TlsFiles& files) {
   SSL_CTX_set_default_passwd_cb(raw, [](char*, int, int, void*) { return -1; });
 
   if (SSL_CTX_use_certificate_chain_file(raw, files.certificate.c_str()) != 1) {
-    return BadFile(files.certificate, "no certificate in PEM form: " + TlsErrorText());
+    return BadFile(files.certificate, "no certificate in PEM form can be read: " + TlsErrorText());
   }
   if (SSL_CTX_use_PrivateKey_file(raw, files.key.c_str(), SSL_FILETYPE_PEM) != 1) {
     return BadFile(files.key, "no key in PEM form, without a passphrase, that fits " +
                                   files.certificate + ": " + TlsErrorText());
   }
   if (SSL_CTX_load_verify_locations(raw, files.ca.c_str(), nullptr) != 1) {
-    return BadFile(files.ca, "no certificates in PEM form: " + TlsErrorText());
+    return BadFile(files.ca, "no certificates in PEM form can be read: " + TlsErrorText());
   }
   return context;
 }

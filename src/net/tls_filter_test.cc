@@ -297,7 +297,8 @@ TEST_F(TlsFilterTest, BadFilesAreToldWithTheirNames) {
   EXPECT_EQ(problem(files), "none");
   TlsFiles wrong = files;
   wrong.certificate = ca_.Path("missing.pem");
-  EXPECT_THAT(problem(wrong), HasSubstr("missing.pem"));
+  EXPECT_THAT(problem(wrong), HasSubstr("missing.pem: "));
+  EXPECT_THAT(problem(wrong), HasSubstr("No such file"));
   wrong = files;
   wrong.key = ca_.For("n5").key;
   EXPECT_THAT(problem(wrong), HasSubstr("n5.key"));
