@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <string>
 #include <string_view>
@@ -115,7 +116,7 @@ class Bytes {
   char* Allocate(std::size_t size) {
     if (size == 0) return nullptr;
     GYRE_CHECK(size <= UINT32_MAX);
-    void* memory = ::operator new(sizeof(Block) + size);
+    void* memory = std::allocator<char>().allocate(sizeof(Block) + size);
     block_ = new (memory) Block{1, static_cast<std::uint32_t>(size)};
     char* out = DataOf(block_);
     data_ = out;
@@ -127,10 +128,10 @@ class Bytes {
     // Who holds the only count need not take it down: nobody is there to copy from it.
     if (block_->count.load(std::memory_order_acquire) == 1 ||
         block_->count.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      // With its size, which the allocator would have to look up else.
+      // Told the size, the allocator need not look it up.
       const std::size_t bytes = sizeof(Block) + block_->size;
       block_->~Block();
-      ::operator delete(block_, bytes);
+      std::allocator<char>().deallocate(reinterpret_cast<char*>(block_), bytes);
     }
   }
 

@@ -92,8 +92,8 @@ class CountsInBounds {
   std::vector<std::uint32_t> Run() {
     // Joiners give back last, but take first, so that nothing moves between those that stay.
     for (const bool joiners : {false, true}) Lower(joiners);
-    for (const bool apart : {true, false}) {
-      for (const bool joiners : {true, false}) Raise(joiners, apart);
+    for (const bool joiners : {true, false}) {
+      for (const bool apart : {true, false}) Raise(joiners, apart);
     }
     GYRE_CHECK(Sum(counts_) == partitions_);  // which lies between the sums of the bounds
     return counts_;
