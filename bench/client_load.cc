@@ -16,11 +16,10 @@
 #include <future>
 #include <memory>
 #include <random>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "addresses.h"
 
 namespace {
 
@@ -155,7 +154,10 @@ int main(int argc, char** argv) {
   Load load;
   load.keys = std::atoi(argv[5]);
   load.value.assign(static_cast<std::size_t>(std::atoi(argv[6])), 'v');
-  if (!Connect(load, mode, SplitAddresses(argv[2]))) return 1;
+  std::vector<std::string> addresses;
+  std::istringstream list(argv[2]);
+  for (std::string each; std::getline(list, each, ',');) addresses.push_back(each);
+  if (!Connect(load, mode, addresses)) return 1;
   if (mode == "fill") return Fill(load);
 
   const auto seconds = std::chrono::duration<double>(std::atof(argv[4]));

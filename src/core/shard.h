@@ -20,10 +20,10 @@
 #include "core/config.h"
 #include "core/counters.h"
 #include "core/effects.h"
+#include "core/features.h"
 #include "core/ids.h"
 #include "core/ledger/row_ledger.h"
 #include "core/replica/rows_at_hand.h"
-#include "core/wire/features.h"
 #include "core/wire/messages.h"
 
 namespace gyre {

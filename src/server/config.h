@@ -16,12 +16,12 @@
 #include "base/result.h"
 #include "core/cluster_view.h"
 #include "core/config.h"
+#include "core/features.h"
 #include "core/ids.h"
 #include "core/link_scope.h"
 #include "core/ring/layout.h"
 #include "core/ring/partitioner.h"
 #include "core/ring/ring.h"
-#include "core/wire/features.h"
 #include "storage/engine.h"
 
 namespace gyre {
@@ -95,7 +95,7 @@ struct ServerConfig {
   bool open = true;
   // Founded alone, by `members` of one: others may join. Needs a Merkle tree from the first row.
   bool founds = false;
-  // The highest version of the peer protocol that this node speaks (core/wire/features.h).
+  // The highest version of the peer protocol that this node speaks (core/features.h).
   std::uint16_t protocol_max = kProtocolVersion;
   TlsConfig tls;
   int partition_bits = kPartitionBitsDefault;

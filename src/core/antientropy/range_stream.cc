@@ -194,10 +194,8 @@ class RangeAnswer : public Machine {
   void Start(Env& env) override {
     const CoreConfig& config = shard().config;
     reply_.id = get_.id;
-    reply_.stamp = shard()
-                       .ledger.ballots()
-                       .Durable(shard().ledger.tree().SectionOfLeaf(get_.first))
-                       .promised;
+    reply_.stamp =
+        shard().ledger.ballots().Durable(shard().ledger.tree().SectionOfLeaf(get_.first)).promised;
     env.out.emplace_back(ScanEffect{id(),
                                     {{},
                                      get_.keyspace,

@@ -59,8 +59,8 @@ void RepairScheduler::RenumberIfSplit() {
       for_parts(pair, [&](const Pair& part) { pairs->insert(part); });
     }
   }
-  for (const auto& [pair, at] : std::exchange(failed_, {})) {
-    for_parts(pair, [&](const Pair& part) { failed_[part] = at; });
+  for (const auto& each : std::exchange(failed_, {})) {
+    for_parts(each.first, [&](const Pair& part) { failed_[part] = each.second; });
   }
   last_dirty_.reset();
 }

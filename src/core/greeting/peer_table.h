@@ -7,8 +7,8 @@
 #include <map>
 #include <numeric>
 
+#include "core/features.h"
 #include "core/ids.h"
-#include "core/wire/features.h"
 
 namespace gyre {
 

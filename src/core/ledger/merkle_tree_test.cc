@@ -116,8 +116,7 @@ RC_GTEST_PROP(MerkleTreeProperty, ALeafIsTheSumOfItsRows, ()) {
     for (const KeyspaceId keyspace : {KeyspaceId(0), KeyspaceId(1)}) {
       RC_ASSERT(tree.SumOf(keyspace, {kLeafBits, leaf}) == (expected[{keyspace, leaf}]));
       const SectionId section = tree.SectionOfLeaf(leaf);
-      RC_ASSERT(tree.SumOfSection(keyspace, section) ==
-                (of_partitions[{keyspace, section.value}]));
+      RC_ASSERT(tree.SumOfSection(keyspace, section) == (of_partitions[{keyspace, section.value}]));
     }
   }
 }

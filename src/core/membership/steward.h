@@ -21,9 +21,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/features.h"
 #include "core/membership/layout_ballot.h"
 #include "core/ring/claim.h"
-#include "core/wire/features.h"
 
 namespace gyre {
 

@@ -276,7 +276,8 @@ struct Growth {
   double excess_max = 0;
 };
 
-// Goal: no ring is too small or too lopsided to join: it ends, and moves only to the joiner.
+// Goal: no ring is too small or too lopsided to join: it ends, and moves only to the joiner, but
+// for a partition where quota comes first.
 RC_GTEST_PROP(JoinPropertyTest, AnyRingCanBeJoined, ()) {
   const int bits = *rc::gen::inRange(1, 7);
   const auto count = *rc::gen::inRange<std::uint32_t>(1, std::min(20u, 1u << bits));
@@ -297,9 +298,12 @@ RC_GTEST_PROP(JoinPropertyTest, AnyRingCanBeJoined, ()) {
   const double share =
       static_cast<double>(owners.size()) * joiner.weight / TotalWeight(after.members());
   const std::size_t moved = MovedPartitions(before, after);
-  RC_ASSERT(moved >= 1u);
-  RC_ASSERT(std::abs(static_cast<double>(moved) - share) < 1);
-  RC_ASSERT(static_cast<std::size_t>(CountsOf(after)[joiner.id]) == moved);
+  const auto taken = static_cast<std::size_t>(CountsOf(after)[joiner.id]);
+  RC_ASSERT(taken >= 1u);
+  RC_ASSERT(std::abs(static_cast<double>(taken) - share) < 1);
+  // Where some had far too many, others that must give by their quota may give one more than the
+  // joiner may take (claim_counts.h).
+  RC_ASSERT(moved >= taken && moved <= taken + 1);
 }
 
 // Goal: the claims of claim.h about joins: only to the joiner, at most its share; balance stays and

@@ -16,8 +16,8 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "core/features.h"
 #include "core/ids.h"
-#include "core/wire/features.h"
 #include "core/wire/messages.h"
 
 namespace gyre {
