@@ -68,6 +68,26 @@ TEST(ShardSplitTest, AScanOnItsWayDuringASplitIsDoneAnew) {
   ASSERT_TRUE(scene.AnswerOf(scan).has_value());
 }
 
+// Goal: what is known to differ, and is being compared, is compared in both halves after a split,
+// and not only when their turn comes.
+TEST(ShardSplitTest, AComparisonThatASplitCutsIsDoneAnew) {
+  CoreConfig config = Quick();
+  config.repair_cycle = Duration::Seconds(3'600);
+  config.hint_bytes_max = 0;
+  MovingScene scene(config);
+  scene.Cut(0, 2);
+  scene.Cut(1, 2);
+  ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 2)).has_value());
+  scene.cluster.RunFor(config.hint_after + Duration::Millis(50));  // left to the exchange
+  EXPECT_FALSE(scene.Own(2).has_value());
+  EXPECT_GT(scene.At(0).shard().counters().exchanges, 0u);
+  scene.TakeAll(*scene.founded.Split());
+  scene.Heal(0, 2);
+  scene.Heal(1, 2);
+  scene.cluster.RunFor(Duration::Seconds(2));
+  EXPECT_EQ(scene.Own(2), scene.Own(0));
+}
+
 // Goal: who pages through a partition by its old number sees each key of both halves once; who
 // names a half before the node knows of it waits for the node.
 TEST(ShardSplitTest, AScanGoesOnOverTheSplit) {

@@ -62,6 +62,11 @@ void RepairScheduler::RenumberIfSplit() {
   for (const auto& each : std::exchange(failed_, {})) {
     for_parts(each.first, [&](const Pair& part) { failed_[part] = each.second; });
   }
+  // These end now, as the epochs are others.
+  for (const auto& each : under_way_) {
+    for_parts(each.first, [&](const Pair& part) { dirty_.insert(part); });
+  }
+  stream_leaves_max_.clear();
   last_dirty_.reset();
 }
 

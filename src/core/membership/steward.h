@@ -32,7 +32,8 @@ struct ClusterChange {
   MemberChanges members;
   // Of those that leave or are replaced: dead, so that nobody waits for what they hold.
   std::vector<NodeId> removed;
-  // Partitions are split until there are 2^partition_bits at least; alone, without other changes.
+  // Partitions are split in two if there are fewer than 2^partition_bits; alone, without other
+  // changes.
   int partition_bits = 0;
 };
 // `newest` after the change, or nothing if it is as wanted already. What is no member, or is one

@@ -145,7 +145,9 @@ Result<Layout> Layout::Split() const {
   const int bits_max = std::min(kPartitionBitsMax, ring_.section_bits() + kSplitsMax);
   if (bits > bits_max) {
     return refuse("there are " + std::to_string(ring_.partition_count()) +
-                  " partitions, and more are not possible in this cluster");
+                  " partitions, and more are not possible: a cluster has " +
+                  std::to_string(std::size_t{1} << kPartitionBitsMax) +
+                  " at most, and can be split " + std::to_string(kSplitsMax) + " times");
   }
   std::vector<NodeId> owners;
   owners.reserve(2 * ring_.partition_count());

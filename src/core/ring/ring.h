@@ -53,7 +53,7 @@ class Ring {
   // unique names and unique ids in 1..kNodeIdMax.
   static Result<Ring> Create(RingEpoch epoch, PartitionerKind partitioner,
                              std::vector<Member> members, std::vector<NodeId> owners);
-  // The same with partitions that are parts of 2^section_bits sections.
+  // The partitions are parts of 2^section_bits sections: they have been split (Layout::Split).
   // REQUIRES: 0 <= section_bits <= partition_bits().
   void SetSectionBits(int section_bits);
 
