@@ -37,15 +37,19 @@ class Machine {
   bool finished() const { return finished_; }
   // Counts as a request in flight, for the limit on them.
   virtual bool is_request() const { return false; }
+  RequestId id() const { return id_; }
   void set_id(RequestId id) { id_ = id; }
   // Set by a finished machine that leaves its work, undone, to another.
   MachinePtr TakeSuccessor() { return std::move(successor_); }
 
  protected:
-  RequestId id() const { return id_; }
   ShardState& shard() { return shard_; }
   const ShardState& shard() const { return shard_; }
   const ClusterView& view() const { return *shard_.view; }
+  // For a question to a node that was asked another before: an answer to that one, late or come
+  // twice, does not find this machine. Nor does anything else that is under way for it, and its
+  // timers.
+  void RenewId() { id_ = shard_.machines.Renew(id_); }
   void SetTimer(Instant at) { shard_.timers_wanted.emplace_back(id_, at); }
   void Finish() { finished_ = true; }
   void FinishWith(MachinePtr successor) {

@@ -125,7 +125,7 @@ void Shard::OnView(ClusterViewPtr view, Now now, Effects& out) {
   Env env{now, out, impl_->local};
   impl_->state.view = std::move(view);
   impl_->replica.SetView(impl_->state.view.get());
-  for (const RequestId id : impl_->machines.Ids()) {
+  for (const RequestId id : impl_->state.machines.Ids()) {
     impl_->With(id, env, [&](Machine& m) { m.OnView(env); });
   }
   impl_->Settle(env);
@@ -182,7 +182,7 @@ const RowLedger& Shard::ledger() const { return impl_->ledger; }
 const Budget& Shard::budget() const { return impl_->budget; }
 std::size_t Shard::requests_in_flight() const { return impl_->requests; }
 std::size_t Shard::tasks_in_flight() const {
-  return impl_->machines.size() - impl_->requests - impl_->kept_count;
+  return impl_->state.machines.size() - impl_->requests - impl_->kept_count;
 }
 
 }  // namespace gyre

@@ -132,6 +132,26 @@ TEST_F(ShardExchangeTest, OwnersThatDifferInOneRecordBecomeEqual) {
   ExpectAllEqual();
 }
 
+// Goal: an answer that comes twice is not taken for that to the next question, which it would answer
+// with "equal": a new owner would count as one that has all.
+TEST_F(ShardExchangeTest, AnAnswerThatComesTwiceAnswersOneQuestion) {
+  Begin(2);
+  Everywhere(50);
+  const RowKey lost = cluster_->Key("lost");
+  WriteAt(0, lost, "v", {1});
+  bool repeats = false;
+  cluster_->on_flight = [&](const TestCluster::Flight& flight) {
+    const bool answers = std::holds_alternative<TreeCompareReply>(flight.message) ||
+                         std::holds_alternative<LeafKeysReply>(flight.message);
+    if (!answers) return;
+    repeats = !repeats;
+    if (repeats) cluster_->flights.push_front(flight);
+  };
+  cluster_->RunFor(Duration::Seconds(5));
+  EXPECT_EQ(node(1).rows.count(lost), 1u);
+  ExpectAllEqual();
+}
+
 // Goal: the same in a leaf that takes several steps: the rest of it stays where it is.
 TEST_F(ShardExchangeTest, OneRecordOfALargeLeafMovesAlone) {
   CoreConfig config = Config();

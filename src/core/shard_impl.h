@@ -37,8 +37,7 @@ struct Shard::Impl {
         state{options.node,   options.shard,   options.shard_count,
               options.config, std::move(view), counters,
               prng,           replica,         ledger,
-              budget},
-        machines(prng) {
+              budget} {
     replica.SetView(state.view.get());
     for (const LeafSum& leaf : options.leaves) {
       ledger.LoadLeaf(leaf.keyspace, leaf.leaf, leaf.sum);
@@ -55,7 +54,7 @@ struct Shard::Impl {
   template <typename Kept>
   Kept* Keep(std::unique_ptr<Kept> machine) {
     Kept* kept = machine.get();
-    kept->set_id(machines.Insert(std::move(machine)));
+    kept->set_id(state.machines.Insert(std::move(machine)));
     ++kept_count;
     return kept;
   }
@@ -63,11 +62,10 @@ struct Shard::Impl {
   // Takes the machine in and starts it.
   void Start(MachinePtr machine, Env& env) {
     Machine* started = machine.get();
-    const RequestId id = machines.Insert(std::move(machine));
-    started->set_id(id);
+    started->set_id(state.machines.Insert(std::move(machine)));
     requests += started->is_request();
     started->Start(env);
-    RemoveIfFinished(id, env);
+    RemoveIfFinished(started->id(), env);
   }
   // Admits one request of a client or a peer.
   template <typename Request>
@@ -90,15 +88,16 @@ struct Shard::Impl {
   // Hands one event to the machine with this id, if there still is one.
   template <typename Handler>
   void With(RequestId id, Env& env, Handler&& handler) {
-    MachinePtr* machine = machines.Find(id);
-    if (machine == nullptr) return;
-    handler(**machine);
-    RemoveIfFinished(id, env);
+    const MachinePtr* found = state.machines.Find(id);
+    if (found == nullptr) return;
+    Machine& machine = **found;
+    handler(machine);
+    RemoveIfFinished(machine.id(), env);
   }
   void RemoveIfFinished(RequestId id, Env& env) {
-    MachinePtr* machine = machines.Find(id);
+    MachinePtr* machine = state.machines.Find(id);
     if (machine == nullptr || !(*machine)->finished()) return;
-    const MachinePtr ended = machines.Take(id);
+    const MachinePtr ended = state.machines.Take(id);
     requests -= ended->is_request();
     MachinePtr successor = ended->TakeSuccessor();
     if (successor != nullptr) Start(std::move(successor), env);
@@ -109,7 +108,7 @@ struct Shard::Impl {
   void Settle(Env& env) {
     do {
       for (const auto& change : std::exchange(state.peers_changed, {})) {
-        for (const RequestId id : machines.Ids()) {
+        for (const RequestId id : state.machines.Ids()) {
           With(id, env, [&](Machine& m) {
             change.second ? m.OnPeerUp(change.first, env) : m.OnPeerDown(change.first, env);
           });
@@ -129,7 +128,7 @@ struct Shard::Impl {
     if (!state.suspect_leaves.empty()) scrubber->Wake(env);
     if (ledger.any_dead()) purger->Wake(env);
     for (const auto& [id, at] : state.timers_wanted) {
-      if (machines.Find(id) != nullptr) state.timers.Set(id, at);
+      if (state.machines.Find(id) != nullptr) state.timers.Set(id, at);
     }
     state.timers_wanted.clear();
   }
@@ -143,9 +142,8 @@ struct Shard::Impl {
   Budget budget;
   Replica replica;
   ShardState state;
-  SlotMap<MachinePtr> machines;
-  std::size_t requests = 0;    // of the machines
-  std::size_t kept_count = 0;  // of the machines: those that stay
+  std::size_t requests = 0;    // of state.machines
+  std::size_t kept_count = 0;  // of them: those that stay
   Greeter* greeter;            // these six are of the machines
   HintReplayer* handoff;
   RepairScheduler* repair;

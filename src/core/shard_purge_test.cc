@@ -98,6 +98,31 @@ TEST_F(ShardPurgeTest, WhatIsDeletedGoesFromEveryOwner) {
   EXPECT_THAT(Read(0, key), ElementsAre("new"));
 }
 
+// Goal: an owner's promise that comes twice does not count as its commit: it might take an old copy
+// again, which the tombstones that are dropped then would have covered.
+TEST_F(ShardPurgeTest, APromiseThatComesTwiceIsNoCommit) {
+  const RowKey key = cluster.Key("k");
+  PutAndDelete(key);
+  int cut = 0;
+  bool doubled = false;
+  cluster.on_flight = [&](const TestCluster::Flight& flight) {
+    const bool lost = [&] {
+      const auto* ballot = std::get_if<Ballot>(&flight.message);
+      return ballot != nullptr && ballot->step == Ballot::Step::kCommit && flight.to == 2;
+    }();
+    cluster.cuts.clear();
+    if (lost) cluster.cuts.emplace_back(flight.from, flight.to);
+    cut += lost;
+    if (std::holds_alternative<BallotReply>(flight.message) && flight.from == 2) {
+      doubled = !doubled;
+      if (doubled) cluster.flights.push_back(flight);
+    }
+  };
+  cluster.RunFor(kLong);
+  EXPECT_GT(cut, 0);
+  for (int i = 0; i < nodes(); ++i) EXPECT_TRUE(cluster.node(i).rows.contains(key)) << i;
+}
+
 // Goal: what expires goes soon, and not when the scrubber comes by in a day; what is written again
 // before then stays, and so does what has another value beside it.
 TEST_F(ShardPurgeTest, WhatExpiresGoesFromEveryOwner) {

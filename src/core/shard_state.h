@@ -15,6 +15,7 @@
 #include "core/greeting/peer_table.h"
 #include "core/ledger/row_ledger.h"
 #include "core/replica/replica.h"
+#include "core/slot_map.h"
 #include "core/timer_wheel.h"
 
 namespace gyre {
@@ -54,6 +55,7 @@ struct ShardState {
   std::vector<std::pair<PartitionId, NodeId>> copies_missing;
   // Leaves whose sum may not be that of their rows: the scrubber counts them next.
   std::set<LeafName> suspect_leaves;
+  SlotMap<MachinePtr> machines{prng};
 
   // May this node be planned with, for reads?
   bool Reachable(NodeId node) const { return node == self || up.contains(node); }

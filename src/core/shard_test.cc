@@ -409,6 +409,34 @@ ClientRequest RandomRequest(const TestCluster& cluster, Prng& prng, const Versio
   }
 }
 
+// Goal: a client is told that a write was surely not made, and not of epochs, if the owner's "I am
+// none" comes when there is no time left to look for another.
+TEST(ShardTest, ClientsAreNotToldOfEpochs) {
+  KeyspaceConfig keyspace;
+  keyspace.replicas = 1;
+  keyspace.sloppy = false;
+  TestCluster cluster(2, keyspace);
+  const auto owner_of = [&](const RowKey& key) {
+    return cluster.ring().OwnersOf(cluster.ring().PartitionOf(key.token), 1).begin()->value - 1;
+  };
+  int i = 0;
+  while (owner_of(cluster.Key(std::to_string(i))) != 1) ++i;
+  cluster.Start(0, Put(cluster.Key(std::to_string(i)), "v"));
+  ASSERT_EQ(cluster.flights.size(), 1u);
+  const RequestId id = std::get<ForwardPut>(cluster.flights.front().message).id;
+  Now late = cluster.now();
+  late.instant = late.instant + Duration::Seconds(60);
+  Effects effects;
+  cluster.node(0).shard().OnMessage(
+      cluster.node(1).id(), ShardId(0),
+      ForwardPutReply{id, Error{ErrorCode::kWrongEpoch, "not an owner of this key"}, {}}, late,
+      effects);
+  ASSERT_EQ(effects.size(), 1u);
+  const ClientResult& answer = std::get<ReplyEffect>(effects.front()).result;
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, ErrorCode::kUnavailable);
+}
+
 // Goal: a sole owner with its rows at hand answers what the machines would, and leaves the rows
 // that they would; and at once.
 TEST(ShardTest, TheShortWayGivesWhatTheLongOneGives) {

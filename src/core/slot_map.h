@@ -28,23 +28,26 @@ class SlotMap {
       slot = free_.back();
       free_.pop_back();
     }
-    generation_ = (generation_ + 1) & ((std::uint64_t{1} << kGenerationBits) - 1);
-    slots_[slot].id = RequestId((generation_ << kSlotBits) | slot);
-    if (slots_[slot].id.value == 0) slots_[slot].id.value = std::uint64_t{1} << kSlotBits;
     slots_[slot].object = std::move(object);
     ++size_;
-    return slots_[slot].id;
+    return NameAnew(slot);
+  }
+  // The same object gets another id; its old one names nothing any more. REQUIRES: Find(id) !=
+  // nullptr.
+  RequestId Renew(RequestId id) {
+    GYRE_CHECK(Find(id) != nullptr);
+    return NameAnew(SlotOf(id));
   }
   // Null if the id names nothing (any more).
   T* Find(RequestId id) {
-    const auto slot = static_cast<std::size_t>(id.value & ((1u << kSlotBits) - 1));
+    const std::uint32_t slot = SlotOf(id);
     if (slot >= slots_.size() || slots_[slot].id != id || id.value == 0) return nullptr;
     return &slots_[slot].object;
   }
   // Takes the object out. REQUIRES: Find(id) != nullptr.
   T Take(RequestId id) {
     GYRE_CHECK(Find(id) != nullptr);
-    const auto slot = static_cast<std::uint32_t>(id.value & ((1u << kSlotBits) - 1));
+    const std::uint32_t slot = SlotOf(id);
     slots_[slot].id = RequestId{};
     free_.push_back(slot);
     --size_;
@@ -67,6 +70,16 @@ class SlotMap {
     RequestId id;  // 0: free
     T object{};
   };
+  static std::uint32_t SlotOf(RequestId id) {
+    return static_cast<std::uint32_t>(id.value & ((1u << kSlotBits) - 1));
+  }
+  RequestId NameAnew(std::uint32_t slot) {
+    generation_ = (generation_ + 1) & ((std::uint64_t{1} << kGenerationBits) - 1);
+    slots_[slot].id = RequestId((generation_ << kSlotBits) | slot);
+    if (slots_[slot].id.value == 0) slots_[slot].id.value = std::uint64_t{1} << kSlotBits;
+    return slots_[slot].id;
+  }
+
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
   std::uint64_t generation_;

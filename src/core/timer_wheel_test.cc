@@ -40,6 +40,21 @@ TEST(TimerWheelTest, EachTimerComesOnceAndInTime) {
   }
 }
 
+// Goal: under another id it is the same object, and its old id finds nothing.
+TEST(SlotMapTest, RenewedIdsFindTheSame) {
+  Prng prng(1);
+  SlotMap<int> slots(prng);
+  const RequestId first = slots.Insert(1);
+  const RequestId other = slots.Insert(2);
+  const RequestId second = slots.Renew(first);
+  EXPECT_EQ(slots.Find(first), nullptr);
+  EXPECT_EQ(*slots.Find(second), 1);
+  EXPECT_EQ(*slots.Find(other), 2);
+  EXPECT_EQ(slots.size(), 2u);
+  EXPECT_EQ(slots.Take(second), 1);
+  EXPECT_EQ(slots.Find(second), nullptr);
+}
+
 // Goal: an id that was taken finds nothing, also when its slot is in use again.
 TEST(SlotMapTest, LateIdsFindNothing) {
   Prng prng(1);

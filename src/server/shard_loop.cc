@@ -63,8 +63,7 @@ void ShardLoop::Begin() {
 // ---- requests ----------------------------------------------------------------------------------
 
 void ShardLoop::Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) {
-  gathered_.emplace_back(std::in_place_type<GatheredRequest>, PendingClient{sink, tag, index_, {}},
-                         std::move(request));
+  gathered_.push_back(GatheredRequest{{sink, tag, index_, {}}, std::move(request)});
   SettleIfMany();
 }
 
@@ -337,8 +336,7 @@ void ShardLoop::OnFrame(NodeId from, Envelope&& envelope) {
 
 void ShardLoop::TakeMessage(NodeId from, Envelope&& envelope) {
   if (KeyOf(envelope.message) != nullptr) {
-    gathered_.emplace_back(std::in_place_type<GatheredMessage>, from, envelope.from_shard,
-                           std::move(envelope.message));
+    gathered_.push_back(GatheredMessage{from, envelope.from_shard, std::move(envelope.message)});
     return SettleIfMany();
   }
   shard_.OnMessage(from, envelope.from_shard, std::move(envelope.message), now(), effects_);

@@ -56,6 +56,7 @@ void ExchangeSession::NextKeyspace(Env& env) {
 
 void ExchangeSession::Compare(int bits, std::vector<std::uint32_t> nodes, Env& env) {
   state_ = State::kComparing;
+  RenewId();
   bits_ = bits;
   nodes_ = std::move(nodes);
   TreeCompare compare{
@@ -182,6 +183,7 @@ void ExchangeSession::OnScanDone(Result<ScanPage> page, Env& env) {
 
 void ExchangeSession::AskForStretch(Env& env) {
   state_ = State::kAsking;
+  RenewId();
   LeafKeys keys{id(), view().EpochOf(partition_), keyspaces_.back()};
   keys.bits = static_cast<std::uint8_t>(shard().ledger.tree().leaf_bits());
   keys.leaf = leaves_.back();

@@ -155,7 +155,7 @@ AdmittedPtr AdmitElsewhere(ShardState& state, const Origin& origin, RequestMachi
     }
   }
   return Refuse(state, origin, kind,
-                plan.self_is_owner || plan.sloppy
+                plan.self_is_owner || plan.sloppy || !origin.peer
                     ? Error{ErrorCode::kUnavailable,
                             "no owner can coordinate this, and this node cannot write or keeps all "
                             "that it may for others"}

@@ -36,6 +36,9 @@ void ForwardCoordinator::AskNext(Env& env) {
       return SetTimer(admit_again_at_);
     }
     if (StandIn(env)) return;
+    if (last_error_.code == ErrorCode::kWrongEpoch) {
+      last_error_ = {ErrorCode::kUnavailable, "the key's owners change, and were not found in time"};
+    }
     Answer(Fail(std::move(last_error_)), env);
     return Finish();
   }

@@ -8,7 +8,6 @@
 namespace gyre {
 
 void PurgeBallot::Start(Env& env) {
-  ballot_.id = id();
   ballot_.epoch = view().EpochOf(ballot_.section);
   ReadNext(env);
 }
@@ -43,6 +42,9 @@ void PurgeBallot::TakeRow(const RowKey& key, const Bytes& record, Env& env) {
 
 void PurgeBallot::Ask(Ballot::Step step, Env& env) {
   const CoreConfig& config = shard().config;
+  // A promise that comes twice is no commit.
+  RenewId();
+  ballot_.id = id();
   deadline_ = env.now.instant + config.request_timeout + config.sync_lag + config.sync_lag;
   SetTimer(deadline_);
   ballot_.step = step;
