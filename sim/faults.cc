@@ -146,6 +146,13 @@ bool Faults::Split(bool one_way) {
   std::vector<bool> side(static_cast<std::size_t>(nodes));
   for (std::size_t i = 0; i < side.size(); ++i) side[i] = prng_.Chance(500'000);
   side[prng_.Below(side.size())] = !side[0];
+  // Where there are regions, more often than not one is cut off as a whole.
+  if (world_.spec().region_distance_us > 0 && prng_.Chance(700'000)) {
+    const std::string& region = world_.RegionOf(static_cast<int>(prng_.Below(side.size())));
+    for (int i = 0; i < nodes; ++i) {
+      side[static_cast<std::size_t>(i)] = world_.RegionOf(i) == region;
+    }
+  }
   std::vector<std::pair<int, int>> cut;
   for (int a = 0; a < nodes; ++a) {
     for (int b = 0; b < nodes; ++b) {

@@ -60,14 +60,14 @@ void Judge::Report(Checker checker, std::string text) {
 
 int Judge::CopiesOf(std::size_t key) const {
   const KeyspaceConfig* keyspace = view_->FindKeyspace(keys_[key].keyspace);
-  return std::min(keyspace->replicas, static_cast<int>(view_->ring.members().size()));
+  return view_->CopiesOf(*keyspace);
 }
 
 std::uint32_t Judge::OwnersMask(std::size_t key) const {
   const KeyspaceConfig* keyspace = view_->FindKeyspace(keys_[key].keyspace);
   std::uint32_t mask = 0;
   const PartitionId partition = view_->ring.PartitionOf(keys_[key].token);
-  for (const NodeId owner : view_->SetsOf(partition, keyspace->replicas).All()) {
+  for (const NodeId owner : view_->SetsOf(partition, *keyspace).All()) {
     const auto place = std::find(node_ids_.begin(), node_ids_.end(), owner);
     mask |= std::uint32_t{1} << (place - node_ids_.begin());
   }

@@ -144,7 +144,7 @@ void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
   const std::uint64_t digest = RowDigest(row_key, row->record.view());
   const KeyspaceConfig* keyspace = witness.view->FindKeyspace(row_key.keyspace);
   if (!witness.view->Owns(node_ids_[static_cast<std::size_t>(witness.node)],
-                          witness.view->ring.PartitionOf(row_key.token), keyspace->replicas)) {
+                          witness.view->ring.PartitionOf(row_key.token), *keyspace)) {
     return CheckSurplus(witness, row_key, record);
   }
   const bool live = record.AnyLiveAt(witness.wall_max);

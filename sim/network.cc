@@ -21,7 +21,7 @@ std::int64_t Network::DrawLatency(const Link& link) {
   const std::int64_t step = profile_.latency_us_mean / 4 + 1;
   while (tail < 40 * step && prng_.Chance(800'000)) tail += step;
   std::int64_t latency = profile_.latency_us_min + tail + prng_.Between(0, step);
-  latency *= link.slowness;
+  latency = latency * link.slowness + link.distance_us;
   // Not times the slowness: a link in order would deliver nothing for minutes behind such a
   // message, where a real one is given up after seconds.
   if (prng_.Chance(profile_.spike_per_million)) latency += prng_.Between(0, profile_.spike_us_max);

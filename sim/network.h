@@ -48,6 +48,8 @@ class Network {
   void Cut(int from, int to);
   void Uncut(int from, int to);
   bool IsCut(int from, int to) const { return link(from, to).cuts > 0; }
+  // On top of each latency of a link, for good: how far its ends are from each other.
+  void SetDistance(int from, int to, std::int64_t us) { link(from, to).distance_us = us; }
   // Latency of a link, times `factor` (1: as drawn).
   void SetSlowness(int from, int to, std::int64_t factor) { link(from, to).slowness = factor; }
   NetworkProfile& profile() { return profile_; }
@@ -64,6 +66,7 @@ class Network {
   struct Link {
     int cuts = 0;
     std::int64_t slowness = 1;
+    std::int64_t distance_us = 0;
     std::int64_t last_due = 0;  // the latest delivery planned so far
     std::uint64_t next_number = 0;
     std::uint64_t dropped_below = 0;  // messages numbered less may have been dropped

@@ -10,7 +10,7 @@ namespace {
 
 OwnerSets SetsFor(const RowKey& key, const ClusterView& view) {
   const KeyspaceConfig* keyspace = view.FindKeyspace(key.keyspace);
-  return view.SetsOf(view.ring.PartitionOf(key.token), keyspace->replicas);
+  return view.SetsOf(view.ring.PartitionOf(key.token), *keyspace);
 }
 
 // Of which partition it is, if it is a question of one owner to another.
@@ -54,8 +54,8 @@ class SurplusThrownAway : public PlantedBug {
     const auto* compare = std::get_if<TreeCompare>(&message);
     if (compare == nullptr) return std::nullopt;
     const std::optional<PartitionId> partition = PartitionOf(message, sender.view.ring);
-    const int replicas = sender.view.FindKeyspace(compare->keyspace)->replicas;
-    if (!partition || sender.view.Owns(sender.self, *partition, replicas)) return std::nullopt;
+    const KeyspaceConfig& keyspace = *sender.view.FindKeyspace(compare->keyspace);
+    if (!partition || sender.view.Owns(sender.self, *partition, keyspace)) return std::nullopt;
     return TreeCompareReply{compare->id, std::nullopt, {}};
   }
 };

@@ -171,6 +171,8 @@ const std::vector<RarePath>& RarePaths() {
       {"stale copies refused", [](const R& r) { return r.judged.stale_copies; }},
       {"stale repairs refused", [](const R& r) { return r.judged.stale_repairs; }},
       {"copies renewed", [](const R& r) { return r.shards.copies_renewed; }},
+      {"near reads", [](const R& r) { return r.shards.near_reads; }},
+      {"near reads widened", [](const R& r) { return r.shards.near_reads_widened; }},
       {"reads begun anew", [](const R& r) { return r.shards.reads_begun_anew; }},
       {"ballots that failed", [](const R& r) { return r.shards.ballots_failed; }},
       {"partitions set aside", [](const R& r) { return r.shards.partitions_set_aside; }},
@@ -284,6 +286,8 @@ std::string SeedResult::Report() const {
   line("ballots that failed", shards.ballots_failed);
   line("rows purged or set aside", shards.rows_dropped);
   line("copies renewed", shards.copies_renewed);
+  line("near reads", shards.near_reads);
+  line("near reads widened", shards.near_reads_widened);
   line("reads begun anew", shards.reads_begun_anew);
   line("partitions set aside", shards.partitions_set_aside);
   text += "deletes with an owner away\n";

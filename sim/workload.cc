@@ -90,6 +90,18 @@ WallTime Workload::NewExpiry(Session& session) {
   return WallTime{last_expiry_ms_};
 }
 
+// At least so many owners answer, in whichever region.
+int Workload::CopiesNeeded(const QuorumSpec& spec, const KeyspaceConfig& keyspace) const {
+  if (!spec.local()) {
+    return *spec.Resolve(keyspace.replicas, world_.view().CopiesOf(keyspace));
+  }
+  int least = keyspace.regions.empty() ? 1 : keyspace.replicas;
+  for (const RegionCopies& region : keyspace.regions) {
+    least = std::min(least, region.copies / 2 + 1);
+  }
+  return least;
+}
+
 RequestOptions Workload::DrawOptions(Session& session, std::size_t key, Op& op) {
   const KeyspaceConfig* keyspace = world_.view().FindKeyspace(world_.judge().keys()[key].keyspace);
   RequestOptions options;
@@ -100,12 +112,8 @@ RequestOptions Workload::DrawOptions(Session& session, std::size_t key, Op& op) 
   if (prng.Chance(200'000)) options.read_quorum = draw();
   if (prng.Chance(200'000)) options.write_quorum = draw();
   if (prng.Chance(100'000)) options.timeout = Duration::Millis(prng.Between(5, 500));
-  const int copies =
-      std::min(keyspace->replicas, static_cast<int>(world_.view().ring.members().size()));
-  op.read_needed =
-      *options.read_quorum.value_or(keyspace->read_quorum).Resolve(keyspace->replicas, copies);
-  op.write_needed =
-      *options.write_quorum.value_or(keyspace->write_quorum).Resolve(keyspace->replicas, copies);
+  op.read_needed = CopiesNeeded(options.read_quorum.value_or(keyspace->read_quorum), *keyspace);
+  op.write_needed = CopiesNeeded(options.write_quorum.value_or(keyspace->write_quorum), *keyspace);
   if (prng.Chance(50'000)) options.sloppy = prng.Chance(500'000);
   op.sloppy = options.sloppy.value_or(keyspace->sloppy);
   op.node = DrawNode(prng);

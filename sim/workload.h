@@ -46,6 +46,7 @@ class Workload {
   void NextAfterThinking(Session& session);
   std::size_t DrawKey(Prng& prng);
   int DrawNode(Prng& prng);
+  int CopiesNeeded(const QuorumSpec& spec, const KeyspaceConfig& keyspace) const;
   RequestOptions DrawOptions(Session& session, std::size_t key, Op& op);
 
   void Get(Session& session, std::size_t key, bool then_write);

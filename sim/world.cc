@@ -54,6 +54,11 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
                                          node(to).OnFrame(from, frame, fate);
                                        });
   world_.network = network_.get();
+  for (int a = 0; a < nodes; ++a) {
+    for (int b = 0; b < nodes; ++b) {
+      if (RegionOf(a) != RegionOf(b)) network_->SetDistance(a, b, spec_.region_distance_us);
+    }
+  }
   world_.greets = [this](int from, const Greeting& greeting) {
     return node(from).IsOfThisLife(greeting);
   };
@@ -99,7 +104,7 @@ void World::SetClockRight(int index) {
 bool World::Owns(int node, const RowKey& key) const {
   const KeyspaceConfig* keyspace = view().FindKeyspace(key.keyspace);
   return view().Owns(spec_.members[static_cast<std::size_t>(node)].id,
-                     view().ring.PartitionOf(key.token), keyspace->replicas);
+                     view().ring.PartitionOf(key.token), *keyspace);
 }
 
 std::vector<const SimStorage*> World::storages() const {
@@ -504,8 +509,7 @@ void World::ReadEveryKey(QuorumSpec read, int start) {
     op.node = static_cast<int>((key + static_cast<std::size_t>(start)) % nodes_.size());
     if (!node(op.node).up()) op.node = start;
     const KeyspaceConfig* keyspace = view().FindKeyspace(judge_->keys()[key].keyspace);
-    const int copies = std::min(keyspace->replicas, static_cast<int>(view().ring.members().size()));
-    op.read_needed = *read.Resolve(keyspace->replicas, copies);
+    op.read_needed = *read.Resolve(keyspace->replicas, view().CopiesOf(*keyspace));
     GetRequest get{judge_->keys()[key],
                    {read, std::nullopt, Duration::Seconds(5), /*sloppy=*/false}};
     Submit(op, get, [](const Op&, const ClientResult*) {});

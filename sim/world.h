@@ -107,6 +107,9 @@ class World {
   // As a time service does, to some milliseconds.
   void SetClockRight(int node);
   bool Owns(int node, const RowKey& key) const;
+  const std::string& RegionOf(int node) const {
+    return spec_.members[static_cast<std::size_t>(node)].region;
+  }
   // The node of this name, for scripts.
   int FindNode(std::string_view name) const;
   std::vector<const SimStorage*> storages() const;

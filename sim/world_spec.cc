@@ -115,6 +115,34 @@ StorageProfile DrawStorage(Prng& prng) {
   return storage;
 }
 
+// Two or three regions, far from each other and of any sizes; copies and quorums by region.
+void DrawRegions(Prng& prng, WorldSpec& spec) {
+  const auto count = static_cast<std::size_t>(prng.Between(2, 3));
+  std::vector<int> nodes(count);
+  for (Member& member : spec.members) {
+    const auto region = static_cast<std::size_t>(prng.Below(count));
+    member.region = "region-" + std::to_string(region);
+    ++nodes[region];
+  }
+  spec.region_distance_us = prng.Between(20'000, 80'000) / 2;
+  for (KeyspaceConfig& keyspace : spec.keyspaces) {
+    if (prng.Chance(700'000)) {
+      keyspace.read_quorum = prng.Chance(700'000) ? QuorumSpec::LocalQuorum() : QuorumSpec::One();
+      keyspace.write_quorum =
+          prng.Chance(700'000) ? QuorumSpec::LocalQuorum() : QuorumSpec::EachQuorum();
+    }
+    // Members that come and go change how many copies a region can have.
+    if (spec.changes > 0 || prng.Chance(300'000)) continue;
+    keyspace.replicas = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (nodes[i] == 0) continue;
+      const int copies = static_cast<int>(prng.Between(1, std::min(nodes[i], 3)));
+      keyspace.regions.push_back({"region-" + std::to_string(i), copies});
+      keyspace.replicas += copies;
+    }
+  }
+}
+
 constexpr int kDrawnReplicasMax = 5;
 // So that N = 3 leaves a node to spare.
 constexpr int kChangingNodesMin = 4;
@@ -178,6 +206,7 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
   spec.config.stream_bytes_max = static_cast<std::size_t>(DrawScaled(prng, 1'024, 256 << 10));
   spec.config.stream_batches_max = static_cast<std::size_t>(prng.Between(1, 4));
   spec.config.transfer_unthrottled = prng.Chance(300'000);
+  if (nodes >= 4 && prng.Chance(250'000)) DrawRegions(prng, spec);
   return spec;
 }
 
@@ -209,7 +238,9 @@ WorldSpec QuietSpec(int nodes, int replicas, QuorumSpec read, QuorumSpec write) 
 int ReplicasOf(const WorldSpec& spec) {
   int replicas = 1;
   for (const KeyspaceConfig& keyspace : spec.keyspaces) {
-    replicas = std::max(replicas, keyspace.replicas);
+    // A keyspace with copies for each region takes them from the whole list.
+    replicas = std::max(
+        replicas, keyspace.regions.empty() ? keyspace.replicas : static_cast<int>(kReplicasMax));
   }
   return replicas;
 }
@@ -227,10 +258,10 @@ Layout MakeLayout(const WorldSpec& spec) {
 }
 
 ClusterViewPtr MakeView(const WorldSpec& spec, const Layout& layout) {
-  auto view = std::make_shared<ClusterView>(
-      ClusterView{layout.ring(), {}, layout.moves(), layout.leaving(), layout.former()});
+  auto view = std::make_shared<ClusterView>(ClusterView{
+      layout.ring(), {}, layout.moves(), layout.leaving(), layout.former(), layout.replicas()});
   for (const KeyspaceConfig& keyspace : spec.keyspaces) {
-    view->ring.PrepareOwners(keyspace.replicas);
+    view->ring.PrepareOwners(view->ListLengthOf(keyspace));
     view->keyspaces[KeyspaceIdOf(keyspace.name)] = keyspace;
   }
   return view;
@@ -243,6 +274,12 @@ std::string WorldSpec::Describe() const {
     text += "; keyspace " + keyspace.name + " N=" + std::to_string(keyspace.replicas) +
             " R=" + keyspace.read_quorum.ToString() + " W=" + keyspace.write_quorum.ToString() +
             (keyspace.sloppy ? " sloppy" : "");
+    for (const RegionCopies& region : keyspace.regions) {
+      text += " " + region.region + "=" + std::to_string(region.copies);
+    }
+  }
+  if (region_distance_us > 0) {
+    text += "; regions " + std::to_string(region_distance_us / 1000) + " ms apart";
   }
   text += "; Q=" + std::to_string(1 << partition_bits) +
           (storage.sync ? "; durability sync" : "; durability interval");

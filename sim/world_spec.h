@@ -40,6 +40,8 @@ struct WorldSpec {
   int changes = 0;
   // How long it takes at most until some node tells another what it knows of the owners.
   std::int64_t rumour_us_max = 60'000;
+  // Between nodes of two regions, one way, on top of the network's latency.
+  std::int64_t region_distance_us = 0;
 
   // A few lines for people.
   std::string Describe() const;

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,9 +21,20 @@
 
 namespace gyre {
 
+// How many copies a region keeps.
+struct RegionCopies {
+  std::string region;
+  int copies = 1;
+
+  bool operator==(const RegionCopies&) const = default;
+};
+
 struct KeyspaceConfig {
   std::string name = "default";
-  int replicas = 3;  // N
+  int replicas = 3;  // N: copies in all
+  // Not empty: so many of them in each region, sorted by region, with the sum `replicas`
+  // (docs/adr/0012-copies-per-region.md).
+  std::vector<RegionCopies> regions = {};
   QuorumSpec read_quorum;
   QuorumSpec write_quorum;
   Duration default_ttl;  // zero: none
@@ -35,8 +49,8 @@ KeyspaceId KeyspaceIdOf(std::string_view name);
 // Hash of the node's name: the low 24 bits of Xxh3_64, never 0. Collisions are refused.
 NodeId NodeIdOf(std::string_view name);
 
-// The owners of one partition for one N. While it moves there are two sets (ring/layout.h), and
-// whatever needs a quorum needs it in each.
+// The owners of one partition for one keyspace. While it moves there are two sets (ring/layout.h),
+// and whatever needs a quorum needs it in each.
 struct OwnerSets {
   NodeList now;   // the ring's, in its order
   NodeList from;  // those of before, which have everything; empty unless they are others
@@ -60,6 +74,9 @@ struct ClusterView {
   // Members that leave and are no part of the ring any more, sorted by id.
   std::vector<Member> leaving;
   std::vector<NodeId> former;  // members that are none any more
+  // Of each partition's list, from which the copies of a region are taken: what the layout's moves
+  // are about.
+  int list_length = static_cast<int>(kReplicasMax);
 
   const KeyspaceConfig* FindKeyspace(KeyspaceId id) const {
     const auto it = keyspaces.find(id);
@@ -98,11 +115,52 @@ struct ClusterView {
                             [&](PartitionId p) { any = any || moves.FromOwners(p) != nullptr; });
     return any;
   }
-  // REQUIRES, of both: ring.PrepareOwners(replicas) was called.
-  OwnerSets SetsOf(PartitionId partition, int replicas) const;
+  // REQUIRES, of all that take a keyspace: ring.PrepareOwners(ListLengthOf(keyspace)) was called.
+  int ListLengthOf(const KeyspaceConfig& keyspace) const {
+    return keyspace.regions.empty() ? keyspace.replicas : list_length;
+  }
+  // The ring's owners in their order, never none: the first N of the partition's list, or the first
+  // of each region that it is to keep. If the list has nobody of these regions, the first N.
+  NodeList OwnersOf(PartitionId partition, const KeyspaceConfig& keyspace) const;
+  OwnerSets SetsOf(PartitionId partition, const KeyspaceConfig& keyspace) const;
   // In either set. O(replicas), without allocation.
-  bool Owns(NodeId node, PartitionId partition, int replicas) const;
+  bool Owns(NodeId node, PartitionId partition, const KeyspaceConfig& keyspace) const;
+  // Those who may stand in for the ring's owners, in the order of the walk, kFallbacksMax at most.
+  NodeList FallbacksOf(PartitionId partition, const KeyspaceConfig& keyspace) const;
+
+  // Empty also for a node that is no member.
+  std::string_view RegionOf(NodeId node) const {
+    const Member* member = FindMember(node);
+    return member == nullptr ? std::string_view() : member->region;
+  }
+  std::size_t CountInRegionOf(NodeId node, const NodeList& nodes) const {
+    return static_cast<std::size_t>(std::count_if(nodes.begin(), nodes.end(), [&](NodeId other) {
+      return RegionOf(other) == RegionOf(node);
+    }));
+  }
+  // How many copies there can be of a key, with the members of today.
+  int CopiesOf(const KeyspaceConfig& keyspace) const;
+  // 0: the same node; 1: of its zone; 2: of its region; 3: farther.
+  int Distance(NodeId from, NodeId to) const;
+  // The nearest first; those equally far stay in their order.
+  void SortByDistance(NodeId from, NodeList& nodes) const;
+  // The owners that a keyspace has where this is the partition's list.
+  NodeList ChooseFrom(std::span<const NodeId> list, const KeyspaceConfig& keyspace) const;
 };
+
+// The first of `fallbacks` that is usable to stand in for `owner`: one of its region, if there is
+// one.
+template <typename Usable>
+std::optional<NodeId> FallbackFor(NodeId owner, const NodeList& fallbacks, const ClusterView& view,
+                                  Usable usable) {
+  std::optional<NodeId> first;
+  for (const NodeId node : fallbacks) {
+    if (!usable(node)) continue;
+    if (view.RegionOf(node) == view.RegionOf(owner)) return node;
+    if (!first) first = node;
+  }
+  return first;
+}
 using ClusterViewPtr = std::shared_ptr<const ClusterView>;
 
 inline const Member* ClusterView::FindMember(NodeId id) const {
@@ -113,26 +171,101 @@ inline const Member* ClusterView::FindMember(NodeId id) const {
   return nullptr;
 }
 
-inline OwnerSets ClusterView::SetsOf(PartitionId partition, int replicas) const {
-  OwnerSets sets;
-  for (const NodeId owner : ring.OwnersOf(partition, replicas)) sets.now.push_back(owner);
-  const NodeList* from = moves.FromOwners(partition);
-  if (from == nullptr) return sets;
-  bool others = false;
-  for (const NodeId owner : from->First(static_cast<std::size_t>(replicas))) {
-    sets.from.push_back(owner);
-    others = others || !sets.now.Contains(owner);
+inline NodeList ClusterView::ChooseFrom(std::span<const NodeId> list,
+                                        const KeyspaceConfig& keyspace) const {
+  NodeList chosen;
+  if (!keyspace.regions.empty()) {
+    std::array<int, kReplicasMax> left{};  // of keyspace.regions
+    GYRE_CHECK(keyspace.regions.size() <= left.size());
+    for (std::size_t i = 0; i < keyspace.regions.size(); ++i) left[i] = keyspace.regions[i].copies;
+    for (const NodeId node : list) {
+      const Member* member = FindMember(node);
+      for (std::size_t i = 0; i < keyspace.regions.size(); ++i) {
+        // Whose region nobody knows any more (removed by force) may have been of any: it takes a
+        // place in each, so that nobody counts as an owner of before who was none.
+        if (member == nullptr) {
+          --left[i];
+        } else if (member->region == keyspace.regions[i].region && --left[i] >= 0) {
+          chosen.push_back(node);
+        }
+      }
+    }
   }
+  if (!chosen.empty()) return chosen;
+  const std::size_t count = std::min(list.size(), static_cast<std::size_t>(keyspace.replicas));
+  for (const NodeId node : list.first(count)) chosen.push_back(node);
+  return chosen;
+}
+
+inline NodeList ClusterView::FallbacksOf(PartitionId partition,
+                                         const KeyspaceConfig& keyspace) const {
+  const int length = ListLengthOf(keyspace);
+  const NodeList owners = OwnersOf(partition, keyspace);
+  NodeList fallbacks;
+  for (const Ring::Owners& nodes :
+       {ring.OwnersOf(partition, length), ring.FallbacksOf(partition, length)}) {
+    for (const NodeId node : nodes) {
+      if (fallbacks.size() == kFallbacksMax) return fallbacks;
+      if (!owners.Contains(node)) fallbacks.push_back(node);
+    }
+  }
+  return fallbacks;
+}
+
+inline int ClusterView::CopiesOf(const KeyspaceConfig& keyspace) const {
+  int copies = 0;
+  for (const RegionCopies& region : keyspace.regions) {
+    const auto nodes = std::count_if(ring.members().begin(), ring.members().end(),
+                                     [&](const Member& m) { return m.region == region.region; });
+    copies += std::min(region.copies, static_cast<int>(nodes));
+  }
+  if (copies > 0) return copies;
+  return std::min(keyspace.replicas, static_cast<int>(ring.members().size()));
+}
+
+inline int ClusterView::Distance(NodeId from, NodeId to) const {
+  if (from == to) return 0;
+  const Member* const a = FindMember(from);
+  const Member* const b = FindMember(to);
+  if (a == nullptr || b == nullptr || a->region != b->region) return 3;
+  return a->zone == b->zone ? 1 : 2;
+}
+
+inline void ClusterView::SortByDistance(NodeId from, NodeList& nodes) const {
+  NodeList sorted;
+  for (int distance = 0; distance <= 3; ++distance) {
+    for (const NodeId node : nodes) {
+      if (Distance(from, node) == distance) sorted.push_back(node);
+    }
+  }
+  nodes = sorted;
+}
+
+inline NodeList ClusterView::OwnersOf(PartitionId partition, const KeyspaceConfig& keyspace) const {
+  const Ring::Owners list = ring.OwnersOf(partition, ListLengthOf(keyspace));
+  return ChooseFrom({list.begin(), list.end()}, keyspace);
+}
+
+inline OwnerSets ClusterView::SetsOf(PartitionId partition, const KeyspaceConfig& keyspace) const {
+  OwnerSets sets;
+  sets.now = OwnersOf(partition, keyspace);
+  const NodeList* list = moves.FromOwners(partition);
+  if (list == nullptr) return sets;
+  sets.from = ChooseFrom(list->span(), keyspace);
   // The same nodes in another order are one set.
+  const bool others = std::any_of(sets.from.begin(), sets.from.end(),
+                                  [&](NodeId owner) { return !sets.now.Contains(owner); });
   if (!others && sets.from.size() == sets.now.size()) sets.from.clear();
   return sets;
 }
 
-inline bool ClusterView::Owns(NodeId node, PartitionId partition, int replicas) const {
-  if (ring.OwnersOf(partition, replicas).Contains(node)) return true;
+inline bool ClusterView::Owns(NodeId node, PartitionId partition,
+                              const KeyspaceConfig& keyspace) const {
+  if (!keyspace.regions.empty()) return SetsOf(partition, keyspace).Contains(node);
+  if (ring.OwnersOf(partition, keyspace.replicas).Contains(node)) return true;
   const NodeList* from = moves.FromOwners(partition);
   if (from == nullptr) return false;
-  const auto before = from->First(static_cast<std::size_t>(replicas));
+  const auto before = from->First(static_cast<std::size_t>(keyspace.replicas));
   return std::find(before.begin(), before.end(), node) != before.end();
 }
 

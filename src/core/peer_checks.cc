@@ -12,7 +12,7 @@ std::optional<ErrorCode> CheckRow(RingEpoch epoch, const RowKey& key, bool as_ow
   if (keyspace == nullptr || !CheckKey(key)) return ErrorCode::kInvalidArgument;
   const PartitionId partition = view.ring.PartitionOf(key.token);
   if (epoch != view.EpochOf(partition) ||
-      (as_owner && !view.Owns(shard.self, partition, keyspace->replicas))) {
+      (as_owner && !view.Owns(shard.self, partition, *keyspace))) {
     ++shard.counters.wrong_epoch;
     return ErrorCode::kWrongEpoch;
   }
@@ -28,7 +28,7 @@ std::optional<ErrorCode> CheckHint(const ReplicaPut& put, ShardState& shard) {
   const ClusterView& view = *shard.view;
   if (view.ring.FindMember(shard.self) == nullptr) return ErrorCode::kUnavailable;  // it leaves
   if (target == shard.self || !view.Owns(target, view.ring.PartitionOf(put.key.token),
-                                         view.FindKeyspace(put.key.keyspace)->replicas)) {
+                                         *view.FindKeyspace(put.key.keyspace))) {
     return ErrorCode::kInvalidArgument;
   }
   if (!shard.ledger.hints().Fits(target, put.record.size(), shard.config)) {
@@ -47,7 +47,7 @@ std::optional<ErrorCode> CheckLeaf(RingEpoch epoch, KeyspaceId keyspace_id, std:
   if (epoch != shard.view->EpochOf(partition)) return ErrorCode::kWrongEpoch;
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(keyspace_id);
   if (keyspace == nullptr || !shard.Serves(partition) ||
-      !shard.view->Owns(shard.self, partition, keyspace->replicas)) {
+      !shard.view->Owns(shard.self, partition, *keyspace)) {
     return ErrorCode::kInvalidArgument;
   }
   return std::nullopt;

@@ -66,13 +66,12 @@ struct ShardState {
   // Is this node the one that sees to the purge of what is dead there?
   bool IsFirstOwner(KeyspaceId id, PartitionId partition) const {
     const KeyspaceConfig* keyspace = view->FindKeyspace(id);
-    return keyspace != nullptr &&
-           *view->ring.OwnersOf(partition, keyspace->replicas).begin() == self;
+    return keyspace != nullptr && view->OwnersOf(partition, *keyspace).front() == self;
   }
   // Rows of the partition that only others own, of this keyspace, or of any.
   bool HoldsSurplus(KeyspaceId id, const KeyspaceConfig& keyspace, PartitionId partition) const {
     return ledger.keeps_tree() && ledger.tree().SumOf(id, NodeOf(partition)) != 0 &&
-           !view->Owns(self, partition, keyspace.replicas);
+           !view->Owns(self, partition, keyspace);
   }
   bool HoldsSurplus(PartitionId partition) const {
     return std::any_of(view->keyspaces.begin(), view->keyspaces.end(), [&](const auto& each) {

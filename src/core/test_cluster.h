@@ -104,19 +104,22 @@ class TestNode : private RowsAtHand {
 // Nodes A, B, C, ... with equal weights; N and quorums as given. Links are up from the start.
 class TestCluster {
  public:
-  // `zones`: of the nodes; empty: all in one.
+  // `zones`, `regions`: of the nodes; empty: all in one.
   explicit TestCluster(int nodes, KeyspaceConfig keyspace = {}, CoreConfig config = {},
-                       const std::vector<std::string>& zones = {})
+                       const std::vector<std::string>& zones = {},
+                       const std::vector<std::string>& regions = {})
       : config_(config), keyspace_(std::move(keyspace)) {
     std::vector<Member> members;
     for (int i = 0; i < nodes; ++i) {
       members.push_back({NodeId(static_cast<std::uint32_t>(i + 1)),
                          std::string(1, static_cast<char>('A' + i)), 1,
-                         zones.empty() ? "" : zones[static_cast<std::size_t>(i)], ""});
+                         zones.empty() ? "" : zones[static_cast<std::size_t>(i)],
+                         regions.empty() ? "" : regions[static_cast<std::size_t>(i)]});
     }
-    Ring ring =
-        FoundRing(RingEpoch(1), members, {4, keyspace_.replicas, PartitionerKind::kMd5}).value();
-    view_ = ViewOf(Layout::Found({}, std::move(ring), keyspace_.replicas));
+    const int listed =
+        keyspace_.regions.empty() ? keyspace_.replicas : static_cast<int>(kReplicasMax);
+    Ring ring = FoundRing(RingEpoch(1), members, {4, listed, PartitionerKind::kMd5}).value();
+    view_ = ViewOf(Layout::Found({}, std::move(ring), listed));
     for (const Member& member : members) {
       nodes_.push_back(std::make_unique<TestNode>(member.id, view_, config));
       views_.push_back(view_);
@@ -312,9 +315,9 @@ class TestCluster {
 
  private:
   ClusterViewPtr ViewOf(const Layout& layout) const {
-    auto view = std::make_shared<ClusterView>(
-        ClusterView{layout.ring(), {}, layout.moves(), layout.leaving(), layout.former()});
-    view->ring.PrepareOwners(keyspace_.replicas);
+    auto view = std::make_shared<ClusterView>(ClusterView{
+        layout.ring(), {}, layout.moves(), layout.leaving(), layout.former(), layout.replicas()});
+    view->ring.PrepareOwners(view->ListLengthOf(keyspace_));
     view->keyspaces[KeyspaceId(0)] = keyspace_;
     return view;
   }

@@ -44,7 +44,10 @@ Result<Layout> FoundLayout(const ServerConfig& config) {
   options.partitioner = config.partitioner;
   options.replicas = 1;
   for (const KeyspaceConfig& keyspace : config.keyspaces) {
-    options.replicas = std::max(options.replicas, keyspace.replicas);
+    // The more of each partition's list moves with it, the more of each region it has for certain.
+    const int listed =
+        keyspace.regions.empty() ? keyspace.replicas : static_cast<int>(kReplicasMax);
+    options.replicas = std::max(options.replicas, listed);
   }
   Result<Ring> ring = FoundRing(RingEpoch{1}, RingMembers(config), options);
   if (!ring) return Fail(std::move(ring.error()));
@@ -55,10 +58,10 @@ Result<Layout> FoundLayout(const ServerConfig& config) {
 }
 
 ClusterViewPtr MakeClusterView(const ServerConfig& config, const Layout& layout) {
-  auto view = std::make_shared<ClusterView>(
-      ClusterView{layout.ring(), {}, layout.moves(), layout.leaving(), layout.former()});
+  auto view = std::make_shared<ClusterView>(ClusterView{
+      layout.ring(), {}, layout.moves(), layout.leaving(), layout.former(), layout.replicas()});
   for (const KeyspaceConfig& keyspace : config.keyspaces) {
-    view->ring.PrepareOwners(keyspace.replicas);
+    view->ring.PrepareOwners(view->ListLengthOf(keyspace));
     view->keyspaces.emplace(KeyspaceIdOf(keyspace.name), keyspace);
   }
   return view;

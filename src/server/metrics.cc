@@ -159,6 +159,10 @@ void AddHintCounters(Page& page, const ShardCounters& core) {
                core.partitions_set_aside);
   page.Counter("gyre_copies_renewed_total", "Copies refused because of a purge, and sent again.",
                core.copies_renewed);
+  page.Counter("gyre_near_reads_total", "Gets that asked the owners of one region only, at first.",
+               core.near_reads);
+  page.Counter("gyre_near_reads_widened_total",
+               "Gets for which the owners of one region did not suffice.", core.near_reads_widened);
   page.Counter("gyre_reads_begun_anew_total", "Reads whose copies were from before a purge.",
                core.reads_begun_anew);
   page.Counter("gyre_standin_puts_total", "Puts coordinated for owners that could not be reached.",

@@ -25,7 +25,7 @@ void ExchangeSession::Start(Env& env) {
     return NextLeaf(env);
   }
   for (const auto& [id, keyspace] : view().keyspaces) {
-    const OwnerSets owners = view().SetsOf(partition_, keyspace.replicas);
+    const OwnerSets owners = view().SetsOf(partition_, keyspace);
     const bool here =
         owners.Contains(shard().self) || shard().HoldsSurplus(id, keyspace, partition_);
     if (here && owners.Contains(peer_)) keyspaces_.push_back(id);
@@ -104,8 +104,7 @@ void ExchangeSession::OnCompared(const TreeCompareReply& reply, Env& env) {
 // What one side lacks as a whole, and not for a moment, is not waited with: what moves to this
 // node, or is surplus here.
 bool ExchangeSession::Hurries() const {
-  const OwnerSets owners =
-      view().SetsOf(partition_, view().FindKeyspace(keyspaces_.back())->replicas);
+  const OwnerSets owners = view().SetsOf(partition_, *view().FindKeyspace(keyspaces_.back()));
   const bool arrives = owners.moving() && !owners.from.Contains(shard().self);
   return (arrives && !scheduler_.Synced(partition_, peer_)) || !owners.Contains(shard().self);
 }
@@ -113,7 +112,7 @@ bool ExchangeSession::Hurries() const {
 // Surplus is only given. What of it cannot be read is fetched all the same, or it would stay.
 bool ExchangeSession::GivesOnly() const {
   const KeyspaceConfig& keyspace = *view().FindKeyspace(keyspaces_.back());
-  return !damaged_ && !view().Owns(shard().self, partition_, keyspace.replicas);
+  return !damaged_ && !view().Owns(shard().self, partition_, keyspace);
 }
 
 // ---- leaves ----------------------------------------------------------------------------------

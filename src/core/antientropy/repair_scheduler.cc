@@ -26,7 +26,7 @@ void RepairScheduler::ListPairs() {
     const PartitionId partition(p);
     if (!shard().Serves(partition)) continue;
     for (const auto& [id, keyspace] : view().keyspaces) {
-      const NodeList owners = view().SetsOf(partition, keyspace.replicas).All();
+      const NodeList owners = view().SetsOf(partition, keyspace).All();
       if (!owners.Contains(shard().self)) continue;
       bool first = false;  // has this node come already?
       for (const NodeId owner : owners) {
@@ -96,7 +96,7 @@ void RepairScheduler::OnView(Env& env) {
 void RepairScheduler::CompareSurplus(PartitionId partition, Env& env) {
   for (const auto& [id, keyspace] : view().keyspaces) {
     if (!shard().HoldsSurplus(id, keyspace, partition)) continue;
-    for (const NodeId owner : view().SetsOf(partition, keyspace.replicas).All()) {
+    for (const NodeId owner : view().SetsOf(partition, keyspace).All()) {
       if (owner == shard().self) continue;
       shared_.insert({partition, owner});
       if (!Synced(partition, owner)) dirty_.insert({partition, owner});
@@ -124,10 +124,13 @@ bool RepairScheduler::Synced(PartitionId partition, NodeId peer) const {
 
 bool RepairScheduler::HasArrived(PartitionId partition) const {
   for (const auto& [id, keyspace] : view().keyspaces) {
-    const OwnerSets sets = view().SetsOf(partition, keyspace.replicas);
+    const OwnerSets sets = view().SetsOf(partition, keyspace);
     if (!sets.now.Contains(shard().self)) continue;
-    // Where there are fewer owners than before, those that stay must have what the others had.
-    const bool fewer = sets.now.size() < sets.from.size();
+    // Where there are fewer owners than before, of all or of the region, those that stay must have
+    // what the others had.
+    const bool fewer =
+        sets.now.size() < sets.from.size() || view().CountInRegionOf(shard().self, sets.now) <
+                                                  view().CountInRegionOf(shard().self, sets.from);
     if (sets.from.Contains(shard().self) && !fewer) continue;
     for (const NodeId owner : sets.from) {
       const bool asked = owner != shard().self && view().FindMember(owner) != nullptr;
@@ -139,7 +142,7 @@ bool RepairScheduler::HasArrived(PartitionId partition) const {
 
 bool RepairScheduler::IsGivenBy(const Pair& pair) const {
   for (const auto& [id, keyspace] : view().keyspaces) {
-    const OwnerSets sets = view().SetsOf(pair.partition, keyspace.replicas);
+    const OwnerSets sets = view().SetsOf(pair.partition, keyspace);
     if (sets.now.Contains(shard().self) && !sets.from.Contains(shard().self) &&
         sets.from.Contains(pair.peer)) {
       return true;

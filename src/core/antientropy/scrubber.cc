@@ -16,7 +16,7 @@ void Scrubber::ListTurns() {
     const PartitionId partition(p);
     if (!shard().Serves(partition)) continue;
     for (const auto& [id, keyspace] : view().keyspaces) {
-      const bool here = view().Owns(shard().self, partition, keyspace.replicas) ||
+      const bool here = view().Owns(shard().self, partition, keyspace) ||
                         shard().HoldsSurplus(id, keyspace, partition);
       if (here) turns_.emplace_back(partition, id);
     }

@@ -37,7 +37,7 @@ void Surplus::LookAt(Instant at) {
 bool Surplus::GivenToAll(PartitionId partition) const {
   for (const auto& [id, keyspace] : view().keyspaces) {
     if (!shard().HoldsSurplus(id, keyspace, partition)) continue;
-    const NodeList owners = view().SetsOf(partition, keyspace.replicas).All();
+    const NodeList owners = view().SetsOf(partition, keyspace).All();
     const bool all = std::all_of(owners.begin(), owners.end(),
                                  [&](NodeId owner) { return scheduler_.Synced(partition, owner); });
     if (!all) return false;

@@ -40,8 +40,7 @@ QuorumNeeds NodesNeeded(const GetRequest& /*request*/, const ReplicaPlan& plan) 
   return plan.reads;
 }
 QuorumNeeds NodesNeeded(const PutRequest& request, const ReplicaPlan& plan) {
-  if (!request.read_first) return plan.writes;
-  return {std::max(plan.writes.now, plan.reads.now), std::max(plan.writes.from, plan.reads.from)};
+  return plan.WritesAnd(request.read_first);
 }
 
 // A node that the partition moves to leaves it to those that have all of it, if it can reach one:
@@ -50,7 +49,7 @@ bool CoordinatesPuts(const ShardState& shard, const Origin& origin, const Replic
   if (!plan.self_is_owner) return false;
   if (origin.peer || plan.HasAll(shard.self)) return true;
   return std::none_of(plan.reachable.begin(), plan.reachable.end(),
-                      [&](NodeId owner) { return plan.HasAll(owner); });
+                      [&](NodeId owner) { return plan.HasAll(owner) && plan.MayLeaveTo(owner); });
 }
 
 }  // namespace
@@ -85,15 +84,21 @@ AdmittedPtr Refuse(ShardState& shard, const Origin& origin, RequestMachine::Kind
 }
 
 NodeList OthersThatCoordinate(const ShardState& shard, const ReplicaPlan& plan) {
+  const ClusterView& view = *shard.view;
+  NodeList nearest = plan.reachable;
+  view.SortByDistance(shard.self, nearest);
   NodeList others;
   for (const bool has_all : {true, false}) {
-    for (const NodeId owner : plan.reachable) {
-      if (owner != shard.self && plan.HasAll(owner) == has_all) others.push_back(owner);
+    for (const NodeId owner : nearest) {
+      if (owner == shard.self || plan.HasAll(owner) != has_all) continue;
+      if (!plan.MayLeaveTo(owner)) continue;
+      others.push_back(owner);
     }
   }
   if (!others.empty()) return others;
   for (const NodeId node : plan.standins) {
     if (node == shard.self) break;
+    if (plan.stays_local && view.RegionOf(node) != view.RegionOf(plan.local.front())) continue;
     others.push_back(node);
   }
   return others;
@@ -209,7 +214,7 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request
                                             static_cast<std::uint32_t>(state.config.scan_rows_max));
   NodeList candidates;
   const PartitionId partition = view.ring.PartitionOf(StartOf(request));
-  const OwnerSets sets = view.SetsOf(partition, keyspace->replicas);
+  const OwnerSets sets = view.SetsOf(partition, *keyspace);
   // While the partition moves only its owners of before have all of it.
   for (const NodeId owner : sets.moving() ? sets.from : sets.now) {
     if (owner == state.self) {
@@ -218,6 +223,7 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request
       candidates.push_back(owner);
     }
   }
+  view.SortByDistance(state.self, candidates);
   if (candidates.empty()) {
     return Refuse(state, origin, kKind,
                   {ErrorCode::kUnavailable, "no owner of the partition is reachable"});

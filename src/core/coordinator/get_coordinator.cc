@@ -9,7 +9,13 @@
 namespace gyre {
 GetCoordinator::GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request,
                                const ReplicaPlan& plan)
-    : RequestMachine(shard, origin), request_(std::move(request)), plan_(plan), reads_(plan_) {}
+    : RequestMachine(shard, origin), request_(std::move(request)), plan_(plan), reads_(plan_) {
+  if (std::optional<ReplicaPlan> near = NearPlan(plan_)) {
+    plan_ = *std::move(near);
+    reads_ = ReadSet(plan_);
+    near_ = true;
+  }
+}
 
 void GetCoordinator::Start(Env& env) {
   GYRE_CHECK(state_ == State::kIdle);
@@ -17,7 +23,19 @@ void GetCoordinator::Start(Env& env) {
   NoteStart(env.now.instant);
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
   SetTimer(deadline_);
+  if (near_) {
+    ++shard().counters.near_reads;
+    widen_at_ = env.now.instant + shard().config.hint_after;
+    SetTimer(widen_at_);
+  }
   Ask(env);
+}
+
+// Those near do not suffice. They are asked once more with the others, and what they have answered
+// or answer yet to the first question serves as well.
+void GetCoordinator::Widen(Env& env) {
+  ++shard().counters.near_reads_widened;
+  AskAnew(env);
 }
 
 void GetCoordinator::Ask(Env& env) {
@@ -36,6 +54,7 @@ void GetCoordinator::AskAnew(Env& env) {
     return Finish();
   }
   plan_ = *plan;
+  near_ = false;
   digests_.clear();
   reads_ = ReadSet(plan_);
   floor_ = shard().ledger.ballots().Pending(view().ring.SectionOf(request_.key.token)).promised;
@@ -123,6 +142,7 @@ void GetCoordinator::OnProgress(Env& env) {
       case Standing::kPending:
         return;
       case Standing::kImpossible:
+        if (near_) return Widen(env);
         Answer(Fail(ErrorCode::kUnavailable, "too few owners could read their copy"), env);
         return RepairAndFinish(env);  // damaged copies among them
       case Standing::kReached:
@@ -136,7 +156,9 @@ void GetCoordinator::OnProgress(Env& env) {
       state_ = State::kDone;
       return Finish();
     }
-    const bool majority = 2 * plan_.reads.now > static_cast<int>(plan_.now_count);
+    const bool majority =
+        std::all_of(plan_.reads.begin(), plan_.reads.end(),
+                    [](const QuorumGroup& group) { return 2 * group.needed > group.size(); });
     if (!reads_.agree() && majority) return BeginWriteBack(env);
     if (reads_.all_answered() && reads_.agree() && !reads_.any_corrupt()) {
       // Nothing is left to repair.
@@ -175,23 +197,20 @@ void GetCoordinator::OnWrittenBack(NodeId node, bool ok, Env& env) {
     (ok ? holders_ : not_written_back_).push_back(node);
   }
   if (state_ != State::kWaitingForWriteBack) return;
-  if (HeldByEnough(plan_.now(), plan_.reads.now) &&
-      (!plan_.moving() || HeldByEnough(plan_.from.span(), plan_.reads.from))) {
+  if (std::all_of(plan_.reads.begin(), plan_.reads.end(),
+                  [&](const QuorumGroup& group) { return HeldByEnough(group); })) {
     AnswerNow(env);
     if (reads_.all_answered()) RepairAndFinish(env);
   }
 }
 
-// Of one owner set: so many hold it that R others meet one of them. With owners out of reach, more
-// than those that replied cannot hold it.
-bool GetCoordinator::HeldByEnough(std::span<const NodeId> set, int needed) const {
-  std::size_t holders = 0, possible = 0;
-  for (const NodeId owner : set) {
-    holders += holders_.Contains(owner);
-    possible += holders_.Contains(owner) || writing_back_.Contains(owner) ||
-                not_written_back_.Contains(owner);
-  }
-  return holders >= std::min(set.size() - static_cast<std::size_t>(needed) + 1, possible);
+// So many hold it that R others of the group meet one of them. With owners out of reach, more than
+// those that replied cannot hold it.
+bool GetCoordinator::HeldByEnough(const QuorumGroup& group) const {
+  const int holders = group.CountIn(plan_.owners, holders_);
+  const int possible = holders + group.CountIn(plan_.owners, writing_back_) +
+                       group.CountIn(plan_.owners, not_written_back_);
+  return holders >= std::min(group.size() - group.needed + 1, possible);
 }
 
 void GetCoordinator::AnswerNow(Env& env) {
@@ -231,7 +250,8 @@ void GetCoordinator::OnTimer(Env& env) {
   }
   if (answered()) return;
   if (env.now.instant < deadline_) {
-    if (env.now.instant >= admit_again_at_) AdmitAgain(env);
+    if (env.now.instant >= admit_again_at_) return AdmitAgain(env);
+    if (near_ && env.now.instant >= widen_at_ && state_ == State::kWaitingForQuorum) Widen(env);
     return;
   }
   const bool disagree = state_ == State::kWaitingForWriteBack;

@@ -14,6 +14,9 @@
 // Large records come as digests from the other owners, and in full only where they differ from the
 // coordinator's own.
 //
+// With R = one or `local_quorum` the owners of the own region are asked first, and the others, with
+// them once more, if these fail or are silent for hint_after (docs/adr/0012-copies-per-region.md).
+//
 // Copies read before a purge that this node knows of are not answered with: the read begins anew
 // (docs/adr/0006-safe-deletes.md).
 #pragma once
@@ -48,9 +51,10 @@ class GetCoordinator : public RequestMachine {
   // What was asked is of no use any more, because of a purge.
   void AskAnew(Env& env);
   // With the view of then: here or elsewhere.
+  void Widen(Env& env);
   void AdmitAgain(Env& env);
   void AdmitAgainSoon(Env& env);
-  bool HeldByEnough(std::span<const NodeId> set, int needed) const;
+  bool HeldByEnough(const QuorumGroup& group) const;
   void SettleDigests(Env& env);
   void BeginWriteBack(Env& env);
   void OnWrittenBack(NodeId node, bool ok, Env& env);
@@ -73,6 +77,8 @@ class GetCoordinator : public RequestMachine {
   State state_ = State::kIdle;
   Instant deadline_;
   Instant straggler_deadline_;
+  bool near_ = false;                        // only the owners of one region have been asked
+  Instant widen_at_;                         // if near_
   Instant admit_again_at_ = Instant::Max();  // somebody has another view
   // While and after writing back: what is being answered, and who holds at least that.
   Record answer_;

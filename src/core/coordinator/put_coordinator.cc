@@ -225,15 +225,19 @@ void PutCoordinator::PlaceElsewhere(NodeId owner, Env& env) {
   const bool may = shard().Reachable(owner) || shard().KnownAway(owner);
   if (plan_.sloppy && may && plan_.epoch == view().EpochOf(plan_.partition) &&
       keyspace != nullptr) {
-    for (const NodeId node : view().ring.FallbacksOf(plan_.partition, keyspace->replicas)) {
+    const NodeList fallbacks = view().FallbacksOf(plan_.partition, *keyspace);
+    const auto node = FallbackFor(owner, fallbacks, view(), [&](NodeId candidate) {
       const bool used = std::any_of(copies_.begin(), copies_.end(),
-                                    [&](const Copy& copy) { return copy.node == node; });
-      if (used || node == shard().self || !shard().Reachable(node)) continue;
-      if (plan_.owners.Contains(node)) continue;  // one of before, which is asked for its own
+                                    [&](const Copy& copy) { return copy.node == candidate; });
+      // An owner of before is asked for its own.
+      return !used && candidate != shard().self && shard().Reachable(candidate) &&
+             !plan_.owners.Contains(candidate);
+    });
+    if (node) {
       ++shard().counters.hints_sent;
-      copies_.push_back({node, owner});
+      copies_.push_back({*node, owner});
       acks_->AddAsked(owner);
-      return SendCopies(NodeList(node), request_.key.OwedTo(owner), env);
+      return SendCopies(NodeList(*node), request_.key.OwedTo(owner), env);
     }
   }
   LeaveToExchange(owner);
@@ -280,6 +284,16 @@ void PutCoordinator::NoteCopies() {
     int copies = 0;  // by owners of one set, or for them
     int own = 0;     // by the owners themselves
   };
+  NodeList own;  // the owners that have it themselves
+  for (const Copy& copy : copies_) {
+    const bool its_own = copy.state == Copy::State::kAcknowledged && copy.owed_to.value == 0;
+    if (its_own) own.push_back(copy.node);
+  }
+  // Whoever reads with the keyspace's R meets it.
+  outcome_.strict =
+      std::all_of(plan_.reads.begin(), plan_.reads.end(), [&](const QuorumGroup& group) {
+        return group.CountIn(plan_.owners, own) + group.needed > group.size();
+      });
   const auto held_in = [&](std::span<const NodeId> set) {
     Held held;
     for (const Copy& copy : copies_) {
@@ -291,11 +305,8 @@ void PutCoordinator::NoteCopies() {
     return held;
   };
   Held held = held_in(plan_.now());
-  outcome_.strict = held.own + plan_.reads.now > static_cast<int>(plan_.now_count);
   if (plan_.moving()) {
     const Held from = held_in(plan_.from.span());
-    outcome_.strict =
-        outcome_.strict && from.own + plan_.reads.from > static_cast<int>(plan_.from.size());
     held = {std::min(held.copies, from.copies), std::min(held.own, from.own)};
   }
   outcome_.copies = static_cast<std::uint8_t>(held.copies);

@@ -5,17 +5,86 @@
 namespace gyre {
 namespace {
 
-Result<QuorumNeeds> Resolve(const QuorumSpec& spec, int replicas, const ReplicaPlan& plan) {
+std::uint32_t MembersAt(const ReplicaPlan& plan, std::span<const NodeId> set) {
+  std::uint32_t members = 0;
+  for (std::size_t i = 0; i < plan.owners.size(); ++i) {
+    const bool here = std::find(set.begin(), set.end(), plan.owners.span()[i]) != set.end();
+    members |= static_cast<std::uint32_t>(here) << i;
+  }
+  return members;
+}
+
+// The first of the set that can be reached, or else its first.
+NodeId NearestOf(std::span<const NodeId> set, const ReplicaPlan& plan) {
+  const auto node = std::find_if(set.begin(), set.end(),
+                                 [&](NodeId owner) { return plan.reachable.Contains(owner); });
+  return node == set.end() ? set.front() : *node;
+}
+
+NodeList SameRegion(NodeId node, std::span<const NodeId> set, const ClusterView& view) {
+  NodeList same;
+  for (const NodeId owner : set) {
+    if (view.RegionOf(owner) == view.RegionOf(node)) same.push_back(owner);
+  }
+  return same;
+}
+
+// Adds the groups of one owner set.
+Status AddGroups(const QuorumSpec& spec, int replicas, std::span<const NodeId> set,
+                 const ReplicaPlan& plan, const ClusterView& view, QuorumNeeds& needs) {
+  const auto add = [&](std::uint32_t members) -> Status {
+    QuorumGroup group{members};
+    const Result<int> needed = spec.Resolve(replicas, group.size());
+    if (!needed) return Fail(needed.error());
+    group.needed = *needed;
+    needs.push_back(group);
+    return {};
+  };
+  if (!spec.by_region()) return add(MembersAt(plan, set));
+  NodeList rest;
+  for (const NodeId owner : set) {
+    if (!spec.local() || plan.local.Contains(owner)) rest.push_back(owner);
+  }
+  // While the first copies move to a region, those of before are of another.
+  if (rest.empty()) rest = SameRegion(NearestOf(set, plan), set, view);
+  while (!rest.empty()) {
+    const NodeList region = SameRegion(rest.front(), rest.span(), view);
+    if (Status status = add(MembersAt(plan, region.span())); !status) return status;
+    for (const NodeId owner : region) rest.Remove(owner);
+  }
+  return {};
+}
+
+Result<QuorumNeeds> Resolve(const QuorumSpec& spec, int replicas, const ReplicaPlan& plan,
+                            const ClusterView& view) {
   QuorumNeeds needs;
-  const Result<int> now = spec.Resolve(replicas, static_cast<int>(plan.now_count));
-  if (!now) return Fail(now.error());
-  needs.now = *now;
+  if (Status now = AddGroups(spec, replicas, plan.now(), plan, view, needs); !now) {
+    return Fail(now.error());
+  }
   if (plan.moving()) {
-    const Result<int> from = spec.Resolve(replicas, static_cast<int>(plan.from.size()));
+    Status from = AddGroups(spec, replicas, plan.from.span(), plan, view, needs);
     if (!from) return Fail(from.error());
-    needs.from = *from;
   }
   return needs;
+}
+
+NodeList LocalOwners(const ReplicaPlan& plan, NodeId self, const ClusterView& view) {
+  const NodeList own = SameRegion(self, plan.owners.span(), view);
+  if (!own.empty()) return own;
+  return SameRegion(NearestOf(plan.owners.span(), plan), plan.owners.span(), view);
+}
+
+void AddStandins(ReplicaPlan& plan, const KeyspaceConfig& keyspace, const ShardState& shard) {
+  const NodeList fallbacks = shard.view->FallbacksOf(plan.partition, keyspace);
+  for (const NodeId owner : plan.owners) {
+    if (!shard.KnownAway(owner)) continue;
+    const auto standin = FallbackFor(owner, fallbacks, *shard.view, [&](NodeId node) {
+      return shard.Reachable(node) && !plan.owners.Contains(node) && !plan.standins.Contains(node);
+    });
+    if (!standin) return;
+    plan.away.push_back(owner);
+    plan.standins.push_back(*standin);
+  }
 }
 
 }  // namespace
@@ -34,45 +103,65 @@ Result<ReplicaPlan> MakePlan(const ShardState& shard, const RowKey& key,
     if (owner == shard.self) plan.self_is_owner = true;
     if (shard.Reachable(owner)) plan.reachable.push_back(owner);
   };
-  for (const NodeId owner : view.ring.OwnersOf(plan.partition, keyspace->replicas)) add(owner);
+  const OwnerSets sets = view.SetsOf(plan.partition, *keyspace);
+  for (const NodeId owner : sets.now) add(owner);
   plan.now_count = static_cast<std::uint32_t>(plan.owners.size());
-  if (view.moves.FromOwners(plan.partition) != nullptr) {
-    plan.from = view.SetsOf(plan.partition, keyspace->replicas).from;
-    for (const NodeId owner : plan.from) {
-      if (!plan.owners.Contains(owner)) add(owner);
-    }
+  plan.from = sets.from;
+  for (const NodeId owner : plan.from) {
+    if (!plan.owners.Contains(owner)) add(owner);
   }
   if (plan.sloppy && plan.reachable.size() < plan.owners.size()) {
-    NodeList away;
-    for (const NodeId owner : plan.owners) {
-      if (shard.KnownAway(owner)) away.push_back(owner);
-    }
-    for (const NodeId node : view.ring.FallbacksOf(plan.partition, keyspace->replicas)) {
-      if (plan.standins.size() == away.size()) break;
-      if (!shard.Reachable(node) || plan.owners.Contains(node)) continue;
-      plan.away.push_back(away.span()[plan.standins.size()]);
-      plan.standins.push_back(node);
-    }
+    AddStandins(plan, *keyspace, shard);
   }
-  const auto reads =
-      Resolve(options.read_quorum.value_or(keyspace->read_quorum), keyspace->replicas, plan);
+  plan.local = LocalOwners(plan, shard.self, view);
+  const QuorumSpec read = options.read_quorum.value_or(keyspace->read_quorum);
+  const QuorumSpec write = options.write_quorum.value_or(keyspace->write_quorum);
+  plan.stays_local = read.local() || write.local();
+  plan.near_first = read.local() || read == QuorumSpec::One() || read == QuorumSpec::Number(1);
+  auto reads = Resolve(read, keyspace->replicas, plan, view);
   if (!reads) return Fail(reads.error());
-  const auto writes =
-      Resolve(options.write_quorum.value_or(keyspace->write_quorum), keyspace->replicas, plan);
+  auto writes = Resolve(write, keyspace->replicas, plan, view);
   if (!writes) return Fail(writes.error());
-  plan.reads = *reads;
-  plan.writes = *writes;
+  plan.reads = *std::move(reads);
+  plan.writes = *std::move(writes);
   return plan;
 }
 
 bool ReplicaPlan::Enough(const QuorumNeeds& needs) const {
-  if (!moving()) return static_cast<int>(reachable.size() + standins.size()) >= needs.now;
-  const auto healthy = [&](std::span<const NodeId> set) {
-    return static_cast<int>(std::count_if(set.begin(), set.end(), [&](NodeId owner) {
-      return reachable.Contains(owner) || away.Contains(owner);
-    }));
-  };
-  return healthy(now()) >= needs.now && healthy(from.span()) >= needs.from;
+  return std::all_of(needs.begin(), needs.end(), [&](const QuorumGroup& group) {
+    int healthy = 0;
+    for (std::size_t i = 0; i < owners.size(); ++i) {
+      const NodeId owner = owners.span()[i];
+      healthy += group.Has(i) && (reachable.Contains(owner) || away.Contains(owner));
+    }
+    return healthy >= group.needed;
+  });
+}
+
+QuorumNeeds ReplicaPlan::WritesAnd(bool read_first) const {
+  QuorumNeeds needs = writes;
+  if (read_first) needs.insert(needs.end(), reads.begin(), reads.end());
+  return needs;
+}
+
+std::optional<ReplicaPlan> NearPlan(const ReplicaPlan& plan) {
+  if (!plan.near_first || plan.local.size() == plan.owners.size()) return std::nullopt;
+  ReplicaPlan near = plan;
+  near.reachable.clear();
+  near.standins.clear();
+  near.away.clear();
+  for (const NodeId owner : plan.reachable) {
+    if (plan.local.Contains(owner)) near.reachable.push_back(owner);
+  }
+  for (std::size_t i = 0; i < plan.standins.size(); ++i) {
+    if (!plan.local.Contains(plan.away.span()[i])) continue;
+    near.standins.push_back(plan.standins.span()[i]);
+    near.away.push_back(plan.away.span()[i]);
+  }
+  const bool all =
+      near.reachable.size() + near.standins.size() == plan.reachable.size() + plan.standins.size();
+  if (all || !near.Enough(near.reads)) return std::nullopt;
+  return near;
 }
 
 std::string QuorumShortfall(const ReplicaPlan& plan, const QuorumNeeds& needs) {
@@ -83,9 +172,12 @@ std::string QuorumShortfall(const ReplicaPlan& plan, const QuorumNeeds& needs) {
         plan.standins.empty() ? "no fallback" : std::to_string(plan.standins.size()) + " fallbacks";
     text += ", ";
   }
-  text += std::to_string(needs.now);
-  if (plan.moving()) {
-    text += " of those of now and " + std::to_string(needs.from) + " of those of before";
+  for (std::size_t i = 0; i < needs.size(); ++i) {
+    if (i > 0) text += " and ";
+    text += std::to_string(needs[i].needed);
+    if (needs.size() > 1 || needs[i].size() < static_cast<int>(plan.owners.size())) {
+      text += " of " + std::to_string(needs[i].size());
+    }
   }
   return text + " needed";
 }

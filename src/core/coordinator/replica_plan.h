@@ -1,6 +1,7 @@
 // Whom a request will ask, decided before any I/O and stamped with the partition's epoch.
 // Paper 4.3, 4.5. While the partition moves all owners of both sets are asked, and a quorum of each
-// decides (docs/adr/0008-moving-partitions.md).
+// decides (docs/adr/0008-moving-partitions.md); quorums of regions are of the owners in a region of
+// each set (docs/adr/0012-copies-per-region.md).
 #pragma once
 
 #include <optional>
@@ -30,6 +31,12 @@ struct ReplicaPlan {
   // preference list. Empty unless sloppy.
   NodeList standins;
   NodeList away;  // for whom each of `standins` stands
+  // Of the owners: those in this node's region; where it has none, of the region of the first that
+  // can be reached. What `local_quorum` counts, and whom a get asks first.
+  NodeList local;
+  // R can be had of the nearest few (`local_quorum`, one): a get asks the others only if it must.
+  bool near_first = false;
+  bool stays_local = false;  // R or W is `local_quorum`: no other region may coordinate it
   bool sloppy = false;
   bool self_is_owner = false;
   QuorumNeeds reads;
@@ -40,6 +47,9 @@ struct ReplicaPlan {
   // Who has what was written before the partition began to move, and so can tell what a write
   // replaces: to them the coordinating is left as long as one can be reached.
   bool HasAll(NodeId owner) const { return !moving() || from.Contains(owner); }
+  // May this owner coordinate it in the place of this node? In another region `local_quorum` would
+  // be another quorum.
+  bool MayLeaveTo(NodeId owner) const { return !stays_local || local.Contains(owner); }
   // For whom a node that is no owner keeps its copy. REQUIRES: there are owners.
   NodeId FirstOwnerAway() const {
     for (const NodeId owner : owners) {
@@ -49,12 +59,18 @@ struct ReplicaPlan {
   }
   // Are there healthy nodes enough in each set?
   bool Enough(const QuorumNeeds& needs) const;
-  JointTally Tally(const QuorumNeeds& needs) const { return {needs, now(), from.span()}; }
+  JointTally Tally(const QuorumNeeds& needs) const { return {needs, owners}; }
+  // Of a put: it needs W of each, and R where it reads first.
+  QuorumNeeds WritesAnd(bool read_first) const;
 };
 
 // Errors: kInvalidArgument: no such keyspace, or R or W more than can exist.
 Result<ReplicaPlan> MakePlan(const ShardState& shard, const RowKey& key,
                              const RequestOptions& options);
+
+// The same plan for a get that asks only the owners in `local` and who stands in for them; empty
+// where that is not `near_first`, or these cannot give R, or are all that can be asked.
+std::optional<ReplicaPlan> NearPlan(const ReplicaPlan& plan);
 
 // "2 of 3 owners reachable, no fallback, 3 needed".
 std::string QuorumShortfall(const ReplicaPlan& plan, const QuorumNeeds& needs);

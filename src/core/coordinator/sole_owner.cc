@@ -12,12 +12,11 @@ namespace {
 const KeyspaceConfig* SoleOwnerOf(const ShardState& shard, const RowKey& key,
                                   const RequestOptions& options) {
   if (options.read_quorum || options.write_quorum) return nullptr;
-  const Ring& ring = shard.view->ring;
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(key.keyspace);
   if (keyspace == nullptr || !CheckKey(key)) return nullptr;
   if (shard.view->moves.any()) return nullptr;
-  const Ring::Owners owners = ring.OwnersOf(ring.PartitionOf(key.token), keyspace->replicas);
-  return owners.count == 1 && owners.data[0] == shard.self ? keyspace : nullptr;
+  const NodeList owners = shard.view->OwnersOf(shard.view->ring.PartitionOf(key.token), *keyspace);
+  return owners.size() == 1 && owners.front() == shard.self ? keyspace : nullptr;
 }
 
 }  // namespace

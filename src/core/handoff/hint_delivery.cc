@@ -6,7 +6,7 @@ namespace gyre {
 
 bool HintIsForOthers(NodeId owed_to, PartitionId partition, const KeyspaceConfig& keyspace,
                      const ClusterView& view) {
-  return view.FindMember(owed_to) == nullptr || !view.Owns(owed_to, partition, keyspace.replicas);
+  return view.FindMember(owed_to) == nullptr || !view.Owns(owed_to, partition, keyspace);
 }
 
 void HintDelivery::Start(Env& env) {
@@ -19,7 +19,7 @@ void HintDelivery::Start(Env& env) {
   SetTimer(deadline_);
   const PartitionId partition = view().ring.PartitionOf(hint_.token);
   if (HintIsForOthers(hint_.owed_to, partition, *keyspace, view())) {
-    for (const NodeId owner : view().SetsOf(partition, keyspace->replicas).All()) {
+    for (const NodeId owner : view().SetsOf(partition, *keyspace).All()) {
       if (view().FindMember(owner) != nullptr) waiting_.push_back(owner);
     }
   } else {

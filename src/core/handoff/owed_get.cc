@@ -56,7 +56,7 @@ void GetOwed(const RowKey& key, const Ticket& asker, ShardState& shard, Env& env
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(key.keyspace);
   if (!hints.empty() && keyspace != nullptr) {
     const PartitionId partition = shard.view->ring.PartitionOf(key.token);
-    for (const NodeId owner : shard.view->SetsOf(partition, keyspace->replicas).All()) {
+    for (const NodeId owner : shard.view->SetsOf(partition, *keyspace).All()) {
       if (hints.Has({owner, key.keyspace, shard.view->ring.SectionOf(partition)}))
         targets.push_back(owner);
     }

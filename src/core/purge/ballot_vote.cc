@@ -9,7 +9,7 @@ namespace {
 bool Owns(const RowKey& key, const ShardState& shard) {
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(key.keyspace);
   return keyspace != nullptr &&
-         shard.view->Owns(shard.self, shard.view->ring.PartitionOf(key.token), keyspace->replicas);
+         shard.view->Owns(shard.self, shard.view->ring.PartitionOf(key.token), *keyspace);
 }
 
 }  // namespace

@@ -99,8 +99,8 @@ void PurgeBallot::Drop(Env& env) {
   for (const Ballot::Tombstone& row : ballot_.rows) {
     const KeyspaceConfig* keyspace = view().FindKeyspace(row.key.keyspace);
     if (keyspace == nullptr) continue;
-    for (const NodeId owner :
-         view().ring.OwnersOf(view().ring.PartitionOf(row.key.token), keyspace->replicas)) {
+    const PartitionId partition = view().ring.PartitionOf(row.key.token);
+    for (const NodeId owner : view().OwnersOf(partition, *keyspace)) {
       if (owner != shard().self && !owners.Contains(owner)) owners.push_back(owner);
     }
     settled_.push_back(row.key);

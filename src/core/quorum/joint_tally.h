@@ -1,66 +1,98 @@
-// A quorum in each owner set of a partition (cluster_view.h): one, or two while it moves. What a
-// node answers counts in each set that holds the owner it answers for: itself, or the one for which
-// it stands in. docs/adr/0008-moving-partitions.md.
+// A quorum in each of several groups of a key's owners: the owner sets of its partition, one, or
+// two while it moves (cluster_view.h), or of each set the owners of one region. What a node answers
+// counts in each group that holds the owner it answers for: itself, or the one for which it stands
+// in. docs/adr/0008-moving-partitions.md, docs/adr/0012-copies-per-region.md.
 #pragma once
+
+#include <algorithm>
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
 
 #include "core/node_list.h"
 #include "core/quorum/tally.h"
 
 namespace gyre {
 
-// How many answers each set needs.
-struct QuorumNeeds {
-  int now = 1;   // of the ring's owners
-  int from = 1;  // of those of before, if there is such a set
+struct QuorumGroup {
+  std::uint32_t members = 0;  // bit i: the i-th of the owners
+  int needed = 1;             // answers of them
+
+  bool Has(std::size_t owner) const { return (members >> owner & 1) != 0; }
+  // How many of its members, which are of `owners`, are among `nodes`?
+  int CountIn(const NodeList& owners, const NodeList& nodes) const {
+    int count = 0;
+    for (std::size_t i = 0; i < owners.size(); ++i) {
+      count += Has(i) && nodes.Contains(owners.span()[i]);
+    }
+    return count;
+  }
+  int size() const { return __builtin_popcount(members); }
 };
+static_assert(NodeList::kCountMax <= 32);
+using QuorumNeeds = boost::container::small_vector<QuorumGroup, 2>;
 
 class JointTally {
  public:
-  // Nobody is asked yet. `from` is empty where there is one set.
-  JointTally(const QuorumNeeds& needs, std::span<const NodeId> now, std::span<const NodeId> from)
-      : now_(0, needs.now), from_(0, needs.from), joint_(!from.empty()) {
-    if (!joint_) return;
-    for (const NodeId node : now) in_now_.push_back(node);
-    for (const NodeId node : from) in_from_.push_back(node);
+  // Nobody is asked yet. The groups are of `owners`.
+  JointTally(const QuorumNeeds& needs, const NodeList& owners) : owners_(owners) {
+    GYRE_CHECK(!needs.empty());
+    for (const QuorumGroup& group : needs) {
+      groups_.push_back({group, Tally(/*asked=*/0, group.needed)});
+    }
   }
 
   void AddAsked(NodeId owner) {
+    ++open_;
     Count(owner, [](Tally& tally) { tally.AddAsked(); });
   }
   void AddOk(NodeId owner) {
+    --open_;
     Count(owner, [](Tally& tally) { tally.AddOk(); });
   }
   void AddFailed(NodeId owner) {
+    --open_;
     Count(owner, [](Tally& tally) { tally.AddFailed(); });
   }
   Standing standing() const {
-    const Standing now = now_.standing();
-    if (!joint_) return now;
-    const Standing from = from_.standing();
-    if (now == Standing::kImpossible || from == Standing::kImpossible) return Standing::kImpossible;
-    return now == Standing::kReached ? from : now;
+    Standing all = Standing::kReached;
+    for (const Counted& group : groups_) {
+      const Standing standing = group.tally.standing();
+      if (standing == Standing::kImpossible) return standing;
+      if (standing == Standing::kPending) all = standing;
+    }
+    return all;
   }
-  bool all_answered() const { return now_.all_answered() && (!joint_ || from_.all_answered()); }
-  // Of the set that is farther from its quorum, for messages.
+  // Of everybody who was asked, of a group or not.
+  bool all_answered() const { return open_ == 0; }
+  // Of the group that is farthest from its quorum, for messages.
   int ok() const { return Behind().ok(); }
   int needed() const { return Behind().needed(); }
 
  private:
+  struct Counted {
+    QuorumGroup group;
+    Tally tally;
+  };
   template <typename Add>
   void Count(NodeId owner, Add add) {
-    if (!joint_) return add(now_);
-    if (in_now_.Contains(owner)) add(now_);
-    if (in_from_.Contains(owner)) add(from_);
+    const auto place = static_cast<std::size_t>(std::find(owners_.begin(), owners_.end(), owner) -
+                                                owners_.begin());
+    if (place == owners_.size()) return;
+    for (Counted& each : groups_) {
+      if (each.group.Has(place)) add(each.tally);
+    }
   }
   const Tally& Behind() const {
-    return joint_ && from_.needed() - from_.ok() > now_.needed() - now_.ok() ? from_ : now_;
+    const auto missing = [](const Counted& a) { return a.tally.needed() - a.tally.ok(); };
+    return std::max_element(
+               groups_.begin(), groups_.end(),
+               [&](const Counted& a, const Counted& b) { return missing(a) < missing(b); })
+        ->tally;
   }
 
-  Tally now_;
-  Tally from_;
-  bool joint_;
-  NodeList in_now_;  // if joint
-  NodeList in_from_;
+  NodeList owners_;
+  boost::container::small_vector<Counted, 2> groups_;
+  int open_ = 0;  // asked, and neither ok nor failed yet
 };
 
 }  // namespace gyre

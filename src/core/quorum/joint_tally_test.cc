@@ -9,9 +9,32 @@ namespace {
 
 const NodeId A(1), B(2), C(3), D(4), E(5), F(6);
 
+struct SetNeeds {
+  int now = 1;
+  int from = 1;
+};
+
+// One group for each owner set; none of before: one.
+JointTally TallyOf(const SetNeeds& needs, const std::vector<NodeId>& now,
+                   const std::vector<NodeId>& from) {
+  NodeList owners;
+  QuorumNeeds groups;
+  for (const auto* set : {&now, &from}) {
+    if (set->empty()) continue;
+    QuorumGroup group{0, set == &now ? needs.now : needs.from};
+    for (const NodeId node : *set) {
+      if (!owners.Contains(node)) owners.push_back(node);
+      const auto place = std::find(owners.begin(), owners.end(), node) - owners.begin();
+      group.members |= 1U << place;
+    }
+    groups.push_back(group);
+  }
+  return {groups, owners};
+}
+
 // As it should be, counted anew from all that was said.
 struct Model {
-  QuorumNeeds needs;
+  SetNeeds needs;
   std::vector<NodeId> now, from;
   std::vector<NodeId> asked, ok, failed;
 
@@ -43,7 +66,7 @@ TEST(JointTallyTest, AQuorumOfEachSetDecides) {
       Model model{{now_needed, from_needed}, {A, B, C}, from, {}, {}, {}};
       const std::vector<NodeId> all = {A, B, C, D, E, F};
       for (unsigned good = 0; good < 64; ++good) {
-        JointTally tally(model.needs, model.now, model.from);
+        JointTally tally = TallyOf(model.needs, model.now, model.from);
         model.asked = all;
         model.ok.clear();
         model.failed.clear();
@@ -64,14 +87,14 @@ TEST(JointTallyTest, AQuorumOfEachSetDecides) {
 // Goal: as many answers as both quorums need, all of one set, are none of the other.
 TEST(JointTallyTest, OneSetDoesNotAnswerForTheOther) {
   const std::vector<NodeId> now = {D, E, F}, from = {A, B, C};
-  JointTally tally({2, 2}, now, from);
+  JointTally tally = TallyOf({2, 2}, now, from);
   for (const NodeId node : {A, B, C, D, E, F}) tally.AddAsked(node);
   for (const NodeId node : {A, B, C, D}) tally.AddOk(node);
   EXPECT_EQ(tally.standing(), Standing::kPending);
   EXPECT_EQ(tally.ok(), 1);  // of the set that is behind
   EXPECT_EQ(tally.needed(), 2);
   EXPECT_FALSE(tally.all_answered());
-  JointTally other_way({1, 3}, from, now);
+  JointTally other_way = TallyOf({1, 3}, from, now);
   for (const NodeId node : {A, D}) other_way.AddAsked(node);
   for (const NodeId node : {A, D}) other_way.AddOk(node);
   EXPECT_EQ(other_way.needed() - other_way.ok(), 2);
@@ -83,7 +106,7 @@ TEST(JointTallyTest, OneSetDoesNotAnswerForTheOther) {
 // Goal: nobody was asked yet, so nothing can be reached; who is asked later takes that back.
 TEST(JointTallyTest, WhoIsAskedLaterCounts) {
   const std::vector<NodeId> now = {A, B}, from = {B, C};
-  JointTally tally({1, 1}, now, from);
+  JointTally tally = TallyOf({1, 1}, now, from);
   EXPECT_EQ(tally.standing(), Standing::kImpossible);
   tally.AddAsked(A);
   EXPECT_EQ(tally.standing(), Standing::kImpossible);
@@ -93,10 +116,45 @@ TEST(JointTallyTest, WhoIsAskedLaterCounts) {
   EXPECT_EQ(tally.standing(), Standing::kReached);
 }
 
+// Goal: a quorum of each region decides, and answers of a region without a group are awaited, but
+// count for nothing.
+TEST(JointTallyTest, RegionsHaveQuorumsOfTheirOwn) {
+  NodeList owners;
+  for (const NodeId node : {A, B, C, D, E}) owners.push_back(node);
+  const QuorumGroup near{0b00111, 2}, far{0b11000, 2};
+  JointTally local(QuorumNeeds{near}, owners);
+  JointTally each(QuorumNeeds{near, far}, owners);
+  for (const NodeId node : owners) {
+    local.AddAsked(node);
+    each.AddAsked(node);
+  }
+  for (const NodeId node : {D, E}) {
+    local.AddOk(node);
+    each.AddOk(node);
+  }
+  EXPECT_EQ(local.standing(), Standing::kPending);
+  EXPECT_EQ(each.standing(), Standing::kPending);
+  for (const NodeId node : {A, C}) {
+    local.AddOk(node);
+    each.AddOk(node);
+  }
+  EXPECT_EQ(local.standing(), Standing::kReached);
+  EXPECT_EQ(each.standing(), Standing::kReached);
+  EXPECT_FALSE(local.all_answered());
+  local.AddFailed(B);
+  EXPECT_TRUE(local.all_answered());
+
+  JointTally cut(QuorumNeeds{near, far}, owners);
+  for (const NodeId node : owners) cut.AddAsked(node);
+  for (const NodeId node : {A, B, C, D}) cut.AddOk(node);
+  cut.AddFailed(E);
+  EXPECT_EQ(cut.standing(), Standing::kImpossible);
+}
+
 // Goal: without owners of before it is a plain tally, and whoever answers counts.
 TEST(JointTallyTest, OneSetIsAPlainTally) {
   const std::vector<NodeId> now = {A, B, C};
-  JointTally tally({2, 7}, now, {});
+  JointTally tally = TallyOf({2, 7}, now, {});
   for (const NodeId node : now) tally.AddAsked(node);
   tally.AddOk(A);
   tally.AddFailed(C);

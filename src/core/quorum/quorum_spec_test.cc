@@ -18,7 +18,7 @@ TEST(QuorumSpecTest, ParsesWhatItPrints) {
   EXPECT_EQ(QuorumSpec::Parse("1").value(), QuorumSpec::Number(1));
   EXPECT_EQ(QuorumSpec::Parse("12").value(), QuorumSpec::Number(12));
   EXPECT_EQ(QuorumSpec(), QuorumSpec::Quorum());
-  for (const char* text : {"one", "quorum", "all", "1", "7", "12"}) {
+  for (const char* text : {"one", "quorum", "all", "local_quorum", "each_quorum", "1", "7", "12"}) {
     EXPECT_EQ(QuorumSpec::Parse(text).value().ToString(), text);
   }
 }
@@ -30,7 +30,8 @@ TEST(QuorumSpecTest, RefusesTheRest) {
     const Result<QuorumSpec> spec = QuorumSpec::Parse(text);
     ASSERT_FALSE(spec) << "'" << text << "'";
     EXPECT_EQ(spec.error().code, ErrorCode::kInvalidArgument);
-    EXPECT_NE(spec.error().message.find("one, quorum, all, or a number from 1 to 12"),
+    EXPECT_NE(spec.error().message.find(
+                  "one, quorum, all, local_quorum, each_quorum, or a number from 1 to 12"),
               std::string::npos);
   }
 }

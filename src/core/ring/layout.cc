@@ -27,6 +27,20 @@ NodeList OwnersIn(const Ring& ring, PartitionId partition, int replicas) {
   return owners;
 }
 
+// Is there a first part of `list` with fewer members of the region than the same of `before`? A
+// member of no known region (removed by force) may have been of any.
+template <typename IsOf>
+bool LosesRegion(const NodeList& before, const Ring::Owners& list, IsOf is_of) {
+  int ahead = 0;
+  const auto count = static_cast<std::size_t>(list.count);
+  for (std::size_t i = 0; i < std::max(before.size(), count); ++i) {
+    if (i < before.size() && is_of(before.span()[i])) --ahead;
+    if (i < count && is_of(list.data[i])) ++ahead;
+    if (ahead < 0) return true;
+  }
+  return false;
+}
+
 bool SameOwners(const NodeList& a, const NodeList& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
@@ -73,10 +87,24 @@ NodeList Layout::Awaited(PartitionId partition) const {
   if (from == nullptr) return awaited;
   std::size_t place = 0;
   const Ring::Owners owners = ring_.OwnersOf(partition, replicas_);
-  const bool fewer = static_cast<std::size_t>(owners.count) < from->size();
+  bool fewer = static_cast<std::size_t>(owners.count) < from->size();
+  const auto loses = [&](std::string_view region) {
+    return LosesRegion(*from, owners, [&](NodeId node) {
+      const Member* member = FindMember(node);
+      return member == nullptr || member->region == region;
+    });
+  };
+  // Regions of which nobody is left in the list: others own their copies.
+  for (const NodeId node : *from) {
+    const Member* member = FindMember(node);
+    if (member == nullptr) continue;
+    fewer = fewer || std::none_of(owners.begin(), owners.end(), [&](NodeId owner) {
+              return FindMember(owner)->region == member->region;
+            });
+  }
   for (const NodeId owner : owners) {
     ++place;
-    if (fewer) {
+    if (fewer || loses(FindMember(owner)->region)) {
       awaited.push_back(owner);
       continue;
     }

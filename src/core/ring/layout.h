@@ -59,7 +59,8 @@ class Layout {
   bool IsNewerThan(const Layout& other) const;
   // Whose arrival the partition waits for: owners in the ring, at such a place in the list that
   // some N up to replicas() has them and did not before; all of them where they are fewer than
-  // before. Empty if it does not move.
+  // before. Likewise of each region, whose first few may be its own owners: all of its members in
+  // the list, where some N has fewer of it than before. Empty if it does not move.
   NodeList Awaited(PartitionId partition) const;
 
   // The next layout: everything is to go to `target`'s owners. Partitions whose owners stay, in

@@ -19,7 +19,7 @@ inline RowKey AnyRowKey() {
 }
 
 inline std::optional<QuorumSpec> AnyQuorum() {
-  switch (*rc::gen::inRange(0, 5)) {
+  switch (*rc::gen::inRange(0, 7)) {
     case 0:
       return QuorumSpec::One();
     case 1:
@@ -29,6 +29,10 @@ inline std::optional<QuorumSpec> AnyQuorum() {
     case 3:
       return QuorumSpec::Number(
           static_cast<std::uint8_t>(*rc::gen::inRange(1, static_cast<int>(kReplicasMax) + 1)));
+    case 4:
+      return QuorumSpec::LocalQuorum();
+    case 5:
+      return QuorumSpec::EachQuorum();
     default:
       return std::nullopt;
   }

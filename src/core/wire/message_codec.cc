@@ -70,6 +70,12 @@ void Decode(BodyReader& in, QuorumSpec& spec) {
     case QuorumSpec::Kind::kNumber:
       spec = QuorumSpec::Number(in.Choice(1, kReplicasMax));
       return;
+    case QuorumSpec::Kind::kLocalQuorum:
+      spec = QuorumSpec::LocalQuorum();
+      return;
+    case QuorumSpec::Kind::kEachQuorum:
+      spec = QuorumSpec::EachQuorum();
+      return;
   }
   in.SetFailed();
 }
