@@ -254,7 +254,9 @@ void AddDataVerbs(CLI::App& app, int& exit_code) {
   CLI::App* get = app.add_subcommand("get", "Print the value of a key, unchanged");
   AddKey(*get, *flags);
   AddClientFlags(*get, flags->client, /*keyspace=*/true);
-  get->add_option("--r", flags->r, "replies to wait for: one, quorum, all or a number");
+  get->add_option("--r", flags->r,
+                  "replies to wait for: one, quorum, all, "
+                  "local_quorum, each_quorum or a number");
   AddSloppy(*get, *flags);
   get->add_option("-c,--context-file", flags->context_file,
                   "write the context to this file, for a later put or del");
@@ -270,7 +272,9 @@ void AddDataVerbs(CLI::App& app, int& exit_code) {
              "what you have seen, as a get returned it; \"\" is nothing. Without it the value "
              "replaces what the node knows");
   AddClientFlags(*put, flags->client, /*keyspace=*/true);
-  put->add_option("--w", flags->w, "acknowledgements to wait for: one, quorum, all or a number");
+  put->add_option("--w", flags->w,
+                  "acknowledgements to wait for: one, quorum, all, "
+                  "local_quorum, each_quorum or a number");
   put->add_option("--r", flags->r, "replies to wait for where the write reads first");
   AddSloppy(*put, *flags);
   put->add_flag(
@@ -287,7 +291,9 @@ void AddDataVerbs(CLI::App& app, int& exit_code) {
   AddContext(*del, *flags,
              "what you have seen, as a get returned it. Without it all that a read finds goes");
   AddClientFlags(*del, flags->client, /*keyspace=*/true);
-  del->add_option("--w", flags->w, "acknowledgements to wait for: one, quorum, all or a number");
+  del->add_option("--w", flags->w,
+                  "acknowledgements to wait for: one, quorum, all, "
+                  "local_quorum, each_quorum or a number");
   del->add_option("--r", flags->r, "replies to wait for where the delete reads first");
   AddSloppy(*del, *flags);
   del->callback([flags, &exit_code] { exit_code = Del(*flags); });

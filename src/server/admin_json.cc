@@ -18,15 +18,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kFallbacksShown = 16;
-
 // Any bytes may come (a key, a peer's sentence): what is not UTF-8 is replaced, never thrown.
 std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Json KeyspaceObject(const KeyspaceConfig& keyspace, std::size_t nodes) {
-  const int copies = std::min(keyspace.replicas, static_cast<int>(nodes));
+Json KeyspaceObject(const KeyspaceConfig& keyspace, const ClusterView& view) {
+  const int copies = view.CopiesOf(keyspace);
   Json json = {{"name", keyspace.name},
                {"n", keyspace.replicas},
                {"r", keyspace.read_quorum.ToString()},
@@ -34,18 +32,22 @@ Json KeyspaceObject(const KeyspaceConfig& keyspace, std::size_t nodes) {
                {"copies", copies}};
   const Result<int> r = keyspace.read_quorum.Resolve(keyspace.replicas, copies);
   const Result<int> w = keyspace.write_quorum.Resolve(keyspace.replicas, copies);
-  if (r) json["replies_needed"] = *r;
-  if (w) json["acknowledgements_needed"] = *w;
+  // Quorums of regions are as large as each region has copies.
+  if (r && !keyspace.read_quorum.by_region()) json["replies_needed"] = *r;
+  if (w && !keyspace.write_quorum.by_region()) json["acknowledgements_needed"] = *w;
+  for (const RegionCopies& region : keyspace.regions) {
+    json["n_by_region"][region.region] = region.copies;
+  }
   json["default_ttl_ms"] = keyspace.default_ttl.ms();
   json["sloppy"] = keyspace.sloppy;
-  json["promise"] = QuorumPromise(keyspace, nodes);
+  json["promise"] = QuorumPromise(keyspace, copies);
   return json;
 }
 
 Json KeyspacesArray(const ClusterView& view) {
   Json json = Json::array();
   for (const auto& [id, keyspace] : view.keyspaces) {
-    json.push_back(KeyspaceObject(keyspace, view.ring.members().size()));
+    json.push_back(KeyspaceObject(keyspace, view));
   }
   return json;
 }
@@ -235,7 +237,7 @@ Json SiblingObject(const ClusterView& view, const Sibling& sibling, WallTime now
   return json;
 }
 
-Json NamesOf(const ClusterView& view, const std::vector<NodeId>& nodes) {
+Json NamesOf(const ClusterView& view, std::span<const NodeId> nodes) {
   Json json = Json::array();
   for (const NodeId node : nodes) json.push_back(NodeNameOf(view, node));
   return json;
@@ -248,15 +250,18 @@ std::string NodeNameOf(const ClusterView& view, NodeId id) {
   return member != nullptr ? member->name : fmt::format("node-{:06x}", id.value);
 }
 
-std::string QuorumPromise(const KeyspaceConfig& keyspace, std::size_t nodes) {
-  const int copies = std::min(keyspace.replicas, static_cast<int>(nodes));
+std::string QuorumPromise(const KeyspaceConfig& keyspace, int copies) {
   const Result<int> r = keyspace.read_quorum.Resolve(keyspace.replicas, copies);
   const Result<int> w = keyspace.write_quorum.Resolve(keyspace.replicas, copies);
   if (!r || !w) return "cannot be reached";
-  if (*r + *w <= copies) return "may read stale";
+  if (!QuorumsMeet(keyspace.read_quorum, keyspace.write_quorum, keyspace.replicas, copies)) {
+    return "may read stale";
+  }
+  const std::string where =
+      keyspace.read_quorum.local() || keyspace.write_quorum.local() ? " in one region" : "";
   // With fallbacks a write may be on none of the owners that a read asks.
-  return keyspace.sloppy ? "read your writes while no owner is down"
-                         : "read your writes, or an error";
+  return "read your writes" + where +
+         (keyspace.sloppy ? " while no owner is down" : ", or an error");
 }
 
 std::string NotReadyReason(const Backend& backend) {
@@ -369,8 +374,9 @@ std::string ExplainJson(const ClusterView& view, std::string_view keyspace, cons
                         const ExplainOutcome& outcome, WallTime now) {
   const KeyspaceConfig* config = view.FindKeyspace(key.keyspace);
   const PartitionId partition = view.ring.PartitionOf(key.token);
-  const PreferenceList list = view.ring.PreferenceListOf(
-      partition, config != nullptr ? config->replicas : 1, kFallbacksShown);
+  const KeyspaceConfig shown = config != nullptr ? *config : KeyspaceConfig{};
+  const NodeList owners = view.OwnersOf(partition, shown);
+  const NodeList fallbacks = view.FallbacksOf(partition, shown);
   Json copies = Json::array();
   for (const ExplainOutcome::Copy& copy : outcome.copies) {
     Json json = {{"node", NodeNameOf(view, copy.node)}};
@@ -394,8 +400,8 @@ std::string ExplainJson(const ClusterView& view, std::string_view keyspace, cons
                {"partitioner", std::string(PartitionerName(view.ring.partitioner()))},
                {"token", fmt::format("{:016x}{:016x}", key.token.high, key.token.low)},
                {"partition", partition.value},
-               {"owners", NamesOf(view, list.owners)},
-               {"fallbacks", NamesOf(view, list.fallbacks)},
+               {"owners", NamesOf(view, owners.span())},
+               {"fallbacks", NamesOf(view, fallbacks.span())},
                {"copies", std::move(copies)}});
 }
 

@@ -16,7 +16,7 @@ std::string NodeNameOf(const ClusterView& view, NodeId id);
 
 // What R, W and N promise together, in the operator's words: "read your writes while no owner is
 // down", "read your writes, or an error" (not sloppy) or "may read stale".
-std::string QuorumPromise(const KeyspaceConfig& keyspace, std::size_t nodes);
+std::string QuorumPromise(const KeyspaceConfig& keyspace, int copies);
 
 // This node: identity, whether the cluster is whole and what is owed to whom, readiness, peers up
 // and down, engine, keyspaces' promises, counters, latency.

@@ -21,11 +21,14 @@ const std::vector<ConfigSetting>& AllSettings() {
   static const std::vector<ConfigSetting> settings = [] {
     std::vector<ConfigSetting> all;
     for (const SettingRow& row : SettingRows()) all.push_back(row.setting);
-    all.push_back({"keyspaces.default.n", "a whole number from 1 to 16",
+    all.push_back({"keyspaces.default.n",
+                   "a whole number from 1 to 12, or eu=3,us=2: so many in each region",
                    "copies kept of each key of the default keyspace", "n"});
-    all.push_back({"keyspaces.default.r", "one, quorum, all or a number up to n",
+    all.push_back({"keyspaces.default.r",
+                   "one, quorum, all, local_quorum, each_quorum or a number up to n",
                    "replies that a read needs", "r"});
-    all.push_back({"keyspaces.default.w", "one, quorum, all or a number up to n",
+    all.push_back({"keyspaces.default.w",
+                   "one, quorum, all, local_quorum, each_quorum or a number up to n",
                    "acknowledgements that a write needs", "w"});
     all.push_back({"keyspaces.default.default_ttl", "a duration such as 24h, 0 for none",
                    "after this a key of the default keyspace expires", "default-ttl"});

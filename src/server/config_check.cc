@@ -136,6 +136,19 @@ Status CheckTls(const TlsConfig& tls) {
   return {};
 }
 
+void WarnOfRegions(const ServerConfig& config, const KeyspaceConfig& keyspace,
+                   std::vector<std::string>& warnings) {
+  for (const RegionCopies& wanted : keyspace.regions) {
+    const auto nodes =
+        std::count_if(config.members.begin(), config.members.end(),
+                      [&](const MemberConfig& member) { return member.region == wanted.region; });
+    if (nodes >= wanted.copies) continue;
+    warnings.push_back("Keyspace " + keyspace.name + " keeps only " + std::to_string(nodes) +
+                       " copies in region " + wanted.region + ": there are fewer nodes than n." +
+                       wanted.region + " = " + std::to_string(wanted.copies));
+  }
+}
+
 bool IsLoopback(std::string_view host) {
   return host.starts_with("127.") || host == "localhost" || host == "::1";
 }
@@ -168,15 +181,22 @@ std::vector<std::string> ConfigWarnings(const ServerConfig& config) {
   std::vector<std::string> warnings;
   const int nodes = static_cast<int>(config.members.size());
   for (const KeyspaceConfig& keyspace : config.keyspaces) {
+    if (nodes > 1) WarnOfRegions(config, keyspace, warnings);
     const int copies = std::min(keyspace.replicas, nodes);
     const auto r = keyspace.read_quorum.Resolve(keyspace.replicas, copies);
     const auto w = keyspace.write_quorum.Resolve(keyspace.replicas, copies);
-    if (r && w && *r + *w <= copies) {
+    const bool meet =
+        QuorumsMeet(keyspace.read_quorum, keyspace.write_quorum, keyspace.replicas, copies);
+    if (!meet && (keyspace.read_quorum.local() || keyspace.write_quorum.local())) {
+      warnings.push_back("Keyspace " + keyspace.name +
+                         " may read stale: beside local_quorum, use " +
+                         "local_quorum, each_quorum or all");
+    } else if (r && w && !meet) {
       warnings.push_back(
           "Keyspace " + keyspace.name + " may read stale: R + W = " + std::to_string(*r) + " + " +
           std::to_string(*w) + " is not more than " + std::to_string(copies) + " copies");
     }
-    if (nodes > 1 && keyspace.replicas > nodes) {
+    if (nodes > 1 && keyspace.regions.empty() && keyspace.replicas > nodes) {
       warnings.push_back("Keyspace " + keyspace.name + " keeps only " + std::to_string(nodes) +
                          " copies of each key: there are fewer nodes than N = " +
                          std::to_string(keyspace.replicas));

@@ -72,6 +72,51 @@ Status AssignScope(LinkScope& target, std::string_view text) {
   return Refuse("none, regions or all");
 }
 
+// N: a whole number, or "eu=3,us=2": so many in each region.
+Status AssignCopies(KeyspaceConfig& keyspace, std::string_view text) {
+  const auto count = ParseWhole(text, 1, kReplicasMax);
+  if (count) {
+    keyspace.replicas = static_cast<int>(*count);
+    keyspace.regions.clear();
+    return {};
+  }
+  const std::string accepted =
+      "a whole number from 1 to " + std::to_string(kReplicasMax) +
+      ", or a number for each region: {eu = 3, us = 2} in a file, eu=3,us=2 elsewhere; " +
+      std::to_string(kReplicasMax) + " in all";
+  std::vector<RegionCopies> regions;
+  int sum = 0;
+  while (!text.empty()) {
+    const std::string_view item = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(item.size() + 1, text.size()));
+    const std::size_t equals = std::min(item.find('='), item.size());
+    const std::string_view region = item.substr(0, equals);
+    const auto copies = ParseWhole(item.substr(std::min(equals + 1, item.size())), 1, kReplicasMax);
+    if (!IsName(region) || !copies) return Refuse(accepted);
+    const bool twice = std::any_of(regions.begin(), regions.end(), [&](const RegionCopies& other) {
+      return other.region == region;
+    });
+    sum += static_cast<int>(*copies);
+    if (twice || sum > static_cast<int>(kReplicasMax)) return Refuse(accepted);
+    regions.push_back({std::string(region), static_cast<int>(*copies)});
+  }
+  if (regions.empty()) return Refuse(accepted);
+  std::sort(regions.begin(), regions.end(),
+            [](const RegionCopies& a, const RegionCopies& b) { return a.region < b.region; });
+  keyspace.regions = std::move(regions);
+  keyspace.replicas = sum;
+  return {};
+}
+
+std::string CopiesText(const KeyspaceConfig& keyspace) {
+  if (keyspace.regions.empty()) return std::to_string(keyspace.replicas);
+  std::string text;
+  for (const RegionCopies& region : keyspace.regions) {
+    text += (text.empty() ? "" : ",") + region.region + "=" + std::to_string(region.copies);
+  }
+  return text;
+}
+
 // Rows for plain members of the config, by kind of value.
 #define GYRE_SIZE(member, low, high)                                                             \
   [](ServerConfig& c, std::string_view t) { return Assign(c.member, ParseSize(t, low, high)); }, \
@@ -377,11 +422,7 @@ const SettingRow kRows[] = {
 };
 
 const KeyspaceSettingRow kKeyspaceRows[] = {
-    {"n",
-     [](KeyspaceConfig& k, std::string_view t) {
-       return Assign(k.replicas, ParseWhole(t, 1, kReplicasMax));
-     },
-     [](const KeyspaceConfig& k) { return std::to_string(k.replicas); }},
+    {"n", AssignCopies, CopiesText},
     {"r",
      [](KeyspaceConfig& k, std::string_view t) {
        return Assign(k.read_quorum, QuorumSpec::Parse(t));

@@ -35,8 +35,29 @@ class Flattener {
   std::vector<TomlEntry> Take() { return std::move(entries_); }
 
  private:
+  // keyspaces.NAME.n = {eu = 3, us = 2} is one setting: "eu=3,us=2".
+  Status Copies(const toml::table& table, const std::string& name, std::string place) {
+    std::string text;
+    for (const auto& [region, node] : table) {
+      const auto* copies = node.as_integer();
+      if (copies == nullptr) {
+        return Fail(ErrorCode::kInvalidArgument, PlaceOf(region.source(), file_name_) + ": " +
+                                                     name + "." + std::string(region.str()) +
+                                                     " must be a whole number");
+      }
+      text += (text.empty() ? "" : ",") + std::string(region.str()) + "=" +
+              std::to_string(copies->get());
+    }
+    entries_.push_back({name, std::move(text), std::move(place)});
+    return {};
+  }
+
   Status Node(const toml::node& node, const std::string& name, std::string place, int depth) {
-    if (const toml::table* table = node.as_table()) return Table(*table, name + ".", depth + 1);
+    if (const toml::table* table = node.as_table()) {
+      const bool copies = depth == 2 && name.starts_with("keyspaces.") && name.ends_with(".n");
+      if (copies) return Copies(*table, name, std::move(place));
+      return Table(*table, name + ".", depth + 1);
+    }
     if (const toml::array* array = node.as_array()) {
       for (std::size_t i = 0; i < array->size(); ++i) {
         const toml::table* element = (*array)[i].as_table();

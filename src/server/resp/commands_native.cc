@@ -92,8 +92,15 @@ class ExplainKey final : public MultiRequest {
 std::optional<int> CopiesFor(const RespSession& session, const QuorumSpec& spec) {
   const KeyspaceConfig* keyspace = session.view().FindKeyspace(session.state().keyspace);
   if (keyspace == nullptr) return std::nullopt;
-  const auto nodes = static_cast<int>(session.view().ring.members().size());
-  const auto copies = spec.Resolve(keyspace->replicas, std::min(keyspace->replicas, nodes));
+  if (spec.local()) {
+    // Whichever region it is of.
+    int least = keyspace->regions.empty() ? 1 : static_cast<int>(kReplicasMax);
+    for (const RegionCopies& region : keyspace->regions) {
+      least = std::min(least, region.copies / 2 + 1);
+    }
+    return least;
+  }
+  const auto copies = spec.Resolve(keyspace->replicas, session.view().CopiesOf(*keyspace));
   return copies.has_value() ? std::optional<int>(*copies) : std::nullopt;
 }
 
