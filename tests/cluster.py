@@ -165,15 +165,17 @@ class Cluster:
     """`with Cluster(3) as cluster:` starts the nodes, waits until all are ready, and ends them.
 
     engine: "rocksdb" or "memory"; shards: one number, or one for each node; flags: more of `gyre
-    serve` for every node; hosts: an address for each node, of this machine.
+    serve` for every node; hosts: an address for each node, of this machine; places: for each node
+    what stands behind its address in --peers, such as "/zone-a/eu".
     """
 
-    def __init__(self, nodes, engine="rocksdb", shards=1, flags=(), prefix=(), hosts=None):
+    def __init__(self, nodes, engine="rocksdb", shards=1, flags=(), prefix=(), hosts=None, places=None):
         self.folder = tempfile.mkdtemp(prefix="gyre-test-")
         ports = free_ports(3 * nodes)
         triples = [ports[3 * i:3 * i + 3] for i in range(nodes)]
         hosts = hosts or [HOST] * nodes
-        peers = ",".join(f"n{i + 1}={hosts[i]}:{triples[i][2]}" for i in range(nodes))
+        places = places or [""] * nodes
+        peers = ",".join(f"n{i + 1}={hosts[i]}:{triples[i][2]}{places[i]}" for i in range(nodes))
         per_node = [shards] * nodes if isinstance(shards, int) else list(shards)
         assert len(per_node) == nodes
         self.nodes = []
