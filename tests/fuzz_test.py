@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Goal: hostile bytes find nothing: builds every libFuzzer program (preset fuzz: clang, address and
+"""Goal: hostile bytes find nothing: builds every libFuzzer program (preset asan: clang, address and
 undefined-behaviour sanitizers) and runs each for $GYRE_FUZZ_SECONDS (default 5)."""
 
 import glob
@@ -9,14 +9,14 @@ import sys
 import tempfile
 
 REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
-BUILD = os.path.join(REPOSITORY, "build", "fuzz")
+BUILD = os.path.join(REPOSITORY, "build", "asan")
 # What RESP, HTTP, peer frames and records need at least; a missing one is a finding too.
 EXPECTED_MIN = 4
 
 
 def main():
     seconds = os.environ.get("GYRE_FUZZ_SECONDS", "5")
-    subprocess.run(["cmake", "--preset", "fuzz"], cwd=REPOSITORY, check=True)
+    subprocess.run(["cmake", "--preset", "asan"], cwd=REPOSITORY, check=True)
     sources = glob.glob(os.path.join(REPOSITORY, "src", "**", "*_fuzz.cc"), recursive=True)
     names = sorted(os.path.basename(source)[:-len(".cc")] for source in sources)
     subprocess.run(["cmake", "--build", BUILD, "--target"] + names, check=True)
