@@ -61,6 +61,9 @@ struct Op {
   int write_needed = 1;
   int copies = 1;  // min(N, nodes)
   bool sloppy = false;
+  // R or W is a quorum of each of these regions, which have copies; empty: it is one of all owners.
+  std::vector<std::string> read_regions;
+  std::vector<std::string> write_regions;
   int node = 0;
   std::int64_t start = 0;
   std::int64_t end = 0;

@@ -30,19 +30,21 @@ Judge::Judge(ClusterViewPtr view, const CoreConfig& config, std::vector<RowKey> 
 }
 
 void Judge::OnView(ClusterViewPtr view) {
-  view_ = std::move(view);
-  views_differ_ = true;
-  for (const auto& [id, keyspace] : view_->keyspaces) {
-    if (view_->ring.members().size() < static_cast<std::size_t>(keyspace.replicas)) {
-      PromiseNothing();
+  // Nodes that know the one before go on by it.
+  for (const ClusterViewPtr& each : {view_, view}) {
+    for (const auto& [id, keyspace] : each->keyspaces) {
+      if (each->CopiesOf(keyspace) < keyspace.replicas) PromiseNothing();
     }
   }
+  view_ = std::move(view);
+  views_differ_ = true;
 }
 
 void Judge::PromiseNothing() {
   promises_nothing_ = true;
   for (KeyState& state : states_) {
     for (Bits& held : state.held) held.clear();
+    state.held_in.clear();
   }
 }
 

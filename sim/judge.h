@@ -141,6 +141,8 @@ class Judge {
     Bits undead;    // of those: what was not the tombstone itself. Must never be seen again
     // held[c]: known to be held by at least c owners, by the word of the answers given so far.
     std::array<Bits, kReplicasMax + 1> held;
+    // Known to be held by a majority of the owners in a region.
+    std::map<std::string, Bits> held_in;
     std::uint64_t losses = 0;
     std::unordered_set<std::uint64_t> approved;                // hashes of records found exact
     std::map<std::string, std::size_t, std::less<>> by_value;  // writes
@@ -189,6 +191,7 @@ class Judge {
   void OnPutAnswer(Op& op, const PutOutcome& outcome);
   void CheckSeen(const Op& op, const Bits& seen);
   void Hold(const Op& op, int copies, const Bits& held);
+  void HoldIn(const Op& op, const std::vector<std::string>& regions, const Bits& held);
   void CheckRefused(const Write& write);
   std::uint32_t OwnersMask(std::size_t key) const;
   int CopiesOf(std::size_t key) const;

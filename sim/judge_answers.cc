@@ -22,6 +22,7 @@ void Judge::OnOpStart(Op& op) {
   for (int held_by = op.copies - op.read_needed + 1; held_by <= op.copies; ++held_by) {
     op.must_see.Add(state.held[static_cast<std::size_t>(held_by)]);
   }
+  for (const std::string& region : op.read_regions) op.must_see.Add(state.held_in[region]);
 }
 
 // What an answer promises to later reads; nothing if a copy was destroyed while it was on its way.
@@ -29,6 +30,13 @@ void Judge::Hold(const Op& op, int copies, const Bits& held) {
   KeyState& state = states_[op.key];
   if (state.losses == op.losses && !promises_nothing_)
     state.held[static_cast<std::size_t>(copies)].Add(held);
+}
+
+// The same of a majority of the owners in each of these regions.
+void Judge::HoldIn(const Op& op, const std::vector<std::string>& regions, const Bits& held) {
+  KeyState& state = states_[op.key];
+  if (state.losses != op.losses || promises_nothing_ || op.sloppy) return;
+  for (const std::string& region : regions) state.held_in[region].Add(held);
 }
 
 void Judge::CheckSeen(const Op& op, const Bits& seen) {
@@ -94,6 +102,8 @@ void Judge::OnAnswer(const Witness& witness, Op& op, const ClientResult& result)
     if (2 * op.read_needed > op.copies && !op.sloppy) {
       Hold(op, op.copies - op.read_needed + 1, seen);
     }
+    // So are those that a region's quorum gives.
+    HoldIn(op, op.read_regions, seen);
   } else if (const auto* put = std::get_if<PutOutcome>(&*result)) {
     OnPutAnswer(op, *put);
   } else if (const auto* explain = std::get_if<ExplainOutcome>(&*result)) {
@@ -163,6 +173,7 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
   }
   state.acknowledged.Add(covered);
   if (owners_told > 0) Hold(op, owners_told, covered);
+  HoldIn(op, op.write_regions, covered);
 }
 
 // ---- losses ------------------------------------------------------------------------------------
@@ -174,6 +185,7 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
   KeyState& state = states_[key];
   ++state.losses;
   for (Bits& held : state.held) held.clear();
+  state.held_in.clear();
   const Result<Record> lost = Record::Decode(row.record);
   if (!lost) return;
   Bits gone = state.truth.Covered(lost->clock);
@@ -242,14 +254,15 @@ void Judge::CheckFinal(std::size_t key, const std::vector<const SimStorage*>& st
   const std::uint32_t owners = OwnersMask(key);
   for (std::size_t node = 0; node < storages.size(); ++node) {
     const Row* row = storages[node]->Latest(keys_[key]);
+    const bool member = view_->FindMember(node_ids_[node]) != nullptr;
     for (const NodeId target : node_ids_) {
-      if (storages[node]->Latest(keys_[key].OwedTo(target)) == nullptr) continue;
+      // A disk that lost its power may hold again what its node dropped before it was let go.
+      if (!member || storages[node]->Latest(keys_[key].OwedTo(target)) == nullptr) continue;
       Report(Checker::kConvergence,
              "node " + std::to_string(node) + " still has a hint of key " + std::to_string(key));
     }
     if ((owners >> node & 1) == 0) {
-      // A disk that lost its power may hold again what its node dropped before it was let go.
-      if (row == nullptr || view_->FindMember(node_ids_[node]) == nullptr) continue;
+      if (row == nullptr || !member) continue;
       Report(Checker::kConvergence, "node " + std::to_string(node) + " holds key " +
                                         std::to_string(key) + ", which it does not own");
       continue;

@@ -164,6 +164,7 @@ void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
   gone.Add(state.truth.Settled(record));
   state.purged.Add(gone);
   for (Bits& held : state.held) held.Remove(gone);
+  for (auto& [region, held] : state.held_in) held.Remove(gone);
   gone.Remove(state.truth.SiblingsOf(record));
   state.undead.Add(gone);
 }

@@ -165,6 +165,20 @@ class ReadQuorumOffByOne : public PlantedBug {
   }
 };
 
+class LocalQuorumIsOne : public PlantedBug {
+  void OnRequest(ClientRequest& request, int /*read_needed*/) override {
+    const auto one = [](std::optional<QuorumSpec>& spec) {
+      if (spec && spec->local()) spec = QuorumSpec::One();
+    };
+    std::visit(
+        [&](auto& typed) {
+          one(typed.options.read_quorum);
+          one(typed.options.write_quorum);
+        },
+        request);
+  }
+};
+
 class ErrorAsAbsent : public PlantedBug {
   void OnRead(Result<std::optional<Row>>& row) override {
     if (!row) row = std::optional<Row>();
@@ -406,6 +420,10 @@ const std::vector<PlantInfo>& PlantedBugs() {
        "a read waits for R-1 answers",
        {Checker::kSessions},
        Make<ReadQuorumOffByOne>},
+      {"local-quorum-is-one",
+       "local_quorum asks one owner of the region",
+       {Checker::kSessions},
+       Make<LocalQuorumIsOne>},
       {"error-as-absent",
        "a read error is taken for an absent row",
        {Checker::kMonotone},

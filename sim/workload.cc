@@ -96,10 +96,28 @@ int Workload::CopiesNeeded(const QuorumSpec& spec, const KeyspaceConfig& keyspac
     return *spec.Resolve(keyspace.replicas, world_.view().CopiesOf(keyspace));
   }
   int least = keyspace.regions.empty() ? 1 : keyspace.replicas;
+  const std::vector<Member>& members = world_.view().ring.members();
   for (const RegionCopies& region : keyspace.regions) {
-    least = std::min(least, region.copies / 2 + 1);
+    const auto nodes = std::count_if(members.begin(), members.end(),
+                                     [&](const Member& m) { return m.region == region.region; });
+    if (nodes > 0) least = std::min(least, std::min<int>(region.copies, nodes) / 2 + 1);
   }
   return least;
+}
+
+void Workload::NoteRegions(const RequestOptions& options, Op& op) const {
+  const KeyspaceConfig& keyspace =
+      *world_.view().FindKeyspace(world_.judge().keys()[op.key].keyspace);
+  const auto regions_of = [&](const QuorumSpec& spec) {
+    std::vector<std::string> regions;
+    for (const RegionCopies& each : keyspace.regions) {
+      const bool counts = spec.local() ? each.region == world_.RegionOf(op.node) : spec.by_region();
+      if (counts) regions.push_back(each.region);
+    }
+    return regions;
+  };
+  op.read_regions = regions_of(options.read_quorum.value_or(keyspace.read_quorum));
+  op.write_regions = regions_of(options.write_quorum.value_or(keyspace.write_quorum));
 }
 
 RequestOptions Workload::DrawOptions(Session& session, std::size_t key, Op& op) {
@@ -111,14 +129,21 @@ RequestOptions Workload::DrawOptions(Session& session, std::size_t key, Op& op) 
   };
   if (prng.Chance(200'000)) options.read_quorum = draw();
   if (prng.Chance(200'000)) options.write_quorum = draw();
+  if (!keyspace->regions.empty()) {
+    if (prng.Chance(300'000)) options.read_quorum = QuorumSpec::LocalQuorum();
+    if (prng.Chance(300'000)) options.write_quorum = QuorumSpec::LocalQuorum();
+  }
   if (prng.Chance(100'000)) options.timeout = Duration::Millis(prng.Between(5, 500));
-  op.read_needed = CopiesNeeded(options.read_quorum.value_or(keyspace->read_quorum), *keyspace);
-  op.write_needed = CopiesNeeded(options.write_quorum.value_or(keyspace->write_quorum), *keyspace);
+  const QuorumSpec read = options.read_quorum.value_or(keyspace->read_quorum);
+  const QuorumSpec write = options.write_quorum.value_or(keyspace->write_quorum);
+  op.read_needed = CopiesNeeded(read, *keyspace);
+  op.write_needed = CopiesNeeded(write, *keyspace);
   if (prng.Chance(50'000)) options.sloppy = prng.Chance(500'000);
   op.sloppy = options.sloppy.value_or(keyspace->sloppy);
   op.node = DrawNode(prng);
   op.session = session.id;
   op.key = key;
+  NoteRegions(options, op);
   return options;
 }
 
@@ -260,6 +285,7 @@ void Workload::WriteAt(int node, Write& write, std::function<void(bool)> done) {
     op.write_needed = 1;
   }
   op.node = node;
+  NoteRegions(options, op);
   op.kind = write.kind;
   op.write = write.id;
   op.reads = write.read_first;

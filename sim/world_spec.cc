@@ -125,14 +125,16 @@ void DrawRegions(Prng& prng, WorldSpec& spec) {
     ++nodes[region];
   }
   spec.region_distance_us = prng.Between(20'000, 80'000) / 2;
+  // Several round trips: with less nothing could ever be asked of another region.
+  spec.config.request_timeout =
+      std::max(spec.config.request_timeout, Duration::Micros(10 * spec.region_distance_us));
   for (KeyspaceConfig& keyspace : spec.keyspaces) {
     if (prng.Chance(700'000)) {
       keyspace.read_quorum = prng.Chance(700'000) ? QuorumSpec::LocalQuorum() : QuorumSpec::One();
       keyspace.write_quorum =
           prng.Chance(700'000) ? QuorumSpec::LocalQuorum() : QuorumSpec::EachQuorum();
     }
-    // Members that come and go change how many copies a region can have.
-    if (spec.changes > 0 || prng.Chance(300'000)) continue;
+    if (prng.Chance(300'000)) continue;
     keyspace.replicas = 0;
     for (std::size_t i = 0; i < count; ++i) {
       if (nodes[i] == 0) continue;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,17 +16,12 @@
 #include "core/node_list.h"
 #include "core/quorum/quorum_spec.h"
 #include "core/ring/moves.h"
+#include "core/ring/region_copies.h"
 #include "core/ring/ring.h"
 
 namespace gyre {
 
-// How many copies a region keeps.
-struct RegionCopies {
-  std::string region;
-  int copies = 1;
-
-  bool operator==(const RegionCopies&) const = default;
-};
+static_assert(kRegionsMax == kReplicasMax);
 
 struct KeyspaceConfig {
   std::string name = "default";
@@ -128,6 +122,8 @@ struct ClusterView {
   // Those who may stand in for the ring's owners, in the order of the walk, kFallbacksMax at most.
   NodeList FallbacksOf(PartitionId partition, const KeyspaceConfig& keyspace) const;
 
+  // Nobody is of another region than the others; false is always right.
+  bool OneRegion() const { return ring.one_region() && leaving.empty(); }
   // Empty also for a node that is no member.
   std::string_view RegionOf(NodeId node) const {
     const Member* member = FindMember(node);
@@ -174,23 +170,11 @@ inline const Member* ClusterView::FindMember(NodeId id) const {
 inline NodeList ClusterView::ChooseFrom(std::span<const NodeId> list,
                                         const KeyspaceConfig& keyspace) const {
   NodeList chosen;
-  if (!keyspace.regions.empty()) {
-    std::array<int, kReplicasMax> left{};  // of keyspace.regions
-    GYRE_CHECK(keyspace.regions.size() <= left.size());
-    for (std::size_t i = 0; i < keyspace.regions.size(); ++i) left[i] = keyspace.regions[i].copies;
-    for (const NodeId node : list) {
-      const Member* member = FindMember(node);
-      for (std::size_t i = 0; i < keyspace.regions.size(); ++i) {
-        // Whose region nobody knows any more (removed by force) may have been of any: it takes a
-        // place in each, so that nobody counts as an owner of before who was none.
-        if (member == nullptr) {
-          --left[i];
-        } else if (member->region == keyspace.regions[i].region && --left[i] >= 0) {
-          chosen.push_back(node);
-        }
-      }
-    }
-  }
+  const auto region_of = [this](NodeId node) {
+    const Member* member = FindMember(node);
+    return member == nullptr ? nullptr : &member->region;
+  };
+  TakeOfRegions(list, keyspace.regions, region_of, [&](NodeId node) { chosen.push_back(node); });
   if (!chosen.empty()) return chosen;
   const std::size_t count = std::min(list.size(), static_cast<std::size_t>(keyspace.replicas));
   for (const NodeId node : list.first(count)) chosen.push_back(node);

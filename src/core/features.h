@@ -20,12 +20,14 @@ struct ProtocolRange {
 enum class Feature : std::uint8_t {
   kSplit,      // layouts of partitions that have been split (ring/layout.cc, second format)
   kStreaming,  // RangeGet and its reply; without them the leaves are compared
+  kRegions,    // local_quorum and each_quorum in a request
 };
 
 constexpr std::uint16_t FirstVersionOf(Feature feature) {
   switch (feature) {
     case Feature::kSplit:
     case Feature::kStreaming:
+    case Feature::kRegions:
       return 4;
   }
   return UINT16_MAX;

@@ -26,6 +26,9 @@ struct RequestOptions {
   Duration timeout;  // zero: request_timeout of the config
   std::optional<bool> sloppy;
 
+  bool names_regions() const {
+    return (read_quorum && read_quorum->by_region()) || (write_quorum && write_quorum->by_region());
+  }
   bool operator==(const RequestOptions&) const = default;
 };
 

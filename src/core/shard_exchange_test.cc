@@ -132,8 +132,8 @@ TEST_F(ShardExchangeTest, OwnersThatDifferInOneRecordBecomeEqual) {
   ExpectAllEqual();
 }
 
-// Goal: an answer that comes twice is not taken for that to the next question, which it would answer
-// with "equal": a new owner would count as one that has all.
+// Goal: an answer that comes twice is not taken for that to the next question, which it would
+// answer with "equal": a new owner would count as one that has all.
 TEST_F(ShardExchangeTest, AnAnswerThatComesTwiceAnswersOneQuestion) {
   Begin(2);
   Everywhere(50);

@@ -98,7 +98,7 @@ NodeList OthersThatCoordinate(const ShardState& shard, const ReplicaPlan& plan) 
   if (!others.empty()) return others;
   for (const NodeId node : plan.standins) {
     if (node == shard.self) break;
-    if (plan.stays_local && view.RegionOf(node) != view.RegionOf(plan.local.front())) continue;
+    if (plan.stays_local && !plan.IsOfLocalRegion(node, view)) continue;
     others.push_back(node);
   }
   return others;

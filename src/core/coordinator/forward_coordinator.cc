@@ -19,16 +19,26 @@ ForwardCoordinator::ForwardCoordinator(ShardState& shard, const Origin& origin, 
 
 void ForwardCoordinator::Start(Env& env) {
   ++shard().counters.forwards;
-  const RequestOptions& options = std::visit(
-      [](const auto& request) -> const RequestOptions& { return request.options; }, request_);
-  deadline_ = env.now.instant + TimeoutOf(options, shard().config);
+  deadline_ = env.now.instant + TimeoutOf(options(), shard().config);
   AskNext(env);
 }
 
-void ForwardCoordinator::AskNext(Env& env) {
-  while (!candidates_.empty() && !shard().Reachable(candidates_.front())) {
+void ForwardCoordinator::SkipUnfit() {
+  while (!candidates_.empty()) {
+    const NodeId node = candidates_.front();
+    if (shard().Reachable(node)) {
+      if (!options().names_regions() || shard().peers.Speaks(node, Feature::kRegions)) return;
+      last_error_ = {
+          ErrorCode::kUnsupported,
+          "the owners of the key that can be reached know no quorums of regions: upgrade "
+          "all nodes first, or ask for quorum or a number"};
+    }
     candidates_.TakeFront();
   }
+}
+
+void ForwardCoordinator::AskNext(Env& env) {
+  SkipUnfit();
   if (candidates_.empty()) {
     if (last_error_.code == ErrorCode::kWrongEpoch && env.now.instant < deadline_) {
       // Those who own it by the view here do not by theirs: one of the two is about to learn.
@@ -37,7 +47,8 @@ void ForwardCoordinator::AskNext(Env& env) {
     }
     if (StandIn(env)) return;
     if (last_error_.code == ErrorCode::kWrongEpoch) {
-      last_error_ = {ErrorCode::kUnavailable, "the key's owners change, and were not found in time"};
+      last_error_ = {ErrorCode::kUnavailable,
+                     "the key's owners change, and were not found in time"};
     }
     Answer(Fail(std::move(last_error_)), env);
     return Finish();

@@ -33,6 +33,13 @@ class ForwardCoordinator : public RequestMachine {
 
  private:
   bool is_put() const { return std::holds_alternative<PutRequest>(request_); }
+  const RequestOptions& options() const {
+    return std::visit([](const auto& request) -> const RequestOptions& { return request.options; },
+                      request_);
+  }
+  // Leaves out candidates that are not linked, or of a version that knows less than the request
+  // says.
+  void SkipUnfit();
   void AskNext(Env& env);
   void OnSurelyNot(Error error, Env& env);
   void GiveUp(Env& env);

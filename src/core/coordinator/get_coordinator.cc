@@ -156,9 +156,9 @@ void GetCoordinator::OnProgress(Env& env) {
       state_ = State::kDone;
       return Finish();
     }
-    const bool majority =
-        std::all_of(plan_.reads.begin(), plan_.reads.end(),
-                    [](const QuorumGroup& group) { return 2 * group.needed > group.size(); });
+    const bool majority = plan_.reads.AllHold(plan_.owners.size(), [](const QuorumGroup& group) {
+      return 2 * group.needed > group.size();
+    });
     if (!reads_.agree() && majority) return BeginWriteBack(env);
     if (reads_.all_answered() && reads_.agree() && !reads_.any_corrupt()) {
       // Nothing is left to repair.
@@ -197,8 +197,8 @@ void GetCoordinator::OnWrittenBack(NodeId node, bool ok, Env& env) {
     (ok ? holders_ : not_written_back_).push_back(node);
   }
   if (state_ != State::kWaitingForWriteBack) return;
-  if (std::all_of(plan_.reads.begin(), plan_.reads.end(),
-                  [&](const QuorumGroup& group) { return HeldByEnough(group); })) {
+  if (plan_.reads.AllHold(plan_.owners.size(),
+                          [&](const QuorumGroup& group) { return HeldByEnough(group); })) {
     AnswerNow(env);
     if (reads_.all_answered()) RepairAndFinish(env);
   }

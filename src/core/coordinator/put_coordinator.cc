@@ -278,22 +278,24 @@ void PutCoordinator::CheckStanding(Env& env) {
 }
 
 // What the answer tells of where the write is.
+// Whoever reads with the keyspace's R asks one of the owners that have it themselves.
+bool PutCoordinator::EachReadMeetsIt() const {
+  NodeList own;
+  for (const Copy& copy : copies_) {
+    const bool its_own = copy.state == Copy::State::kAcknowledged && copy.owed_to.value == 0;
+    if (its_own) own.push_back(copy.node);
+  }
+  return plan_.reads.AllHold(plan_.owners.size(), [&](const QuorumGroup& group) {
+    return group.CountIn(plan_.owners, own) + group.needed > group.size();
+  });
+}
+
 void PutCoordinator::NoteCopies() {
   boost::container::small_vector<std::uint32_t, 4> zones;
   struct Held {
     int copies = 0;  // by owners of one set, or for them
     int own = 0;     // by the owners themselves
   };
-  NodeList own;  // the owners that have it themselves
-  for (const Copy& copy : copies_) {
-    const bool its_own = copy.state == Copy::State::kAcknowledged && copy.owed_to.value == 0;
-    if (its_own) own.push_back(copy.node);
-  }
-  // Whoever reads with the keyspace's R meets it.
-  outcome_.strict =
-      std::all_of(plan_.reads.begin(), plan_.reads.end(), [&](const QuorumGroup& group) {
-        return group.CountIn(plan_.owners, own) + group.needed > group.size();
-      });
   const auto held_in = [&](std::span<const NodeId> set) {
     Held held;
     for (const Copy& copy : copies_) {
@@ -311,6 +313,9 @@ void PutCoordinator::NoteCopies() {
   }
   outcome_.copies = static_cast<std::uint8_t>(held.copies);
   outcome_.hints = static_cast<std::uint8_t>(held.copies - held.own);
+  outcome_.strict = plan_.reads.by_group()
+                        ? EachReadMeetsIt()
+                        : held.own + plan_.reads.of_all() > static_cast<int>(plan_.owners.size());
   const Ring& ring = view().ring;
   for (const Copy& copy : copies_) {
     if (copy.state != Copy::State::kAcknowledged) continue;

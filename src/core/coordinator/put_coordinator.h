@@ -76,6 +76,7 @@ class PutCoordinator : public RequestMachine {
   Copy* FindWaiting(NodeId node);
   void CheckStanding(Env& env);
   void NoteCopies();
+  bool EachReadMeetsIt() const;
   void FinishIfPlaced();
   // No later than at the deadline.
   void WakeAt(Instant at);

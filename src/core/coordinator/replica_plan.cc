@@ -31,19 +31,20 @@ NodeList SameRegion(NodeId node, std::span<const NodeId> set, const ClusterView&
 
 // Adds the groups of one owner set.
 Status AddGroups(const QuorumSpec& spec, int replicas, std::span<const NodeId> set,
-                 const ReplicaPlan& plan, const ClusterView& view, QuorumNeeds& needs) {
+                 const ReplicaPlan& plan, const ClusterView& view,
+                 std::vector<QuorumGroup>& groups) {
   const auto add = [&](std::uint32_t members) -> Status {
     QuorumGroup group{members};
     const Result<int> needed = spec.Resolve(replicas, group.size());
     if (!needed) return Fail(needed.error());
     group.needed = *needed;
-    needs.push_back(group);
+    groups.push_back(group);
     return {};
   };
   if (!spec.by_region()) return add(MembersAt(plan, set));
   NodeList rest;
   for (const NodeId owner : set) {
-    if (!spec.local() || plan.local.Contains(owner)) rest.push_back(owner);
+    if (!spec.local() || plan.IsLocal(owner)) rest.push_back(owner);
   }
   // While the first copies move to a region, those of before are of another.
   if (rest.empty()) rest = SameRegion(NearestOf(set, plan), set, view);
@@ -57,21 +58,29 @@ Status AddGroups(const QuorumSpec& spec, int replicas, std::span<const NodeId> s
 
 Result<QuorumNeeds> Resolve(const QuorumSpec& spec, int replicas, const ReplicaPlan& plan,
                             const ClusterView& view) {
-  QuorumNeeds needs;
-  if (Status now = AddGroups(spec, replicas, plan.now(), plan, view, needs); !now) {
+  if (!plan.moving() && (!spec.by_region() || view.OneRegion())) {
+    const Result<int> needed = spec.Resolve(replicas, static_cast<int>(plan.owners.size()));
+    if (!needed) return Fail(needed.error());
+    return QuorumNeeds(*needed);
+  }
+  std::vector<QuorumGroup> groups;
+  if (Status now = AddGroups(spec, replicas, plan.now(), plan, view, groups); !now) {
     return Fail(now.error());
   }
   if (plan.moving()) {
-    Status from = AddGroups(spec, replicas, plan.from.span(), plan, view, needs);
+    Status from = AddGroups(spec, replicas, plan.from.span(), plan, view, groups);
     if (!from) return Fail(from.error());
   }
-  return needs;
+  return QuorumNeeds(std::move(groups));
 }
 
-NodeList LocalOwners(const ReplicaPlan& plan, NodeId self, const ClusterView& view) {
-  const NodeList own = SameRegion(self, plan.owners.span(), view);
-  if (!own.empty()) return own;
-  return SameRegion(NearestOf(plan.owners.span(), plan), plan.owners.span(), view);
+std::uint32_t LocalOwners(const ReplicaPlan& plan, NodeId self, const ClusterView& view) {
+  if (view.OneRegion()) return plan.all();
+  NodeList local = SameRegion(self, plan.owners.span(), view);
+  if (local.empty()) {
+    local = SameRegion(NearestOf(plan.owners.span(), plan), plan.owners.span(), view);
+  }
+  return MembersAt(plan, local.span());
 }
 
 void AddStandins(ReplicaPlan& plan, const KeyspaceConfig& keyspace, const ShardState& shard) {
@@ -103,12 +112,18 @@ Result<ReplicaPlan> MakePlan(const ShardState& shard, const RowKey& key,
     if (owner == shard.self) plan.self_is_owner = true;
     if (shard.Reachable(owner)) plan.reachable.push_back(owner);
   };
-  const OwnerSets sets = view.SetsOf(plan.partition, *keyspace);
-  for (const NodeId owner : sets.now) add(owner);
-  plan.now_count = static_cast<std::uint32_t>(plan.owners.size());
-  plan.from = sets.from;
-  for (const NodeId owner : plan.from) {
-    if (!plan.owners.Contains(owner)) add(owner);
+  if (view.moves.FromOwners(plan.partition) == nullptr && keyspace->regions.empty()) {
+    // As SetsOf, at less cost.
+    for (const NodeId owner : view.ring.OwnersOf(plan.partition, keyspace->replicas)) add(owner);
+    plan.now_count = static_cast<std::uint32_t>(plan.owners.size());
+  } else {
+    const OwnerSets sets = view.SetsOf(plan.partition, *keyspace);
+    for (const NodeId owner : sets.now) add(owner);
+    plan.now_count = static_cast<std::uint32_t>(plan.owners.size());
+    plan.from = sets.from;
+    for (const NodeId owner : plan.from) {
+      if (!plan.owners.Contains(owner)) add(owner);
+    }
   }
   if (plan.sloppy && plan.reachable.size() < plan.owners.size()) {
     AddStandins(plan, *keyspace, shard);
@@ -128,7 +143,10 @@ Result<ReplicaPlan> MakePlan(const ShardState& shard, const RowKey& key,
 }
 
 bool ReplicaPlan::Enough(const QuorumNeeds& needs) const {
-  return std::all_of(needs.begin(), needs.end(), [&](const QuorumGroup& group) {
+  if (!needs.by_group()) {
+    return static_cast<int>(reachable.size() + standins.size()) >= needs.of_all();
+  }
+  return needs.AllHold(owners.size(), [&](const QuorumGroup& group) {
     int healthy = 0;
     for (std::size_t i = 0; i < owners.size(); ++i) {
       const NodeId owner = owners.span()[i];
@@ -138,23 +156,33 @@ bool ReplicaPlan::Enough(const QuorumNeeds& needs) const {
   });
 }
 
+bool ReplicaPlan::IsOfLocalRegion(NodeId node, const ClusterView& view) const {
+  return std::any_of(owners.begin(), owners.end(), [&](NodeId owner) {
+    return IsLocal(owner) && view.RegionOf(owner) == view.RegionOf(node);
+  });
+}
+
 QuorumNeeds ReplicaPlan::WritesAnd(bool read_first) const {
-  QuorumNeeds needs = writes;
-  if (read_first) needs.insert(needs.end(), reads.begin(), reads.end());
-  return needs;
+  if (!read_first) return writes;
+  if (!writes.by_group() && !reads.by_group()) {
+    return QuorumNeeds(std::max(writes.of_all(), reads.of_all()));
+  }
+  std::vector<QuorumGroup> groups = writes.Groups(owners.size());
+  for (const QuorumGroup& group : reads.Groups(owners.size())) groups.push_back(group);
+  return QuorumNeeds(std::move(groups));
 }
 
 std::optional<ReplicaPlan> NearPlan(const ReplicaPlan& plan) {
-  if (!plan.near_first || plan.local.size() == plan.owners.size()) return std::nullopt;
+  if (!plan.near_first || plan.local == plan.all()) return std::nullopt;
   ReplicaPlan near = plan;
   near.reachable.clear();
   near.standins.clear();
   near.away.clear();
   for (const NodeId owner : plan.reachable) {
-    if (plan.local.Contains(owner)) near.reachable.push_back(owner);
+    if (plan.IsLocal(owner)) near.reachable.push_back(owner);
   }
   for (std::size_t i = 0; i < plan.standins.size(); ++i) {
-    if (!plan.local.Contains(plan.away.span()[i])) continue;
+    if (!plan.IsLocal(plan.away.span()[i])) continue;
     near.standins.push_back(plan.standins.span()[i]);
     near.away.push_back(plan.away.span()[i]);
   }
@@ -172,12 +200,11 @@ std::string QuorumShortfall(const ReplicaPlan& plan, const QuorumNeeds& needs) {
         plan.standins.empty() ? "no fallback" : std::to_string(plan.standins.size()) + " fallbacks";
     text += ", ";
   }
-  for (std::size_t i = 0; i < needs.size(); ++i) {
+  if (!needs.by_group()) return text + std::to_string(needs.of_all()) + " needed";
+  const std::vector<QuorumGroup> groups = needs.Groups(plan.owners.size());
+  for (std::size_t i = 0; i < groups.size(); ++i) {
     if (i > 0) text += " and ";
-    text += std::to_string(needs[i].needed);
-    if (needs.size() > 1 || needs[i].size() < static_cast<int>(plan.owners.size())) {
-      text += " of " + std::to_string(needs[i].size());
-    }
+    text += std::to_string(groups[i].needed) + " of " + std::to_string(groups[i].size());
   }
   return text + " needed";
 }

@@ -4,6 +4,7 @@
 // each set (docs/adr/0012-copies-per-region.md).
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -32,8 +33,8 @@ struct ReplicaPlan {
   NodeList standins;
   NodeList away;  // for whom each of `standins` stands
   // Of the owners: those in this node's region; where it has none, of the region of the first that
-  // can be reached. What `local_quorum` counts, and whom a get asks first.
-  NodeList local;
+  // can be reached. What `local_quorum` counts, and whom a get asks first. Bit i: the i-th.
+  std::uint32_t local = 0;
   // R can be had of the nearest few (`local_quorum`, one): a get asks the others only if it must.
   bool near_first = false;
   bool stays_local = false;  // R or W is `local_quorum`: no other region may coordinate it
@@ -49,7 +50,13 @@ struct ReplicaPlan {
   bool HasAll(NodeId owner) const { return !moving() || from.Contains(owner); }
   // May this owner coordinate it in the place of this node? In another region `local_quorum` would
   // be another quorum.
-  bool MayLeaveTo(NodeId owner) const { return !stays_local || local.Contains(owner); }
+  bool MayLeaveTo(NodeId owner) const { return !stays_local || IsLocal(owner); }
+  bool IsLocal(NodeId owner) const {
+    const auto* place = std::find(owners.begin(), owners.end(), owner);
+    return place != owners.end() && (local >> (place - owners.begin()) & 1) != 0;
+  }
+  bool IsOfLocalRegion(NodeId node, const ClusterView& view) const;
+  std::uint32_t all() const { return AllOf(owners.size()); }
   // For whom a node that is no owner keeps its copy. REQUIRES: there are owners.
   NodeId FirstOwnerAway() const {
     for (const NodeId owner : owners) {

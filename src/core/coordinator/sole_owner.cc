@@ -15,8 +15,14 @@ const KeyspaceConfig* SoleOwnerOf(const ShardState& shard, const RowKey& key,
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(key.keyspace);
   if (keyspace == nullptr || !CheckKey(key)) return nullptr;
   if (shard.view->moves.any()) return nullptr;
-  const NodeList owners = shard.view->OwnersOf(shard.view->ring.PartitionOf(key.token), *keyspace);
-  return owners.size() == 1 && owners.front() == shard.self ? keyspace : nullptr;
+  const Ring& ring = shard.view->ring;
+  const PartitionId partition = ring.PartitionOf(key.token);
+  if (!keyspace->regions.empty()) {
+    const NodeList owners = shard.view->OwnersOf(partition, *keyspace);
+    return owners.size() == 1 && owners.front() == shard.self ? keyspace : nullptr;
+  }
+  const Ring::Owners owners = ring.OwnersOf(partition, keyspace->replicas);
+  return owners.count == 1 && owners.data[0] == shard.self ? keyspace : nullptr;
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ struct SetNeeds {
 JointTally TallyOf(const SetNeeds& needs, const std::vector<NodeId>& now,
                    const std::vector<NodeId>& from) {
   NodeList owners;
-  QuorumNeeds groups;
+  std::vector<QuorumGroup> groups;
   for (const auto* set : {&now, &from}) {
     if (set->empty()) continue;
     QuorumGroup group{0, set == &now ? needs.now : needs.from};
@@ -29,7 +29,7 @@ JointTally TallyOf(const SetNeeds& needs, const std::vector<NodeId>& now,
     }
     groups.push_back(group);
   }
-  return {groups, owners};
+  return {from.empty() ? QuorumNeeds(needs.now) : QuorumNeeds(groups), owners};
 }
 
 // As it should be, counted anew from all that was said.
@@ -122,8 +122,8 @@ TEST(JointTallyTest, RegionsHaveQuorumsOfTheirOwn) {
   NodeList owners;
   for (const NodeId node : {A, B, C, D, E}) owners.push_back(node);
   const QuorumGroup near{0b00111, 2}, far{0b11000, 2};
-  JointTally local(QuorumNeeds{near}, owners);
-  JointTally each(QuorumNeeds{near, far}, owners);
+  JointTally local(QuorumNeeds(std::vector<QuorumGroup>{near}), owners);
+  JointTally each(QuorumNeeds(std::vector<QuorumGroup>{near, far}), owners);
   for (const NodeId node : owners) {
     local.AddAsked(node);
     each.AddAsked(node);
@@ -144,7 +144,7 @@ TEST(JointTallyTest, RegionsHaveQuorumsOfTheirOwn) {
   local.AddFailed(B);
   EXPECT_TRUE(local.all_answered());
 
-  JointTally cut(QuorumNeeds{near, far}, owners);
+  JointTally cut(QuorumNeeds(std::vector<QuorumGroup>{near, far}), owners);
   for (const NodeId node : owners) cut.AddAsked(node);
   for (const NodeId node : {A, B, C, D}) cut.AddOk(node);
   cut.AddFailed(E);

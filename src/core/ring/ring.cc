@@ -203,6 +203,9 @@ Result<Ring> Ring::Create(RingEpoch epoch, PartitionerKind partitioner, std::vec
   ring.members_ = std::move(members);
   ring.owners_ = std::move(owners);
   ring.domains_ = NumberDomains(ring.members_);
+  ring.one_region_ = std::all_of(
+      ring.members_.begin(), ring.members_.end(),
+      [&](const Member& member) { return member.region == ring.members_.front().region; });
   ring.owner_indexes_.reserve(ring.owners_.size());
   for (const NodeId owner : ring.owners_) {
     const Member* member = ring.FindMember(owner);

@@ -75,6 +75,7 @@ class Ring {
   }
   const std::vector<Member>& members() const { return members_; }
   const Member* FindMember(NodeId id) const;
+  bool one_region() const { return one_region_; }  // are all members of the same?
   NodeId OwnerOf(PartitionId partition) const { return owners_[partition.value]; }
   const std::vector<NodeId>& owners() const { return owners_; }
   PartitionId PartitionOf(Token token) const { return gyre::PartitionOf(token, partition_bits_); }
@@ -128,7 +129,8 @@ class Ring {
   std::vector<Member> members_;
   std::vector<NodeId> owners_;
   std::vector<std::uint32_t> owner_indexes_;  // owners_ as positions in members_
-  std::vector<Domain> domains_;               // of members_
+  std::vector<Domain> domains_;
+  bool one_region_ = true;               // of members_
   // tables_[n], or empty: for each partition min(n, members) owners, then fallbacks.
   std::size_t OwnersIn(std::size_t n) const { return std::min(n, members_.size()); }
   std::size_t FallbacksIn(std::size_t n) const {

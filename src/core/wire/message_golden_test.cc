@@ -88,6 +88,10 @@ TEST(MessageGoldenTest, ReplicaPut) {
 TEST(MessageGoldenTest, ForwardGet) {
   ExpectFrame(ForwardGet{kId, kEpoch, {kKey, Options()}},
               Start("05", false) + "07" + Key() + kOptionsHex);
+  // Since version 4: quorums of regions.
+  ExpectFrame(
+      ForwardGet{kId, kEpoch, {kKey, {QuorumSpec::LocalQuorum(), QuorumSpec::EachQuorum()}}},
+      Start("05", false) + "07" + Key() + "03 05 06 00");
   ExpectFrame(ForwardGetReply{kId, {}, Bytes("rec")}, Start("06", true) + "00 03 726563");
   ExpectFrame(ForwardGetReply{kId, Error{ErrorCode::kUnavailable, "no"}, {}},
               Start("06", true) + "03 02 6e6f");
