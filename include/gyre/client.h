@@ -91,6 +91,10 @@ struct ClientOptions {
   bool learn_nodes = true;
   std::string password;  // empty: none
   std::string keyspace;  // empty: default
+  // This program's region, as its nodes name theirs: they are asked first, and nodes elsewhere only
+  // when none of them is up. `local_quorum` is that of the region of the node that is asked.
+  // Empty: none.
+  std::string region;
   // Of one operation in all, retries included. The name service may take longer.
   std::chrono::milliseconds timeout{2000};
   // To reach one node and to learn who it is. A node that takes longer is passed over.
@@ -107,7 +111,8 @@ struct ClientOptions {
   static constexpr std::size_t kAddressesMax = 256;
 };
 
-// R and W: "one", "quorum", "all" or a number; empty: as the keyspace says.
+// R and W: "one", "quorum", "all", "local_quorum", "each_quorum" or a number; empty: as the
+// keyspace says.
 struct GetOptions {
   std::string r;
 };

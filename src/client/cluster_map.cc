@@ -27,7 +27,7 @@ Result<NodeFacts> ClusterMap::Meet(RespClient& node, Instant deadline) {
   if (known == nullptr || known->OutdatedBy(facts->ring)) {
     // A ring that cannot be had is no reason to refuse the node: it serves all the same.
     const Result<std::string> text = Ask(node, "KV.RING", deadline);
-    if (text) Adopt(*text, facts->ring.replicas);
+    if (text) Adopt(*text, facts->ring.copies);
   }
   return facts;
 }
@@ -41,12 +41,10 @@ Status ClusterMap::CheckCluster(const NodeFacts& facts) {
                                                *cluster_ + "'");
 }
 
-void ClusterMap::LearnRing(std::string_view ring_json) {
-  Adopt(ring_json, ring()->mark().replicas);
-}
+void ClusterMap::LearnRing(std::string_view ring_json) { Adopt(ring_json, ring()->mark().copies); }
 
-void ClusterMap::Adopt(std::string_view ring_json, int replicas) {
-  Result<RingView> learned = RingView::Parse(ring_json, replicas);
+void ClusterMap::Adopt(std::string_view ring_json, const Copies& copies) {
+  Result<RingView> learned = RingView::Parse(ring_json, copies);
   if (!learned) return;
   auto view = std::make_shared<const RingView>(std::move(*learned));
   {

@@ -33,7 +33,7 @@ class ClusterMap {
 
  private:
   Status CheckCluster(const NodeFacts& facts);
-  void Adopt(std::string_view ring_json, int replicas);
+  void Adopt(std::string_view ring_json, const Copies& copies);
 
   const std::string keyspace_;
   std::function<void()> ring_hook_ = [] {};

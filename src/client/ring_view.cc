@@ -1,5 +1,6 @@
 #include "client/ring_view.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -69,6 +70,28 @@ Result<Member> ParseMember(const Json& json) {
   return member;
 }
 
+// How much of a partition's list the owners are taken from.
+int ListLengthOf(const Copies& copies) {
+  return copies.regions.empty() ? copies.replicas : static_cast<int>(kReplicasMax);
+}
+
+// Of a keyspace; none if it does not tell copies by region.
+Result<std::vector<RegionCopies>> ParseRegions(const Json& keyspace) {
+  std::vector<RegionCopies> regions;
+  const auto by_region = keyspace.find("n_by_region");
+  if (by_region == keyspace.end()) return regions;
+  if (!by_region->is_object() || by_region->size() > kRegionsMax) {
+    return Strange("impossible copies of regions");
+  }
+  for (const auto& [region, n] : by_region->items()) {
+    if (!n.is_number_unsigned() || n.get<std::uint64_t>() > kReplicasMax) {
+      return Strange("an impossible N of a region");
+    }
+    regions.push_back({region, n.get<int>()});
+  }
+  return regions;
+}
+
 }  // namespace
 
 Result<NodeFacts> ParseNodeFacts(std::string_view status_json, std::string_view keyspace) {
@@ -95,13 +118,17 @@ Result<NodeFacts> ParseNodeFacts(std::string_view status_json, std::string_view 
     const Result<std::uint64_t> n = Number(entry, "n");
     if (!n) return Fail(n.error());
     if (*n < 1 || *n > kReplicasMax) return Strange("an impossible N");
-    return NodeFacts{std::move(*name), std::move(*cluster), {*epoch, *nodes, static_cast<int>(*n)}};
+    Result<std::vector<RegionCopies>> regions = ParseRegions(entry);
+    if (!regions) return Fail(std::move(regions.error()));
+    return NodeFacts{std::move(*name),
+                     std::move(*cluster),
+                     {*epoch, *nodes, {static_cast<int>(*n), std::move(*regions)}}};
   }
   return Fail(ErrorCode::kInvalidArgument,
               "there is no keyspace '" + std::string(wanted.substr(0, 128)) + "'");
 }
 
-Result<RingView> RingView::Parse(std::string_view ring_json, int replicas) {
+Result<RingView> RingView::Parse(std::string_view ring_json, Copies copies) {
   const Result<Json> json = ParseObject(ring_json);
   if (!json) return Fail(json.error());
   const Result<std::uint64_t> epoch = Number(*json, "epoch");
@@ -133,15 +160,40 @@ Result<RingView> RingView::Parse(std::string_view ring_json, int replicas) {
   Result<Ring> ring =
       Ring::Create(RingEpoch{*epoch}, *partitioner, std::move(members), std::move(owners));
   if (!ring) return Strange(ring.error().message);
-  ring->PrepareOwners(replicas);
-  return RingView(std::move(*ring), replicas);
+  ring->PrepareOwners(ListLengthOf(copies));
+  return RingView(std::move(*ring), std::move(copies));
 }
 
-std::vector<std::string_view> RingView::OwnersOf(std::string_view key) const {
+std::vector<const Member*> RingView::OwnersOf(PartitionId partition) const {
+  const Ring::Owners list = ring_.OwnersOf(partition, ListLengthOf(mark_.copies));
+  std::vector<const Member*> owners;
+  TakeOfRegions(
+      {list.begin(), list.end()}, mark_.copies.regions,
+      [&](NodeId node) { return &ring_.FindMember(node)->region; },
+      [&](NodeId node) { owners.push_back(ring_.FindMember(node)); });
+  if (!owners.empty()) return owners;
+  for (const NodeId node : list) {
+    if (owners.size() == static_cast<std::size_t>(mark_.copies.replicas)) break;
+    owners.push_back(ring_.FindMember(node));
+  }
+  return owners;
+}
+
+std::vector<std::string_view> RingView::BestFor(std::string_view key, std::string_view home) const {
+  const std::vector<const Member*> owners = OwnersOf(ring_.PartitionOf(ring_.TokenOf(key)));
   std::vector<std::string_view> names;
-  const PartitionId partition = ring_.PartitionOf(ring_.TokenOf(key));
-  for (const NodeId node : ring_.OwnersOf(partition, mark_.replicas)) {
-    names.push_back(ring_.FindMember(node)->name);
+  const auto owns = [&](const Member& member) {
+    return std::find(owners.begin(), owners.end(), &member) != owners.end();
+  };
+  for (const Member* owner : owners) {
+    if (home.empty() || owner->region == home) names.push_back(owner->name);
+  }
+  if (home.empty()) return names;
+  for (const Member& member : ring_.members()) {
+    if (member.region == home && !owns(member)) names.push_back(member.name);
+  }
+  for (const Member* owner : owners) {
+    if (owner->region != home) names.push_back(owner->name);
   }
   return names;
 }
@@ -149,7 +201,7 @@ std::vector<std::string_view> RingView::OwnersOf(std::string_view key) const {
 bool RingView::OutdatedBy(const RingMark& mark) const {
   if (mark.epoch != mark_.epoch) return mark.epoch > mark_.epoch;
   // A static list has one epoch for ever, also if its nodes are all started anew with another one.
-  return mark.nodes != mark_.nodes || mark.replicas != mark_.replicas;
+  return mark.nodes != mark_.nodes || mark.copies != mark_.copies;
 }
 
 }  // namespace gyre

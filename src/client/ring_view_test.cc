@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace gyre {
@@ -55,15 +56,55 @@ Ring ThreeNodes(PartitionerKind partitioner) {
 TEST(RingViewTest, OwnersAreThoseOfTheNodes) {
   for (const PartitionerKind kind : {PartitionerKind::kMd5, PartitionerKind::kXxh3}) {
     const Ring ring = ThreeNodes(kind);
-    const RingView view = RingView::Parse(RingOf(ring).dump(), /*replicas=*/2).value();
+    const RingView view = RingView::Parse(RingOf(ring).dump(), {.replicas = 2}).value();
     for (int i = 0; i < 100; ++i) {
       const std::string key = "key" + std::to_string(i);
       const PreferenceList list =
           ring.PreferenceListOf(ring.PartitionOf(ring.TokenOf(key)), /*replicas=*/2, 0);
-      EXPECT_THAT(view.OwnersOf(key), ElementsAre(ring.FindMember(list.owners[0])->name,
-                                                  ring.FindMember(list.owners[1])->name));
+      EXPECT_THAT(view.BestFor(key), ElementsAre(ring.FindMember(list.owners[0])->name,
+                                                 ring.FindMember(list.owners[1])->name));
     }
   }
+}
+
+// Goal: with copies per region the owners are the first of each region, and with a home region its
+// nodes come first, also those that own nothing: a local_quorum is that of the node asked.
+TEST(RingViewTest, HomeComesFirst) {
+  std::vector<Member> members;
+  std::vector<NodeId> owners;
+  for (std::uint32_t i = 1; i <= 6; ++i) {
+    Member member{NodeId{i}, "n" + std::to_string(i), 1, "z" + std::to_string(i), ""};
+    member.region = i % 2 == 1 ? "eu" : "us";
+    members.push_back(member);
+  }
+  for (std::uint32_t i = 0; i < 8; ++i) owners.push_back(NodeId{i % 6 + 1});
+  const Ring ring = Ring::Create(RingEpoch{1}, PartitionerKind::kMd5, members, owners).value();
+  Json status = Status();
+  status["keyspaces"][1] = {{"name", "default"}, {"n", 3}, {"n_by_region", {{"eu", 2}, {"us", 1}}}};
+  const NodeFacts facts = ParseNodeFacts(status.dump(), "").value();
+  const RingView view = RingView::Parse(RingOf(ring).dump(), facts.ring.copies).value();
+  const auto region_of = [&](std::string_view name) {
+    return (name[1] - '0') % 2 == 1 ? "eu" : "us";
+  };
+  for (int i = 0; i < 50; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    const std::vector<std::string_view> all = view.BestFor(key);
+    ASSERT_EQ(all.size(), 3u);
+    EXPECT_EQ(
+        std::count_if(all.begin(), all.end(),
+                      [&](std::string_view name) { return region_of(name) == std::string("eu"); }),
+        2);
+    const std::vector<std::string_view> us = view.BestFor(key, "us");
+    ASSERT_EQ(us.size(), 5u);  // the three there, the owner among them first, and the others' two
+    EXPECT_NE(std::find(all.begin(), all.end(), us[0]), all.end());
+    for (std::size_t at = 0; at < us.size(); ++at) {
+      EXPECT_STREQ(region_of(us[at]), at < 3 ? "us" : "eu") << at;
+    }
+    EXPECT_THAT(view.BestFor(key, "asia"), testing::UnorderedElementsAreArray(all));
+  }
+  EXPECT_TRUE(view.OutdatedBy({1, 6, {.replicas = 3}}));
+  status["keyspaces"][1]["n_by_region"]["eu"] = "many";
+  EXPECT_FALSE(ParseNodeFacts(status.dump(), ""));
 }
 
 // Goal: the client learns where members answer; a node of before, which does not tell, is
@@ -72,7 +113,7 @@ TEST(RingViewTest, MembersTellTheirAddresses) {
   Json ring = RingOf(ThreeNodes(PartitionerKind::kMd5));
   ring["members"][0]["resp"] = "db1:7379";
   ring["members"][1].erase("resp");
-  const RingView view = RingView::Parse(ring.dump(), /*replicas=*/3).value();
+  const RingView view = RingView::Parse(ring.dump(), {.replicas = 3}).value();
   EXPECT_EQ(view.members()[0].resp, "db1:7379");
   EXPECT_EQ(view.members()[1].resp, "");
 }
@@ -81,8 +122,8 @@ TEST(RingViewTest, MembersTellTheirAddresses) {
 TEST(RingViewTest, FactsAreOfTheKeyspace) {
   EXPECT_EQ(Facts().name, "n1");
   EXPECT_EQ(Facts().cluster, "shop");
-  EXPECT_EQ(Facts().ring.replicas, 3);
-  EXPECT_EQ(ParseNodeFacts(Status().dump(), "carts")->ring.replicas, 2);
+  EXPECT_EQ(Facts().ring.copies.replicas, 3);
+  EXPECT_EQ(ParseNodeFacts(Status().dump(), "carts")->ring.copies.replicas, 2);
   EXPECT_EQ(ParseNodeFacts(Status().dump(), "none").error().code, ErrorCode::kInvalidArgument);
 }
 
@@ -90,8 +131,8 @@ TEST(RingViewTest, FactsAreOfTheKeyspace) {
 TEST(RingViewTest, OnlyALaterRingOutdates) {
   Json ring = RingOf(ThreeNodes(PartitionerKind::kMd5));
   ring["epoch"] = 5;
-  const RingView view = RingView::Parse(ring.dump(), /*replicas=*/3).value();
-  RingMark mark{5, 3, 3};
+  const RingView view = RingView::Parse(ring.dump(), {.replicas = 3}).value();
+  RingMark mark{5, 3, {.replicas = 3}};
   EXPECT_FALSE(view.OutdatedBy(mark));
   mark.epoch = 6;
   EXPECT_TRUE(view.OutdatedBy(mark));
@@ -100,14 +141,14 @@ TEST(RingViewTest, OnlyALaterRingOutdates) {
   EXPECT_FALSE(view.OutdatedBy(mark));
   mark.epoch = 5;  // a static list that has grown has the same epoch
   EXPECT_TRUE(view.OutdatedBy(mark));
-  EXPECT_TRUE(view.OutdatedBy({5, 3, 2}));
+  EXPECT_TRUE(view.OutdatedBy({5, 3, {.replicas = 2}}));
 }
 
 // Goal: answers of no Gyre, or of a later one, are errors: whatever field is missing or strange.
 TEST(RingViewTest, StrangeJsonIsAnError) {
   for (const char* text : {"", "x", "[]", "null", "3", "{", "{}", "\xff\xfe"}) {
     EXPECT_FALSE(ParseNodeFacts(text, "")) << text;
-    EXPECT_FALSE(RingView::Parse(text, 3)) << text;
+    EXPECT_FALSE(RingView::Parse(text, {.replicas = 3})) << text;
   }
   const Json status = Status();
   const Json ring = RingOf(ThreeNodes(PartitionerKind::kMd5));
@@ -127,21 +168,21 @@ TEST(RingViewTest, StrangeJsonIsAnError) {
   for (const char* field : {"epoch", "partitioner", "members", "owners"}) {
     Json without = ring;
     without.erase(field);
-    EXPECT_FALSE(RingView::Parse(without.dump(), 3)) << field;
+    EXPECT_FALSE(RingView::Parse(without.dump(), {.replicas = 3})) << field;
     for (const Json& other : strange) {
       Json changed = ring;
       changed[field] = other;
-      EXPECT_FALSE(RingView::Parse(changed.dump(), 3)) << changed;
+      EXPECT_FALSE(RingView::Parse(changed.dump(), {.replicas = 3})) << changed;
     }
   }
   for (const char* field : {"name", "id", "zone", "region", "resp"}) {
     Json changed = ring;
     changed["members"][1][field] = 7;
-    EXPECT_FALSE(RingView::Parse(changed.dump(), 3)) << changed;
+    EXPECT_FALSE(RingView::Parse(changed.dump(), {.replicas = 3})) << changed;
   }
   Json three_partitions = ring;
   three_partitions["owners"].erase(0);
-  EXPECT_FALSE(RingView::Parse(three_partitions.dump(), 3));
+  EXPECT_FALSE(RingView::Parse(three_partitions.dump(), {.replicas = 3}));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace gyre {
 Router::Router(const ClientOptions& options, const std::vector<NodeAddress>& addresses)
     : limits_{Duration::Millis(options.timeout.count()), options.retries + 1},
       learns_(options.learn_nodes),
+      home_region_(options.region),
       cluster_(options.keyspace),
       prng_(std::random_device{}()) {
   endpoint_.to.password = options.password;
@@ -134,9 +135,9 @@ std::shared_ptr<Endpoint> Router::AnyUp() {
 }
 
 Router::Candidates Router::CandidatesFor(std::string_view key) {
-  std::vector<std::string_view> owners;
+  std::vector<std::string_view> best;
   const std::shared_ptr<const RingView> ring = cluster_.ring();  // the names' owner
-  if (ring != nullptr) owners = ring->OwnersOf(key);
+  if (ring != nullptr) best = ring->BestFor(key, home_region_);
   const Shared endpoints = Snapshot();
   const std::size_t turn = TakeTurn();
   struct Ranked {
@@ -147,10 +148,9 @@ Router::Candidates Router::CandidatesFor(std::string_view key) {
   ranked.reserve(endpoints->size());
   for (std::size_t i = 0; i < endpoints->size(); ++i) {
     const auto& endpoint = (*endpoints)[(turn + i) % endpoints->size()];
-    const auto [standing, place] = endpoint->PlaceAmong(owners);
+    const auto [standing, place] = endpoint->PlaceAmong(best);
     if (standing == Endpoint::Standing::kForeign) continue;
-    const std::size_t rank =
-        standing == Endpoint::Standing::kUp ? place : owners.size() + 1 + place;
+    const std::size_t rank = standing == Endpoint::Standing::kUp ? place : best.size() + 1 + place;
     // A node known by two addresses is asked at the one that it tells: the options' may be one that
     // leads to many nodes.
     ranked.push_back({2 * rank + (endpoint->learned() ? 0 : 1), &endpoint});

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -36,7 +37,8 @@ class Router final : public Tries::Source {
   // Asks all addresses at once, and from then on those that are down, and new ones, again and
   // again.
   void Start();
-  // Owners of the key first, best first; others then; what is down last. Foreign ones not at all.
+  // Owners of the key first, best first (RingView::BestFor); others then; what is down last.
+  // Foreign ones not at all.
   Candidates CandidatesFor(std::string_view key) override;
   Duration Shortened(Duration pause) override;
   const Tries::Limits& limits() const { return limits_; }
@@ -65,6 +67,7 @@ class Router final : public Tries::Source {
 
   const Tries::Limits limits_;
   const bool learns_;
+  const std::string home_region_;
   Endpoint::Options endpoint_;  // what all have in common
   ClusterMap cluster_;
   Candidates seeds_;          // of the options
