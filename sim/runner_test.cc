@@ -33,6 +33,12 @@ TEST(RunnerTest, SeedsThatOnceFailedRunClean) {
     const SeedResult result = RunSeed(seed, {});
     EXPECT_TRUE(result.ok()) << TextOf(result);
   }
+  RunOptions changes;
+  changes.spec.changes = true;
+  for (const std::uint64_t seed : {104, 201, 355}) {
+    const SeedResult result = RunSeed(seed, changes);
+    EXPECT_TRUE(result.ok()) << TextOf(result);
+  }
 }
 
 TEST(RunnerTest, DifferentSeedsGiveDifferentTraces) {
