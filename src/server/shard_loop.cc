@@ -79,8 +79,7 @@ std::size_t ShardLoop::Room() const {
 
 // From another shard.
 void ShardLoop::TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client) {
-  gathered_.emplace_back(std::in_place_type<GatheredRequest>,
-                         PendingClient{nullptr, 0, from_shard, from_client}, std::move(request));
+  gathered_.push_back(GatheredRequest{{nullptr, 0, from_shard, from_client}, std::move(request)});
   SettleIfMany();
 }
 
