@@ -37,7 +37,8 @@ struct Shard::Impl {
         state{options.node,   options.shard,   options.shard_count,
               options.config, std::move(view), counters,
               prng,           replica,         ledger,
-              budget} {
+              budget,         machines},
+        machines(prng) {
     replica.SetView(state.view.get());
     for (const LeafSum& leaf : options.leaves) {
       ledger.LoadLeaf(leaf.keyspace, leaf.leaf, leaf.sum);
@@ -142,9 +143,10 @@ struct Shard::Impl {
   Budget budget;
   Replica replica;
   ShardState state;
-  std::size_t requests = 0;    // of state.machines
-  std::size_t kept_count = 0;  // of them: those that stay
-  Greeter* greeter;            // these six are of the machines
+  SlotMap<MachinePtr> machines;  // that state refers to
+  std::size_t requests = 0;      // of state.machines
+  std::size_t kept_count = 0;    // of them: those that stay
+  Greeter* greeter;              // these six are of the machines
   HintReplayer* handoff;
   RepairScheduler* repair;
   Scrubber* scrubber;

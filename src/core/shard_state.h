@@ -34,6 +34,7 @@ struct ShardState {
   Replica& replica;
   RowLedger& ledger;
   Budget& budget;
+  SlotMap<MachinePtr>& machines;
   std::uint64_t run = 0;                   // names this life of the shard; not 0
   PeerTable peers;                         // those with a link
   boost::container::flat_set<NodeId> up;   // those of them that have been met: usable
@@ -55,7 +56,6 @@ struct ShardState {
   std::vector<std::pair<PartitionId, NodeId>> copies_missing;
   // Leaves whose sum may not be that of their rows: the scrubber counts them next.
   std::set<LeafName> suspect_leaves;
-  SlotMap<MachinePtr> machines{prng};
 
   // May this node be planned with, for reads?
   bool Reachable(NodeId node) const { return node == self || up.contains(node); }

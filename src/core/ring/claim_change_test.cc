@@ -253,8 +253,8 @@ RC_GTEST_PROP(ChangeRingPropertyTest, TwentyChanges, ()) {
       total += member.weight;
       heaviest = std::max<double>(heaviest, member.weight);
     }
-    // With room enough for everybody, few windows are crowded. The most that were met are 17 of 256,
-    // once in some thousand runs of this test.
+    // With room enough for everybody, few windows are crowded. The most that were met are 17 of
+    // 256, once in some thousand runs of this test.
     const int crowded = Assess(ring, kReplicas).nodes.found;
     if (heaviest * kReplicas * 2 <= total) {
       RC_ASSERT(crowded <= static_cast<int>(ring.partition_count()) / 8);

@@ -130,7 +130,7 @@ class Ring {
   std::vector<NodeId> owners_;
   std::vector<std::uint32_t> owner_indexes_;  // owners_ as positions in members_
   std::vector<Domain> domains_;
-  bool one_region_ = true;               // of members_
+  bool one_region_ = true;  // of members_
   // tables_[n], or empty: for each partition min(n, members) owners, then fallbacks.
   std::size_t OwnersIn(std::size_t n) const { return std::min(n, members_.size()); }
   std::size_t FallbacksIn(std::size_t n) const {
