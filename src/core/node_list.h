@@ -25,10 +25,6 @@ class NodeList {
     GYRE_CHECK(count_ < nodes_.size());
     nodes_[count_++] = node;
   }
-  void push_front(NodeId node) {
-    push_back(node);
-    std::rotate(nodes_.data(), nodes_.data() + count_ - 1, nodes_.data() + count_);
-  }
   // No effect if it is not there.
   void Remove(NodeId node) {
     NodeId* const last = std::remove(nodes_.data(), nodes_.data() + count_, node);

@@ -217,11 +217,8 @@ AdmittedPtr Admit(ShardState& state, const Origin& origin, ScanRequest&& request
   const OwnerSets sets = view.SetsOf(partition, *keyspace);
   // While the partition moves only its owners of before have all of it.
   for (const NodeId owner : sets.moving() ? sets.from : sets.now) {
-    if (owner == state.self) {
-      candidates.push_front(owner);
-    } else if (!origin.peer && state.Reachable(owner)) {
-      candidates.push_back(owner);
-    }
+    const bool can_be_asked = owner == state.self || (!origin.peer && state.Reachable(owner));
+    if (can_be_asked) candidates.push_back(owner);
   }
   view.SortByDistance(state.self, candidates);
   if (candidates.empty()) {

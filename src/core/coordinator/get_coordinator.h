@@ -50,8 +50,8 @@ class GetCoordinator : public RequestMachine {
   void Ask(Env& env);
   // What was asked is of no use any more, because of a purge.
   void AskAnew(Env& env);
-  // With the view of then: here or elsewhere.
   void Widen(Env& env);
+  // With the view of then: here or elsewhere.
   void AdmitAgain(Env& env);
   void AdmitAgainSoon(Env& env);
   bool HeldByEnough(const QuorumGroup& group) const;

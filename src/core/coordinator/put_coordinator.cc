@@ -277,7 +277,6 @@ void PutCoordinator::CheckStanding(Env& env) {
   FinishIfPlaced();
 }
 
-// What the answer tells of where the write is.
 // Whoever reads with the keyspace's R asks one of the owners that have it themselves.
 bool PutCoordinator::EachReadMeetsIt() const {
   NodeList own;
@@ -290,6 +289,7 @@ bool PutCoordinator::EachReadMeetsIt() const {
   });
 }
 
+// What the answer tells of where the write is.
 void PutCoordinator::NoteCopies() {
   boost::container::small_vector<std::uint32_t, 4> zones;
   struct Held {

@@ -5,6 +5,7 @@
 namespace gyre {
 namespace {
 
+// These owners as bits.
 std::uint32_t MembersAt(const ReplicaPlan& plan, std::span<const NodeId> set) {
   std::uint32_t members = 0;
   for (std::size_t i = 0; i < plan.owners.size(); ++i) {

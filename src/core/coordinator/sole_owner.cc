@@ -14,14 +14,9 @@ const KeyspaceConfig* SoleOwnerOf(const ShardState& shard, const RowKey& key,
   if (options.read_quorum || options.write_quorum) return nullptr;
   const KeyspaceConfig* keyspace = shard.view->FindKeyspace(key.keyspace);
   if (keyspace == nullptr || !CheckKey(key)) return nullptr;
-  if (shard.view->moves.any()) return nullptr;
+  if (shard.view->moves.any() || !keyspace->regions.empty()) return nullptr;
   const Ring& ring = shard.view->ring;
-  const PartitionId partition = ring.PartitionOf(key.token);
-  if (!keyspace->regions.empty()) {
-    const NodeList owners = shard.view->OwnersOf(partition, *keyspace);
-    return owners.size() == 1 && owners.front() == shard.self ? keyspace : nullptr;
-  }
-  const Ring::Owners owners = ring.OwnersOf(partition, keyspace->replicas);
+  const Ring::Owners owners = ring.OwnersOf(ring.PartitionOf(key.token), keyspace->replicas);
   return owners.count == 1 && owners.data[0] == shard.self ? keyspace : nullptr;
 }
 
