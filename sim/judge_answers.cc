@@ -209,11 +209,14 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
   state.forgiven.Add(gone);
 }
 
-// The row of its own, and each hint but those for `not_for`.
+// The row of its own, if it is not on its way out as surplus, and each hint but those for
+// `not_for`.
 std::vector<const Row*> Judge::DurableCopies(std::size_t key, const SimStorage& storage,
                                              NodeId not_for) const {
   std::vector<const Row*> copies;
-  if (const Row* own = storage.Durable(keys_[key])) copies.push_back(own);
+  if (const Row* own = storage.Durable(keys_[key]); own && storage.Latest(keys_[key])) {
+    copies.push_back(own);
+  }
   for (const NodeId target : node_ids_) {
     if (target == not_for) continue;
     if (const Row* hint = storage.Durable(keys_[key].OwedTo(target))) copies.push_back(hint);

@@ -90,21 +90,6 @@ WallTime Workload::NewExpiry(Session& session) {
   return WallTime{last_expiry_ms_};
 }
 
-// At least so many owners answer, in whichever region.
-int Workload::CopiesNeeded(const QuorumSpec& spec, const KeyspaceConfig& keyspace) const {
-  if (!spec.local()) {
-    return *spec.Resolve(keyspace.replicas, world_.view().CopiesOf(keyspace));
-  }
-  int least = keyspace.regions.empty() ? 1 : keyspace.replicas;
-  const std::vector<Member>& members = world_.view().ring.members();
-  for (const RegionCopies& region : keyspace.regions) {
-    const auto nodes = std::count_if(members.begin(), members.end(),
-                                     [&](const Member& m) { return m.region == region.region; });
-    if (nodes > 0) least = std::min(least, std::min<int>(region.copies, nodes) / 2 + 1);
-  }
-  return least;
-}
-
 void Workload::NoteRegions(const RequestOptions& options, Op& op) const {
   const KeyspaceConfig& keyspace =
       *world_.view().FindKeyspace(world_.judge().keys()[op.key].keyspace);
@@ -136,8 +121,8 @@ RequestOptions Workload::DrawOptions(Session& session, std::size_t key, Op& op) 
   if (prng.Chance(100'000)) options.timeout = Duration::Millis(prng.Between(5, 500));
   const QuorumSpec read = options.read_quorum.value_or(keyspace->read_quorum);
   const QuorumSpec write = options.write_quorum.value_or(keyspace->write_quorum);
-  op.read_needed = CopiesNeeded(read, *keyspace);
-  op.write_needed = CopiesNeeded(write, *keyspace);
+  op.read_needed = *world_.view().LeastCopies(read, *keyspace);
+  op.write_needed = *world_.view().LeastCopies(write, *keyspace);
   if (prng.Chance(50'000)) options.sloppy = prng.Chance(500'000);
   op.sloppy = options.sloppy.value_or(keyspace->sloppy);
   op.node = DrawNode(prng);

@@ -46,7 +46,6 @@ class Workload {
   void NextAfterThinking(Session& session);
   std::size_t DrawKey(Prng& prng);
   int DrawNode(Prng& prng);
-  int CopiesNeeded(const QuorumSpec& spec, const KeyspaceConfig& keyspace) const;
   // Fills in whose quorums these options ask of op.node.
   void NoteRegions(const RequestOptions& options, Op& op) const;
   RequestOptions DrawOptions(Session& session, std::size_t key, Op& op);

@@ -509,7 +509,7 @@ void World::ReadEveryKey(QuorumSpec read, int start) {
     op.node = static_cast<int>((key + static_cast<std::size_t>(start)) % nodes_.size());
     if (!node(op.node).up()) op.node = start;
     const KeyspaceConfig* keyspace = view().FindKeyspace(judge_->keys()[key].keyspace);
-    op.read_needed = *read.Resolve(keyspace->replicas, view().CopiesOf(*keyspace));
+    op.read_needed = *view().LeastCopies(read, *keyspace);
     GetRequest get{judge_->keys()[key],
                    {read, std::nullopt, Duration::Seconds(5), /*sloppy=*/false}};
     Submit(op, get, [](const Op&, const ClientResult*) {});

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "base/time.h"
 #include "core/ids.h"
 #include "core/node_list.h"
@@ -136,6 +137,11 @@ struct ClusterView {
   }
   // How many copies there can be of a key, with the members of today.
   int CopiesOf(const KeyspaceConfig& keyspace) const;
+  // ... of them in one region.
+  int CopiesIn(const RegionCopies& region) const;
+  // So many copies does a request with this quorum have at least, whichever node takes it. Errors:
+  // as QuorumSpec::Resolve.
+  Result<int> LeastCopies(const QuorumSpec& spec, const KeyspaceConfig& keyspace) const;
   // 0: the same node; 1: of its zone; 2: of its region; 3: farther.
   int Distance(NodeId from, NodeId to) const;
   // The nearest first; those equally far stay in their order.
@@ -194,17 +200,6 @@ inline NodeList ClusterView::FallbacksOf(PartitionId partition,
     }
   }
   return fallbacks;
-}
-
-inline int ClusterView::CopiesOf(const KeyspaceConfig& keyspace) const {
-  int copies = 0;
-  for (const RegionCopies& region : keyspace.regions) {
-    const auto nodes = std::count_if(ring.members().begin(), ring.members().end(),
-                                     [&](const Member& m) { return m.region == region.region; });
-    copies += std::min(region.copies, static_cast<int>(nodes));
-  }
-  if (copies > 0) return copies;
-  return std::min(keyspace.replicas, static_cast<int>(ring.members().size()));
 }
 
 inline int ClusterView::Distance(NodeId from, NodeId to) const {

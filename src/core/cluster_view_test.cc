@@ -244,6 +244,24 @@ TEST(RegionsTest, FewerNodesFewerCopies) {
   EXPECT_EQ(view.OwnersOf(kFirst, CopiesIn({{"elsewhere", 3}})).size(), 3u);
 }
 
+// Goal: what a quorum of a region promises at least is that of the region with the fewest copies,
+// of those that have any.
+TEST(RegionsTest, TheLeastThatAQuorumPromises) {
+  const ClusterView view = ViewOfRegions({2, 5}, 0);
+  const auto least = [&](QuorumSpec spec, std::vector<RegionCopies> copies) {
+    return *view.LeastCopies(spec, CopiesIn(std::move(copies)));
+  };
+  const QuorumSpec local = QuorumSpec::LocalQuorum();
+  EXPECT_EQ(least(local, {{"r0", 3}, {"r1", 3}}), 2);  // of two copies both
+  EXPECT_EQ(least(local, {{"r0", 1}, {"r1", 5}}), 1);
+  EXPECT_EQ(least(local, {{"r1", 5}, {"r2", 1}}), 3);
+  EXPECT_EQ(least(local, {{"r2", 3}}), 1);
+  EXPECT_EQ(least(QuorumSpec::Quorum(), {{"r0", 3}, {"r1", 5}}), 4);
+  EXPECT_EQ(*ViewOfRegions({3}, 0).LeastCopies(local, KeyspaceConfig{}), 2);
+  EXPECT_EQ(*view.LeastCopies(local, KeyspaceConfig{}), 1);
+  EXPECT_FALSE(view.LeastCopies(QuorumSpec::Number(4), KeyspaceConfig{}));
+}
+
 // Goal: whoever stands in is of the owner's region, if one can be had.
 TEST(RegionsTest, FallbacksOfTheRegionStandInFirst) {
   const ClusterView view = ViewOfRegions({4, 4}, 0);

@@ -189,6 +189,40 @@ TEST(ShardArrivalTest, SurplusIsGivenToAllOwnersAndThenDropped) {
   }
 }
 
+// Goal: what an owner was given it may have lost since, if it was away (a disk restored from a
+// backup): surplus stays until it has been compared again.
+TEST(ShardArrivalTest, SurplusIsKeptForAnOwnerThatComesBackWithLess) {
+  MovingScene scene(Quick());
+  PutAtFirstOwner(scene);
+  const auto cut_from_others = [&] {  // they do not give it to 1
+    for (const int place : {2, 3}) {
+      scene.Cut(1, place);
+      scene.Cut(place, 1);
+    }
+  };
+  scene.Cut(0, 3);
+  cut_from_others();
+  scene.TakeAll(scene.Settled(scene.To({1, 2, 3})));
+  scene.cluster.RunFor(Duration::Seconds(2));
+  ASSERT_TRUE(scene.Own(1).has_value());
+  ASSERT_TRUE(scene.Own(0).has_value());
+  scene.Isolate(1);
+  scene.At(1).rows.clear();
+  scene.At(1).leaf_sums.clear();
+  scene.cluster.Restart(scene.Index(1));
+  scene.Rejoin(1);
+  cut_from_others();
+  scene.Cut(0, 1);
+  scene.Heal(0, 3);
+  scene.cluster.RunFor(Duration::Seconds(2));
+  EXPECT_TRUE(scene.Own(3).has_value());
+  EXPECT_TRUE(scene.Own(0).has_value());
+  scene.Heal(0, 1);
+  scene.cluster.RunFor(Duration::Seconds(2));
+  EXPECT_TRUE(scene.Own(1).has_value());
+  EXPECT_EQ(scene.Own(0), std::nullopt);
+}
+
 // Goal: surplus is only given: what its owners write meanwhile does not come to where it goes from,
 // and does not keep it there.
 TEST(ShardArrivalTest, SurplusDoesNotGrow) {

@@ -80,7 +80,7 @@ void Shard::OnMessage(NodeId from, ShardId from_shard, Message&& message, Now no
     }
     case MessageType::kTreeCompare: {
       auto& compare = std::get<TreeCompare>(message);
-      reply(AnswerTreeCompare(compare, impl.state, *impl.repair));
+      reply(AnswerTreeCompare(compare, from, impl.state, *impl.repair));
       break;
     }
     case MessageType::kRangeGet: {

@@ -87,7 +87,7 @@ class LeafAnswer : public Machine {
 
 }  // namespace
 
-TreeCompareReply AnswerTreeCompare(const TreeCompare& compare, const ShardState& shard,
+TreeCompareReply AnswerTreeCompare(const TreeCompare& compare, NodeId from, const ShardState& shard,
                                    const RepairScheduler& scheduler) {
   TreeCompareReply reply{compare.id, std::nullopt, {}};
   const MerkleTree& tree = shard.ledger.tree();
@@ -107,7 +107,7 @@ TreeCompareReply AnswerTreeCompare(const TreeCompare& compare, const ShardState&
       return reply;
     }
     const bool first = &node == compare.nodes.data();  // the others are of the same partition
-    if (first && scheduler.Busy(PartitionId(partition))) {
+    if (first && scheduler.Busy({PartitionId(partition), from})) {
       reply.error = ErrorCode::kOverloaded;
       return reply;
     }

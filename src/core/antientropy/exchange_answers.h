@@ -9,7 +9,7 @@ namespace gyre {
 
 // At once. Errors: kInvalidArgument (another depth than this tree has, another shard's partition),
 // kOverloaded (RepairScheduler::Busy).
-TreeCompareReply AnswerTreeCompare(const TreeCompare& compare, const ShardState& shard,
+TreeCompareReply AnswerTreeCompare(const TreeCompare& compare, NodeId from, const ShardState& shard,
                                    const RepairScheduler& scheduler);
 // Once the own rows have been read.
 void AnswerLeafKeys(LeafKeys&& keys, NodeId from, ShardId from_shard, ShardState& shard);

@@ -140,13 +140,10 @@ bool RepairScheduler::HasArrived(PartitionId partition) const {
   return true;
 }
 
-bool RepairScheduler::IsGivenBy(const Pair& pair) const {
+bool RepairScheduler::Gives(PartitionId partition, NodeId from, NodeId to) const {
   for (const auto& [id, keyspace] : view().keyspaces) {
-    const OwnerSets sets = view().SetsOf(pair.partition, keyspace);
-    if (sets.now.Contains(shard().self) && !sets.from.Contains(shard().self) &&
-        sets.from.Contains(pair.peer)) {
-      return true;
-    }
+    const OwnerSets sets = view().SetsOf(partition, keyspace);
+    if (sets.now.Contains(to) && !sets.from.Contains(to) && sets.from.Contains(from)) return true;
   }
   return false;
 }

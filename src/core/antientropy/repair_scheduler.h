@@ -50,15 +50,24 @@ class RepairScheduler : public Machine, public OwnersAgree {
   // Since the partition has the owner sets that it has, all that this peer had of it at some moment
   // has come here, and what was here has gone there.
   bool Synced(PartitionId partition, NodeId peer) const;
+  // ... and the peer still has what went there: it has not been away since, from where it may have
+  // come back with less.
+  bool HasGiven(const Pair& pair) const {
+    return Synced(pair.partition, pair.peer) && !dirty_.contains(pair) &&
+           !unequal_.contains(pair) && !under_way_.contains(pair);
+  }
   // ... with each owner of before that is a member, if the partition moves to this node.
   bool HasArrived(PartitionId partition) const;
   // The partition moves to this node, and no owner of before has given what it has of it yet. Then
   // one of them is asked for it, and only this node begins: the others would find all of it
   // missing, and give it too.
   bool Fetches(PartitionId partition) const;
-  // Whoever would compare the partition with this node is to wait: most of it is on its way here.
-  bool Busy(PartitionId partition) const {
-    return streams_.contains(partition) || Fetches(partition);
+  // The peer, which would compare the partition with this node, is to wait: most of it is on its way
+  // here. Not if this node has to give it to the peer too (of other keyspaces, whose owners are
+  // others): each would wait for the other.
+  bool Busy(const Pair& pair) const {
+    return streams_.contains(pair.partition) ||
+           (Fetches(pair.partition) && !Gives(pair.partition, shard().self, pair.peer));
   }
 
   // May this pair's session fetch so many leaves that differ as ranges?
@@ -112,8 +121,11 @@ class RepairScheduler : public Machine, public OwnersAgree {
   void RetryAt(const Pair& pair, Instant at);
   bool CanBegin(const Pair& pair) const;
   bool MayCompare(const Pair& pair, Instant now) const;
-  // Does the partition move to this node, away from owners among which is the peer?
-  bool IsGivenBy(const Pair& pair) const;
+  // Does the partition move to `to`, away from owners among which is `from`?
+  bool Gives(PartitionId partition, NodeId from, NodeId to) const;
+  bool IsGivenBy(const Pair& pair) const {
+    return Gives(pair.partition, pair.peer, shard().self);
+  }
   std::optional<NodeId> SourceOf(PartitionId partition) const;
 
   int partition_bits_ = 0;   // of the view of before

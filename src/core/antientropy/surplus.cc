@@ -38,8 +38,9 @@ bool Surplus::GivenToAll(PartitionId partition) const {
   for (const auto& [id, keyspace] : view().keyspaces) {
     if (!shard().HoldsSurplus(id, keyspace, partition)) continue;
     const NodeList owners = view().SetsOf(partition, keyspace).All();
-    const bool all = std::all_of(owners.begin(), owners.end(),
-                                 [&](NodeId owner) { return scheduler_.Synced(partition, owner); });
+    const bool all = std::all_of(owners.begin(), owners.end(), [&](NodeId owner) {
+      return scheduler_.HasGiven({partition, owner});
+    });
     if (!all) return false;
   }
   return true;

@@ -92,16 +92,8 @@ class ExplainKey final : public MultiRequest {
 std::optional<int> CopiesFor(const RespSession& session, const QuorumSpec& spec) {
   const KeyspaceConfig* keyspace = session.view().FindKeyspace(session.state().keyspace);
   if (keyspace == nullptr) return std::nullopt;
-  if (spec.local()) {
-    // Whichever region it is of.
-    int least = keyspace->regions.empty() ? 1 : static_cast<int>(kReplicasMax);
-    for (const RegionCopies& region : keyspace->regions) {
-      least = std::min(least, region.copies / 2 + 1);
-    }
-    return least;
-  }
-  const auto copies = spec.Resolve(keyspace->replicas, session.view().CopiesOf(*keyspace));
-  return copies.has_value() ? std::optional<int>(*copies) : std::nullopt;
+  const Result<int> copies = session.view().LeastCopies(spec, *keyspace);
+  return copies ? std::optional<int>(*copies) : std::nullopt;
 }
 
 std::optional<bool> ParseYesOrNo(std::string_view text) {
