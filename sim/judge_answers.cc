@@ -18,8 +18,10 @@ void Judge::OnOpStart(Op& op) {
   if (op.write) ++writes_[*op.write].attempts;
   // With fallbacks that count towards R nothing is promised.
   if (!op.reads || op.sloppy) return;
-  // Whatever more than copies - R owners hold meets every R of them.
-  for (int held_by = op.copies - op.read_needed + 1; held_by <= op.copies; ++held_by) {
+  // Whatever more than copies - R owners hold meets every R of them. (R may be from a time when
+  // there were more copies.)
+  const int held_least = std::max(op.copies - op.read_needed + 1, 1);
+  for (int held_by = held_least; held_by <= op.copies; ++held_by) {
     op.must_see.Add(state.held[static_cast<std::size_t>(held_by)]);
   }
   for (const std::string& region : op.read_regions) op.must_see.Add(state.held_in[region]);
@@ -100,7 +102,7 @@ void Judge::OnAnswer(const Witness& witness, Op& op, const ClientResult& result)
     // Replies that differ are written back to N-R+1 owners before the answer if 2R > N, and R equal
     // ones are at least as many: reads of as large an R see this from now on.
     if (2 * op.read_needed > op.copies && !op.sloppy) {
-      Hold(op, op.copies - op.read_needed + 1, seen);
+      Hold(op, std::max(op.copies - op.read_needed + 1, 1), seen);
     }
     // So are those that a region's quorum gives.
     HoldIn(op, op.read_regions, seen);

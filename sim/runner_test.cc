@@ -35,7 +35,7 @@ TEST(RunnerTest, SeedsThatOnceFailedRunClean) {
   }
   RunOptions changes;
   changes.spec.changes = true;
-  for (const std::uint64_t seed : {104, 201, 355, 399, 488}) {
+  for (const std::uint64_t seed : {104, 122, 201, 355, 399, 488}) {
     const SeedResult result = RunSeed(seed, changes);
     EXPECT_TRUE(result.ok()) << TextOf(result);
   }

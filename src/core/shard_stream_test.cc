@@ -82,6 +82,49 @@ TEST(ShardStreamTest, ANewOwnerGetsThePartitionFromOneOwner) {
   for (const int place : {0, 1, 2}) EXPECT_EQ(scene.CountersOf(place).exchange_records_sent, 0u);
 }
 
+// Goal: a stream is as fast as the budget allows, and no slower: no pause outlives what it waits
+// for, whether a row becomes durable before its timer is seen or after.
+TEST(ShardStreamTest, APacedStreamKeepsItsRate) {
+  CoreConfig config = InSmallBatches();
+  config.background_bytes_per_second_min = config.background_bytes_per_second_max = 4'000'000;
+  config.request_timeout = Duration::Seconds(5);
+  config.stream_batches_max = kRows / kBatch + 1;
+  MovingScene scene(config);
+  const std::vector<RowKey> keys = Fill(scene, kRows);
+  scene.At(3).hold_writes = true;
+  scene.TakeAll(scene.To({1, 2, 3}));
+  // 200 rows for 1 KiB each are 51 ms. At finer steps than the timers have one becomes durable
+  // after the other, and later all at once; answers take a while.
+  for (int step = 0; step < 1'200; ++step) {
+    scene.cluster.Advance(Duration::Micros(100));
+    if (step % 10 == 0) scene.cluster.DeliverAll();
+    if (step % 3 == 0 || step > 150) {
+      scene.cluster.ReleaseWrites(scene.Index(3), step > 150 ? kRows : 1);
+    }
+  }
+  EXPECT_EQ(HeldOf(scene, 3, keys), kRows);
+  EXPECT_EQ(scene.CountersOf(3).streams_cut, 0u);
+}
+
+// Goal: where rows have come by themselves, such as by reads, what lies between comes in few
+// questions.
+TEST(ShardStreamTest, HolesAreFilledTogether) {
+  MovingScene scene(InSmallBatches());
+  const std::vector<RowKey> keys = Fill(scene, kRows);
+  scene.TakeAll(scene.To({1, 2, 3}));
+  scene.cluster.flights.clear();  // the stream's first question with them
+  for (std::size_t i = 0; i < keys.size(); i += 2) {
+    ASSERT_TRUE(scene.Run(3, PutW(keys[i], "new", 3, std::nullopt)).has_value());
+  }
+  std::size_t questions = 0;
+  scene.cluster.on_flight = [&](const TestCluster::Flight& flight) {
+    questions += std::holds_alternative<RangeGet>(flight.message);
+  };
+  scene.cluster.RunFor(Duration::Seconds(3));
+  EXPECT_EQ(HeldOf(scene, 3, keys), kRows);
+  EXPECT_THAT(questions, AllOf(Ge(kRows / kBatch), Le(2 * kRows / kBatch)));
+}
+
 // Goal: who does not know streams is not asked for one: the partition comes by its leaves.
 TEST(ShardStreamTest, AnOlderOwnerIsComparedWith) {
   MovingScene scene(InSmallBatches());

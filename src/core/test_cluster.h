@@ -303,8 +303,8 @@ class TestCluster {
     node(at).shard().OnWriteDone(write.id, Fail(ErrorCode::kIoError, "EIO"), now_, effects_);
     Carry(at);
   }
-  void ReleaseWrites(int at) {
-    while (!node(at).held_writes.empty()) {
+  void ReleaseWrites(int at, std::size_t count = SIZE_MAX) {
+    for (; count > 0 && !node(at).held_writes.empty(); --count) {
       WriteEffect write = std::move(node(at).held_writes.front());
       node(at).held_writes.pop_front();
       node(at).Store(write);

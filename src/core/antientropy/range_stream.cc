@@ -10,6 +10,10 @@ namespace {
 // A batch waits for the budget of the node that is asked, too.
 Duration PatienceOf(const CoreConfig& config) { return Duration{5 * config.request_timeout.us}; }
 
+// Between two leaves that differ: their rows cost less than one more question. Repairs by reads
+// fill a partition that moves here and there, so that in the end every other leaf is equal.
+constexpr std::uint32_t kLeavesSentAgainMax = 4;
+
 std::uint64_t BytesOf(const KeyedRecord& row) { return row.key.key.size() + row.record.size(); }
 
 }  // namespace
@@ -24,18 +28,20 @@ RangeStream::RangeStream(ShardState& shard, RepairScheduler& scheduler, RepairSc
       keyspace_(keyspace),
       differing_(leaves.size()) {
   const MerkleTree& tree = shard.ledger.tree();
-  // Leaves between two that differ which are empty here are so there: they end no run.
   const auto empty = [&](std::uint32_t leaf) {
     return tree.SumOf(keyspace_, {tree.leaf_bits(), leaf}) == 0;
   };
+  const auto begins_run = [&](std::uint32_t leaf) {
+    if (runs_.empty()) return true;
+    std::uint32_t sent_again = 0;
+    for (std::uint32_t between = runs_.back().last + 1; between < leaf; ++between) {
+      // What is empty here and does not differ is so there.
+      if (!empty(between) && ++sent_again > kLeavesSentAgainMax) return true;
+    }
+    return false;
+  };
   for (const std::uint32_t leaf : leaves) {
-    const bool begins = [&] {
-      if (runs_.empty()) return true;
-      std::uint32_t between = runs_.back().last + 1;
-      while (between < leaf && empty(between)) ++between;
-      return between < leaf;
-    }();
-    if (begins) runs_.push_back({leaf, leaf});
+    if (begins_run(leaf)) runs_.push_back({leaf, leaf});
     runs_.back().last = leaf;
   }
   progress_.peer = pair_.peer;
@@ -63,9 +69,9 @@ void RangeStream::AskNext(Env& env) {
   const CoreConfig& config = shard().config;
   if (merging_ >= config.stream_rows_max * config.stream_batches_max) return;
   if (env.now.instant < resume_at_) {
-    // Each row that becomes durable comes by here.
-    if (!pausing_) SetTimer(resume_at_);
-    pausing_ = true;
+    // Each row that becomes durable comes by here: one timer for all.
+    if (resume_timer_ != resume_at_) SetTimer(resume_at_);
+    resume_timer_ = resume_at_;
     return;
   }
   asking_ = true;
@@ -161,10 +167,7 @@ void RangeStream::OnView(Env& env) {
 
 void RangeStream::OnTimer(Env& env) {
   if (finished()) return;
-  if (!asking_) {
-    pausing_ = false;
-    return AskNext(env);
-  }
+  if (!asking_) return AskNext(env);
   if (env.now.instant < deadline_) return;
   // It may be of a version that knows no streams.
   if (progress_.rows == 0) scheduler_.LimitStream(pair_, keyspace_, 0);

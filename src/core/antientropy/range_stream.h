@@ -60,11 +60,11 @@ class RangeStream : public Machine {
   std::deque<LeafRun> runs_;     // still to come; the present one first
   std::optional<RowKey> after_;  // in the present run
   bool asking_ = false;
-  bool pausing_ = false;           // a timer for resume_at_ is set
-  Instant deadline_;               // of the question under way
-  Instant resume_at_{INT64_MIN};   // what came is paid for by then
-  std::size_t merging_ = 0;        // rows that are not durable yet
-  std::uint32_t leaves_done_ = 0;  // of the runs before the present one
+  Instant deadline_;                 // of the question under way
+  Instant resume_at_{INT64_MIN};     // what came is paid for by then
+  Instant resume_timer_{INT64_MIN};  // the last that was set for it
+  std::size_t merging_ = 0;          // rows that are not durable yet
+  std::uint32_t leaves_done_ = 0;    // of the runs before the present one
   bool any_failed_ = false;
   StreamProgress progress_;
 };
