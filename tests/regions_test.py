@@ -72,6 +72,19 @@ def check_quorums(cluster):
             check("local_quorum" in str(error), str(error))
 
 
+def check_compression(cluster):
+    """What goes to the other region is compressed, and nothing else."""
+    for i, node in enumerate(cluster):
+        page = node.http("GET", "/metrics")[2].decode()
+        found = dict(re.findall(r'^gyre_peer_links_compressed{peer="n(\d)"} (\d+)$', page, re.M))
+        others = {str(j + 1): (i in EU) != (j in EU) for j in EU + US if j != i}
+        check({peer: int(links) > 0 for peer, links in found.items()} == others, f"n{i + 1}: {found}")
+    before, after = (sum(metric(node, f"gyre_peer_{when}_compression_bytes_total") for node in cluster)
+                     for when in ("before", "after"))
+    print(f"regions: {before:,.0f} bytes to the other region were sent as {after:,.0f}")
+    check(after < before, "nothing was gained")
+
+
 def check_silent_region(cluster):
     """`us` says nothing, and nobody knows yet: `eu` answers as always, `quorum` has to wait."""
     with ExitStack() as stack:
@@ -141,7 +154,8 @@ def main():
     with ExitStack() as stack:
         network = None if reason else stack.enter_context(namespaces.Network(6))
         copies = ",".join(f"{region}={count}" for region, count in COPIES.items())
-        cluster = Cluster(6, flags=["--n", copies, "--r", "local_quorum", "--w", "local_quorum"],
+        cluster = Cluster(6, flags=["--n", copies, "--r", "local_quorum", "--w", "local_quorum",
+                                    "--compress-links", "regions"],
                           hosts=network and network.hosts,
                           places=["//eu"] * 3 + ["//us"] * 3)
         if network:
@@ -152,6 +166,7 @@ def main():
         check_quorums(cluster)
         write_both(cluster, "before")
         check(sum(metric(node, "gyre_near_reads_total") for node in cluster) > 0, "no near reads")
+        check_compression(cluster)
         check_silent_region(cluster)
         if network is None:
             return 0

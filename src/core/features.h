@@ -10,7 +10,7 @@
 namespace gyre {
 
 inline constexpr std::uint16_t kProtocolVersionMin = 3;
-inline constexpr std::uint16_t kProtocolVersion = 4;
+inline constexpr std::uint16_t kProtocolVersion = 5;
 
 struct ProtocolRange {
   std::uint16_t min = kProtocolVersionMin;
@@ -18,9 +18,10 @@ struct ProtocolRange {
 };
 
 enum class Feature : std::uint8_t {
-  kSplit,      // layouts of partitions that have been split (ring/layout.cc, second format)
-  kStreaming,  // RangeGet and its reply; without them the leaves are compared
-  kRegions,    // local_quorum and each_quorum in a request
+  kSplit,        // layouts of partitions that have been split (ring/layout.cc, second format)
+  kStreaming,    // RangeGet and its reply; without them the leaves are compared
+  kRegions,      // local_quorum and each_quorum in a request
+  kCompression,  // what comes on a link may be compressed
 };
 
 constexpr std::uint16_t FirstVersionOf(Feature feature) {
@@ -29,6 +30,8 @@ constexpr std::uint16_t FirstVersionOf(Feature feature) {
     case Feature::kStreaming:
     case Feature::kRegions:
       return 4;
+    case Feature::kCompression:
+      return 5;
   }
   return UINT16_MAX;
 }

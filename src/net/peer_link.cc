@@ -7,6 +7,11 @@
 #include "net/tls_filter.h"
 
 namespace gyre {
+namespace {
+
+constexpr std::size_t kKeptBytes = 256 * 1024;  // of room for expanded frames
+
+}  // namespace
 
 PeerLink::PeerLink(PeerLinks& links, Connection& its_connection, bool was_dialed, Instant now)
     : connection(its_connection),
@@ -21,7 +26,11 @@ std::size_t PeerLink::OnBytes(std::string_view bytes) {
   last_heard = links_->now();
   std::size_t used = 0;
   if (state == State::kHandshake) used = ReadHandshake(bytes);
-  if (carries_frames()) used += ReadFrames(bytes.substr(used));
+  if (state == State::kUp) {
+    used += ReadPeer(bytes.substr(used));
+  } else if (state == State::kGuest) {
+    used += ReadFrames(bytes.substr(used));
+  }
   return used;
 }
 
@@ -42,6 +51,30 @@ std::size_t PeerLink::ReadHandshake(std::string_view bytes) {
   if (!*handshake) return 0;
   links_->OnHandshake(*this, **handshake);
   return used;
+}
+
+std::size_t PeerLink::ReadPeer(std::string_view bytes) {
+  if (!form_known_) {
+    if (bytes.size() < LinkExpander::kMagic.size()) return 0;
+    if (bytes.starts_with(LinkExpander::kMagic)) expander_.emplace();
+    form_known_ = true;
+  }
+  return expander_ ? Expand(bytes) : ReadFrames(bytes);
+}
+
+// By steps, so that a small input cannot make us hold a large output.
+std::size_t PeerLink::Expand(std::string_view bytes) {
+  for (std::string_view left = bytes; !left.empty() && carries_frames();) {
+    const Result<std::size_t> taken = expander_->Step(left, expanded_);
+    if (!taken) {
+      links_->OnBadFrame(*this, taken.error().message);
+      break;
+    }
+    left.remove_prefix(*taken);
+    expanded_.Consume(ReadFrames(expanded_.view()));
+    if (expanded_.empty()) expanded_.Clear(kKeptBytes);
+  }
+  return bytes.size();
 }
 
 std::size_t PeerLink::ReadFrames(std::string_view bytes) {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,8 @@
 #include "core/wire/message_codec.h"
 #include "net/connection.h"
 #include "net/frame_reader.h"
+#include "net/grow_buffer.h"
+#include "net/link_compression.h"
 
 namespace gyre {
 
@@ -37,17 +40,24 @@ class PeerLink final : public ConnectionHandler {
 
   // Into this turn's write: by copy, by reference, or (room for `size` bytes) to be filled at once.
   void Send(std::string_view bytes, Instant now) {
-    connection.out().Append(bytes);
+    compressor_ ? compressor_->Append(bytes, connection.out()) : connection.out().Append(bytes);
     Sent(now);
   }
   void Send(const Bytes& bytes, Instant now) {
-    connection.out().Append(bytes);
+    compressor_ ? compressor_->Append(bytes.view(), connection.out())
+                : connection.out().Append(bytes);
     Sent(now);
   }
+  // REQUIRES: !compresses().
   char* Grow(std::size_t size, Instant now) {
     Sent(now);
     return connection.out().Grow(size);
   }
+  // From here on. What comes says for itself whether it is compressed.
+  void Compress() { compressor_.emplace(); }
+  bool compresses() const { return compressor_.has_value(); }
+  // REQUIRES: compresses().
+  LinkCompressor::Counts TakeCompressionCounts() { return compressor_->TakeCounts(); }
   bool carries_frames() const { return state == State::kUp || state == State::kGuest; }
   bool encrypted() const {
     return connection.filter() != nullptr && connection.filter()->Encrypts();
@@ -75,9 +85,15 @@ class PeerLink final : public ConnectionHandler {
     connection.ScheduleFlush();
   }
   std::size_t ReadHandshake(std::string_view bytes);
+  std::size_t ReadPeer(std::string_view bytes);
+  std::size_t Expand(std::string_view bytes);
   std::size_t ReadFrames(std::string_view bytes);
 
   PeerLinks* links_;
+  std::optional<LinkCompressor> compressor_;
+  std::optional<LinkExpander> expander_;
+  GrowBuffer expanded_;      // with the expander: what makes no whole frame yet
+  bool form_known_ = false;  // whether what comes is compressed
 };
 
 }  // namespace gyre

@@ -179,7 +179,7 @@ void PeerLinks::ScheduleDial(Peer& peer, LinkSlot& slot) {
 
 std::size_t PeerLinks::Send(std::span<const NodeId> to, const Envelope& envelope) {
   const std::size_t size = FrameBytes(envelope);
-  std::string_view frame;  // in the output of the first link
+  std::string_view frame;  // in the output of the first link, or in scratch_
   Bytes large_frame;
   std::size_t taken = 0;
   for (const NodeId node : to) {
@@ -195,12 +195,17 @@ std::size_t PeerLinks::Send(std::span<const NodeId> to, const Envelope& envelope
         large_frame = Bytes::Build(size, [&](char* out) { EncodeFrame(envelope, size, out); });
       }
       link->Send(large_frame, now());
-    } else if (frame.empty()) {
+    } else if (!frame.empty()) {
+      link->Send(frame, now());
+    } else if (link->compresses()) {
+      scratch_.resize(size);
+      EncodeFrame(envelope, size, scratch_.data());
+      frame = scratch_;
+      link->Send(frame, now());
+    } else {
       char* const room = link->Grow(size, now());
       EncodeFrame(envelope, size, room);
       frame = {room, size};
-    } else {
-      link->Send(frame, now());
     }
     ++taken;
     NoteSent(*peer, *link);
@@ -210,6 +215,11 @@ std::size_t PeerLinks::Send(std::span<const NodeId> to, const Envelope& envelope
 
 void PeerLinks::NoteSent(Peer& peer, PeerLink& link) {
   ++peer.stats.frames_sent;
+  if (link.compresses()) {
+    const LinkCompressor::Counts counts = link.TakeCompressionCounts();
+    peer.stats.bytes_before_compression += counts.bytes_before;
+    peer.stats.bytes_after_compression += counts.bytes_after;
+  }
   if (link.queued_bytes() <= options_.queue_bytes_max) return;
   link.congested = true;
   ++congested_count_;
@@ -403,6 +413,7 @@ std::vector<LinkStats> PeerLinks::Stats() const {
       if (slot.link == nullptr || slot.link->state != PeerLink::State::kUp) continue;
       ++stats.links;
       if (slot.link->encrypted()) ++stats.encrypted;
+      if (slot.link->compresses()) ++stats.compressed;
       stats.queued_bytes += slot.link->queued_bytes();
     }
     all.push_back(std::move(stats));

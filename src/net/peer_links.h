@@ -72,6 +72,7 @@ struct PeerLinksOptions {
   std::string self_name;
   std::string self_region;
   LinkSecurity security;
+  LinkScope compress = LinkScope::kNone;  // what this node sends, to peers that can read it
   ShardId shard;
   std::uint16_t shard_count = 1;
   std::uint64_t ring_digest = 0;
@@ -127,8 +128,10 @@ struct LinkStats {
   std::string name;
   std::string address;
   bool up = false;
-  std::uint64_t links = 0;         // up now
-  std::uint64_t encrypted = 0;     // of them
+  std::uint64_t links = 0;       // up now
+  std::uint64_t encrypted = 0;   // of them
+  std::uint64_t compressed = 0;  // of them, those on which this node compresses what it sends
+  std::uint64_t bytes_before_compression = 0, bytes_after_compression = 0;
   std::uint64_t queued_bytes = 0;  // now
   std::uint64_t connects = 0;      // links that came up; the first of each counts too
   std::uint64_t reconnects = 0;    // of them, those that replaced a lost one
@@ -261,6 +264,7 @@ class PeerLinks {
   static void ListenForTls(const LinkSecurity& security, Connection& connection);
   // A dial that another attempt in plain text may follow.
   bool DidNotSpeakTls(const PeerLink& link) const;
+  bool WantsCompression(const Peer& peer) const;
   std::optional<std::string> SecurityObjection(const PeerLink& link, const Handshake& handshake);
   Handshake OwnHandshake(std::uint16_t index) const;
   ConnectionLimits LimitsOfLinks() const;
@@ -322,6 +326,7 @@ class PeerLinks {
   std::vector<NodeId> guests_told_;           // that are up, as the owner knows it
   std::vector<std::string> plain_guests_;     // addresses to dial in plain text next
   GuestStats guest_stats_;
+  std::string scratch_;  // a frame to be compressed
   std::size_t congested_count_ = 0;
   std::uint64_t strangers_refused_ = 0;
   Instant last_tick_;

@@ -120,6 +120,8 @@ void PeerLinks::Establish(PeerLink& link, Peer& peer, const Handshake& handshake
   LinkSlot& slot = SlotOf(peer, link.index);
   slot.link = &link;
   if (!link.dialed) link.Send(EncodeHandshake(OwnHandshake(link.index)), now());
+  const std::uint16_t version = std::min(handshake.version_max, options_.versions.max);
+  if (WantsCompression(peer) && version >= FirstVersionOf(Feature::kCompression)) link.Compress();
   link.state = PeerLink::State::kUp;
   link.started = link.last_heard = now();
   peer.shard_count = handshake.shard_count;
@@ -131,9 +133,15 @@ void PeerLinks::Establish(PeerLink& link, Peer& peer, const Handshake& handshake
              {{"peer", peer.config.name},
               {"address", link.connection.peer_address()},
               {"link", link.index},
-              {"version", std::min(handshake.version_max, options_.versions.max)}});
+              {"version", version},
+              {"compressed", link.compresses()}});
   if (peer.we_dial) DialMissing(peer);
   UpdatePeer(peer);
+}
+
+bool PeerLinks::WantsCompression(const Peer& peer) const {
+  if (options_.compress != LinkScope::kRegions) return options_.compress == LinkScope::kAll;
+  return peer.config.region != options_.self_region;
 }
 
 void PeerLinks::Replace(Peer& peer, LinkSlot& slot) {

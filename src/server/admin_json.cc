@@ -61,6 +61,7 @@ Json PeersArray(const NodeStats& stats) {
                     {"away_ms", peer.away.ms()},
                     {"dead", peer.dead},
                     {"tls", peer.links > 0 && peer.links_encrypted == peer.links},
+                    {"compressed", peer.links > 0 && peer.links_compressed == peer.links},
                     {"queued_bytes", peer.queued_bytes},
                     {"reconnects", peer.reconnects},
                     {"frames_sent", peer.frames_sent},

@@ -98,6 +98,7 @@ struct ServerConfig {
   // The highest version of the peer protocol that this node speaks (core/features.h).
   std::uint16_t protocol_max = kProtocolVersion;
   TlsConfig tls;
+  LinkScope compress_links = LinkScope::kNone;  // what this node sends there
   int partition_bits = kPartitionBitsDefault;
   PartitionerKind partitioner = PartitionerKind::kMd5;
   std::vector<KeyspaceConfig> keyspaces;  // always holds `default`, first

@@ -180,7 +180,7 @@ const SettingRow kRows[] = {
       "nodes that ask to join are let in at once; no: when `gyre cluster join` says so", "open"},
      [](ServerConfig& c, std::string_view t) { return AssignYesOrNo(c.open, t); },
      [](const ServerConfig& c) { return std::string(c.open ? "yes" : "no"); }},
-    {{"cluster.protocol_max", "a whole number from 3 to 4",
+    {{"cluster.protocol_max", "a whole number from 3 to 5",
       "the highest version of the peer protocol that this node speaks; lower than its default: it "
       "behaves as an older node",
       "protocol-max"},
@@ -199,6 +199,15 @@ const SettingRow kRows[] = {
        return Refuse("md5 or xxh3");
      },
      [](const ServerConfig& c) { return std::string(PartitionerName(c.partitioner)); }},
+
+    {{"cluster.compress_links", "none, regions or all",
+      "on which links to other nodes this one compresses what it sends; regions: those to other "
+      "regions",
+      "compress-links"},
+     [](ServerConfig& c, std::string_view t) { return AssignScope(c.compress_links, t); },
+     [](const ServerConfig& c) {
+       return std::string(kScopeNames[static_cast<int>(c.compress_links)]);
+     }},
 
     {{"cluster.tls.certificate", "a path, or empty",
       "PEM file: this node's certificate, and those that lead to its authority", "tls-certificate"},

@@ -273,6 +273,13 @@ void AddPeers(Page& page, const std::vector<PeerStats>& peers) {
          [](const PeerStats& p) { return p.links; });
   family("gyre_peer_links_encrypted", "gauge", "Of them, those that are encrypted.",
          [](const PeerStats& p) { return p.links_encrypted; });
+  family("gyre_peer_links_compressed", "gauge", "Of them, those on which this node compresses.",
+         [](const PeerStats& p) { return p.links_compressed; });
+  family("gyre_peer_before_compression_bytes_total", "counter",
+         "Bytes sent to the peer on such links, as they were before.",
+         [](const PeerStats& p) { return p.bytes_before_compression; });
+  family("gyre_peer_after_compression_bytes_total", "counter", "The same, compressed.",
+         [](const PeerStats& p) { return p.bytes_after_compression; });
   family("gyre_peer_queue_bytes", "gauge", "Bytes waiting for the peer.",
          [](const PeerStats& p) { return p.queued_bytes; });
   family("gyre_peer_reconnects_total", "counter", "Times a link to the peer was made again.",

@@ -258,6 +258,7 @@ PeerLinksOptions NodeServer::LinksOptions(const ClusterView& view,
     options.peers.push_back(std::move(peer));
   });
   options.security = security_;
+  options.compress = config_.compress_links;
   options.accept_stranger = ClusterKeeper::AcceptStranger;
   options.guest_may_say = ClusterKeeper::GuestMaySay;
   return options;

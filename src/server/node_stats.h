@@ -78,7 +78,8 @@ struct PeerStats {
   std::string address;
   bool up = false;  // every shard's link
   std::uint64_t queued_bytes = 0;
-  std::uint64_t links = 0, links_encrypted = 0;
+  std::uint64_t links = 0, links_encrypted = 0, links_compressed = 0;
+  std::uint64_t bytes_before_compression = 0, bytes_after_compression = 0;
   std::uint64_t reconnects = 0;
   std::uint64_t frames_sent = 0, frames_received = 0, frames_dropped = 0;
   std::string last_problem;  // one sentence, empty if none

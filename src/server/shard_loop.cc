@@ -410,8 +410,9 @@ void ShardLoop::PublishStats() {
   AddDebts(stats);
   for (const LinkStats& link : links_.Stats()) {
     stats.peers.push_back({link.id, link.name, link.address, link.up, link.queued_bytes, link.links,
-                           link.encrypted, link.reconnects, link.frames_sent, link.frames_received,
-                           link.frames_dropped, link.last_problem});
+                           link.encrypted, link.compressed, link.bytes_before_compression,
+                           link.bytes_after_compression, link.reconnects, link.frames_sent,
+                           link.frames_received, link.frames_dropped, link.last_problem});
   }
   if (stats_hook_) stats_hook_(stats);
   options_.board->Publish(index_, stats);

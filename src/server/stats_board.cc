@@ -17,6 +17,9 @@ void AddPeers(std::vector<PeerStats>& total, const std::vector<PeerStats>& shard
     known->queued_bytes += peer.queued_bytes;
     known->links += peer.links;
     known->links_encrypted += peer.links_encrypted;
+    known->links_compressed += peer.links_compressed;
+    known->bytes_before_compression += peer.bytes_before_compression;
+    known->bytes_after_compression += peer.bytes_after_compression;
     known->reconnects += peer.reconnects;
     known->frames_sent += peer.frames_sent;
     known->frames_received += peer.frames_received;
