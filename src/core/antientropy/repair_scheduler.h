@@ -62,8 +62,8 @@ class RepairScheduler : public Machine, public OwnersAgree {
   // one of them is asked for it, and only this node begins: the others would find all of it
   // missing, and give it too.
   bool Fetches(PartitionId partition) const;
-  // The peer, which would compare the partition with this node, is to wait: most of it is on its way
-  // here. Not if this node has to give it to the peer too (of other keyspaces, whose owners are
+  // The peer, which would compare the partition with this node, is to wait: most of it is on its
+  // way here. Not if this node has to give it to the peer too (of other keyspaces, whose owners are
   // others): each would wait for the other.
   bool Busy(const Pair& pair) const {
     return streams_.contains(pair.partition) ||
@@ -123,9 +123,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
   bool MayCompare(const Pair& pair, Instant now) const;
   // Does the partition move to `to`, away from owners among which is `from`?
   bool Gives(PartitionId partition, NodeId from, NodeId to) const;
-  bool IsGivenBy(const Pair& pair) const {
-    return Gives(pair.partition, pair.peer, shard().self);
-  }
+  bool IsGivenBy(const Pair& pair) const { return Gives(pair.partition, pair.peer, shard().self); }
   std::optional<NodeId> SourceOf(PartitionId partition) const;
 
   int partition_bits_ = 0;   // of the view of before
