@@ -173,6 +173,8 @@ const std::vector<RarePath>& RarePaths() {
       {"copies renewed", [](const R& r) { return r.shards.copies_renewed; }},
       {"near reads", [](const R& r) { return r.shards.near_reads; }},
       {"near reads widened", [](const R& r) { return r.shards.near_reads_widened; }},
+      {"steady reads", [](const R& r) { return r.shards.steady_reads; }},
+      {"steady reads widened", [](const R& r) { return r.shards.steady_reads_widened; }},
       {"reads begun anew", [](const R& r) { return r.shards.reads_begun_anew; }},
       {"ballots that failed", [](const R& r) { return r.shards.ballots_failed; }},
       {"partitions set aside", [](const R& r) { return r.shards.partitions_set_aside; }},
@@ -288,6 +290,8 @@ std::string SeedResult::Report() const {
   line("copies renewed", shards.copies_renewed);
   line("near reads", shards.near_reads);
   line("near reads widened", shards.near_reads_widened);
+  line("steady reads", shards.steady_reads);
+  line("steady reads widened", shards.steady_reads_widened);
   line("reads begun anew", shards.reads_begun_anew);
   line("partitions set aside", shards.partitions_set_aside);
   text += "deletes with an owner away\n";

@@ -35,6 +35,8 @@ struct ShardCounters {
   std::uint64_t copies_renewed = 0;        // refused because of a purge, and sent once more
   std::uint64_t near_reads = 0;            // gets that asked one region only, at first
   std::uint64_t near_reads_widened = 0;    // of them: it did not suffice
+  std::uint64_t steady_reads = 0;          // that asked the owners of before and of now, at first
+  std::uint64_t steady_reads_widened = 0;  // of them: these did not suffice
   std::uint64_t reads_begun_anew = 0;      // their copies were read before a purge
   std::uint64_t partitions_set_aside = 0;  // the disk had gone back to before a purge
   std::uint64_t surplus_dropped = 0;       // partitions that only others own, and have
@@ -87,6 +89,8 @@ struct ShardCounters {
     copies_renewed += o.copies_renewed;
     near_reads += o.near_reads;
     near_reads_widened += o.near_reads_widened;
+    steady_reads += o.steady_reads;
+    steady_reads_widened += o.steady_reads_widened;
     reads_begun_anew += o.reads_begun_anew;
     partitions_set_aside += o.partitions_set_aside;
     surplus_dropped += o.surplus_dropped;

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "core/test_moving_scene.h"
 
 namespace gyre::testing {
@@ -124,6 +126,47 @@ TEST(ShardMovingTest, AGetNeedsROfThoseOfBeforeToo) {
   const auto get = scene.Start(0, GetR(scene.key, 2));
   scene.cluster.RunFor(Duration::Millis(900));
   EXPECT_FALSE(scene.Answered(get));
+}
+
+// Goal: where those who own it before and after suffice, a get asks nobody else: an owner to come,
+// which lacks most, would be among the first to answer and have to be given it.
+TEST(ShardMovingTest, AGetAsksThoseInBothSetsFirst) {
+  MovingScene scene(WithoutExchange());
+  ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 3)).has_value());
+  scene.TakeAll(scene.To({1, 2, 3}));
+  std::set<int> asked;
+  scene.cluster.on_flight = [&](const TestCluster::Flight& flight) {
+    if (std::holds_alternative<ReplicaGet>(flight.message)) asked.insert(flight.to);
+  };
+  for (const int place : {0, 1, 2, 3}) {
+    EXPECT_THAT(ValuesOf(scene.Run(place, GetR(scene.key, 2))), ElementsAre("v")) << place;
+    EXPECT_EQ(scene.CountersOf(place).steady_reads, 1u);
+  }
+  EXPECT_EQ(asked, (std::set<int>{scene.Index(1), scene.Index(2)}));
+  EXPECT_EQ(scene.Own(3), std::nullopt);
+  // Two do not suffice for R = 3.
+  EXPECT_THAT(ValuesOf(scene.Run(0, GetR(scene.key, 3))), ElementsAre("v"));
+  EXPECT_EQ(scene.CountersOf(0).steady_reads, 1u);
+  EXPECT_TRUE(scene.Own(3).has_value());
+}
+
+// Goal: one of them that is silent holds a get up for a moment only; one that is known to be away,
+// not at all.
+TEST(ShardMovingTest, AGetAsksTheOthersWhereOneInBothSetsIsSilent) {
+  MovingScene scene(WithoutExchange());
+  ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 3)).has_value());
+  scene.TakeAll(scene.To({1, 2, 3}));
+  scene.Cut(0, 1);
+  const auto get = scene.Start(0, GetR(scene.key, 2));
+  scene.cluster.RunFor(Duration::Millis(20));
+  EXPECT_FALSE(scene.Answered(get));
+  scene.cluster.RunFor(Duration::Millis(80));
+  ASSERT_TRUE(scene.Answered(get));
+  EXPECT_THAT(ValuesOf(scene.AnswerOf(get)), ElementsAre("v"));
+  EXPECT_EQ(scene.CountersOf(0).steady_reads_widened, 1u);
+  scene.Isolate(1);
+  EXPECT_THAT(ValuesOf(scene.Run(0, GetR(scene.key, 2))), ElementsAre("v"));
+  EXPECT_EQ(scene.CountersOf(0).steady_reads, 1u);
 }
 
 // ---- nodes that know different owners ----------------------------------------------------------

@@ -163,6 +163,11 @@ void AddHintCounters(Page& page, const ShardCounters& core) {
                core.near_reads);
   page.Counter("gyre_near_reads_widened_total",
                "Gets for which the owners of one region did not suffice.", core.near_reads_widened);
+  page.Counter("gyre_steady_reads_total",
+               "Gets that asked those who own a moving partition before and after, at first.",
+               core.steady_reads);
+  page.Counter("gyre_steady_reads_widened_total", "Gets for which these did not suffice.",
+               core.steady_reads_widened);
   page.Counter("gyre_reads_begun_anew_total", "Reads whose copies were from before a purge.",
                core.reads_begun_anew);
   page.Counter("gyre_standin_puts_total", "Puts coordinated for owners that could not be reached.",

@@ -10,10 +10,10 @@ namespace gyre {
 GetCoordinator::GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request,
                                const ReplicaPlan& plan)
     : RequestMachine(shard, origin), request_(std::move(request)), plan_(plan), reads_(plan_) {
-  if (std::optional<ReplicaPlan> near = NearPlan(plan_)) {
-    plan_ = *std::move(near);
+  if (std::optional<ReplicaPlan> part = PlanForSome(plan_, shard.self)) {
+    plan_ = *std::move(part);
     reads_ = ReadSet(plan_);
-    near_ = true;
+    asks_some_ = true;
   }
 }
 
@@ -23,18 +23,23 @@ void GetCoordinator::Start(Env& env) {
   NoteStart(env.now.instant);
   deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
   SetTimer(deadline_);
-  if (near_) {
-    ++shard().counters.near_reads;
-    widen_at_ = env.now.instant + shard().config.hint_after;
+  if (asks_some_) {
+    const bool near = plan_.near_first;
+    ++(near ? shard().counters.near_reads : shard().counters.steady_reads);
+    // To be asked of those farther away costs more than to ask one more of the same.
+    constexpr int kSooner = 10;
+    const Duration patience = shard().config.hint_after;
+    widen_at_ = env.now.instant + (near ? patience : Duration{patience.us / kSooner});
     SetTimer(widen_at_);
   }
   Ask(env);
 }
 
-// Those near do not suffice. They are asked once more with the others, and what they have answered
-// or answer yet to the first question serves as well.
+// Those that were asked do not suffice. They are asked once more with the others, and what they
+// have answered or answer yet to the first question serves as well.
 void GetCoordinator::Widen(Env& env) {
-  ++shard().counters.near_reads_widened;
+  ++(plan_.near_first ? shard().counters.near_reads_widened
+                      : shard().counters.steady_reads_widened);
   AskAnew(env);
 }
 
@@ -54,7 +59,7 @@ void GetCoordinator::AskAnew(Env& env) {
     return Finish();
   }
   plan_ = *plan;
-  near_ = false;
+  asks_some_ = false;
   digests_.clear();
   reads_ = ReadSet(plan_);
   floor_ = shard().ledger.ballots().Pending(view().ring.SectionOf(request_.key.token)).promised;
@@ -142,7 +147,7 @@ void GetCoordinator::OnProgress(Env& env) {
       case Standing::kPending:
         return;
       case Standing::kImpossible:
-        if (near_) return Widen(env);
+        if (asks_some_) return Widen(env);
         Answer(Fail(ErrorCode::kUnavailable, "too few owners could read their copy"), env);
         return RepairAndFinish(env);  // damaged copies among them
       case Standing::kReached:
@@ -251,7 +256,8 @@ void GetCoordinator::OnTimer(Env& env) {
   if (answered()) return;
   if (env.now.instant < deadline_) {
     if (env.now.instant >= admit_again_at_) return AdmitAgain(env);
-    if (near_ && env.now.instant >= widen_at_ && state_ == State::kWaitingForQuorum) Widen(env);
+    const bool silent = asks_some_ && env.now.instant >= widen_at_;
+    if (silent && state_ == State::kWaitingForQuorum) Widen(env);
     return;
   }
   const bool disagree = state_ == State::kWaitingForWriteBack;

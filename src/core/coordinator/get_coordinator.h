@@ -77,8 +77,8 @@ class GetCoordinator : public RequestMachine {
   State state_ = State::kIdle;
   Instant deadline_;
   Instant straggler_deadline_;
-  bool near_ = false;                        // only the owners of one region have been asked
-  Instant widen_at_;                         // if near_
+  bool asks_some_ = false;                   // not all owners have been asked (PlanForSome)
+  Instant widen_at_;                         // if asks_some_
   Instant admit_again_at_ = Instant::Max();  // somebody has another view
   // While and after writing back: what is being answered, and who holds at least that.
   Record answer_;

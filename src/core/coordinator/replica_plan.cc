@@ -173,24 +173,41 @@ QuorumNeeds ReplicaPlan::WritesAnd(bool read_first) const {
   return QuorumNeeds(std::move(groups));
 }
 
-std::optional<ReplicaPlan> NearPlan(const ReplicaPlan& plan) {
-  if (!plan.near_first || plan.local == plan.all()) return std::nullopt;
-  ReplicaPlan near = plan;
-  near.reachable.clear();
-  near.standins.clear();
-  near.away.clear();
+std::uint32_t ReplicaPlan::in_both_sets() const {
+  std::uint32_t both = 0;
+  for (std::uint32_t i = 0; i < now_count; ++i) {
+    if (from.Contains(owners.span()[i])) both |= 1u << i;
+  }
+  return both;
+}
+
+std::optional<ReplicaPlan> PlanForSome(const ReplicaPlan& plan, NodeId self) {
+  if (!plan.near_first && !plan.moving()) return std::nullopt;
+  const std::uint32_t some = plan.near_first ? plan.local : plan.in_both_sets();
+  if (some == plan.all()) return std::nullopt;
+  const auto wanted = [&](NodeId owner) {
+    const auto* place = std::find(plan.owners.begin(), plan.owners.end(), owner);
+    return (some >> (place - plan.owners.begin()) & 1) != 0;
+  };
+  ReplicaPlan part = plan;
+  part.reachable.clear();
+  part.standins.clear();
+  part.away.clear();
   for (const NodeId owner : plan.reachable) {
-    if (plan.IsLocal(owner)) near.reachable.push_back(owner);
+    if (wanted(owner)) part.reachable.push_back(owner);
   }
   for (std::size_t i = 0; i < plan.standins.size(); ++i) {
-    if (!plan.IsLocal(plan.away.span()[i])) continue;
-    near.standins.push_back(plan.standins.span()[i]);
-    near.away.push_back(plan.away.span()[i]);
+    if (!wanted(plan.away.span()[i])) continue;
+    part.standins.push_back(plan.standins.span()[i]);
+    part.away.push_back(plan.away.span()[i]);
   }
   const bool all =
-      near.reachable.size() + near.standins.size() == plan.reachable.size() + plan.standins.size();
-  if (all || !near.Enough(near.reads)) return std::nullopt;
-  return near;
+      part.reachable.size() + part.standins.size() == plan.reachable.size() + plan.standins.size();
+  if (all || !part.Enough(part.reads)) return std::nullopt;
+  // Others have real copies.
+  if (!plan.near_first && !part.standins.empty()) return std::nullopt;
+  part.self_is_owner = plan.self_is_owner && wanted(self);
+  return part;
 }
 
 std::string QuorumShortfall(const ReplicaPlan& plan, const QuorumNeeds& needs) {

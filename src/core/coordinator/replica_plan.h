@@ -57,6 +57,7 @@ struct ReplicaPlan {
   }
   bool IsOfLocalRegion(NodeId node, const ClusterView& view) const;
   std::uint32_t all() const { return AllOf(owners.size()); }
+  std::uint32_t in_both_sets() const;
   // For whom a node that is no owner keeps its copy. REQUIRES: there are owners.
   NodeId FirstOwnerAway() const {
     for (const NodeId owner : owners) {
@@ -75,9 +76,11 @@ struct ReplicaPlan {
 Result<ReplicaPlan> MakePlan(const ShardState& shard, const RowKey& key,
                              const RequestOptions& options);
 
-// The same plan for a get that asks only the owners in `local` and who stands in for them; empty
-// where that is not `near_first`, or these cannot give R, or are all that can be asked.
-std::optional<ReplicaPlan> NearPlan(const ReplicaPlan& plan);
+// The same plan for a get that asks only a part of the owners at first, and who stands in for them;
+// empty where these cannot give R, or are all that can be asked. Where the plan is `near_first`:
+// those in `local`. Else, while the partition moves: those of both sets, as they count in each, and
+// an owner to come has little of it yet: it would answer first, and be given what it lacks.
+std::optional<ReplicaPlan> PlanForSome(const ReplicaPlan& plan, NodeId self);
 
 // "2 of 3 owners reachable, no fallback, 3 needed".
 std::string QuorumShortfall(const ReplicaPlan& plan, const QuorumNeeds& needs);
