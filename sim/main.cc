@@ -105,7 +105,7 @@ Arguments Parse(int argc, char** argv) {
       Usage("unknown argument " + std::string(name));
     }
   }
-  if (!arguments.plant.empty() && !seeds_given) arguments.seed_last = 120;
+  if (!arguments.plant.empty() && !seeds_given) arguments.seed_last = 150;
   return arguments;
 }
 

@@ -19,7 +19,8 @@ from history import missing, start_clients, stop_clients
 from resp import Resp, RespError
 
 OLD = 3
-NEW = 4
+NEW = 5
+SPLITS = 4  # the lowest that knows `gyre cluster split`
 OLD_BINARY = os.environ.get("GYRE_OLD_BINARY")
 
 
@@ -130,21 +131,21 @@ class UpgradeTest(unittest.TestCase):
             cluster.await_settled(n1)
             wait_until(lambda: cluster.cluster_version(n1) == NEW, 20, "both are new", 0.1)
             cluster.change(n1, {"change": "split"})
-            wait_until(lambda: cluster.status(n2)["protocol"]["needed"] == NEW, 10, "known", 0.1)
+            wait_until(lambda: cluster.status(n2)["protocol"]["needed"] == SPLITS, 10, "known", 0.1)
             n2.stop()
             n2.flags.append(f"--protocol-max={OLD}")
             n2.start()
             self.assertEqual(n2.process.wait(30), 1)
             n2.process = None
-            self.assertIn("needs protocol version 4", n2.log_tail())
+            self.assertIn(f"needs protocol version {SPLITS}", n2.log_tail())
 
             # A stranger of the old version is told why, on both sides.
             late = Node("late", free_ports(3), os.path.join(cluster.folder, "late"), [
                 *cluster.flags, "--join", f"{HOST}:{n1.peer_port}", f"--protocol-max={OLD}"])
             cluster.nodes["late"] = late
             late.start()
-            wait_until(lambda: "versions 4 to 4, this node 3 to 3" in late.log_tail(), 20, "told")
-            wait_until(lambda: "versions 3 to 3, this node 4 to 4" in n1.log_tail(20_000), 20, "told")
+            wait_until(lambda: f"versions {SPLITS} to {NEW}, this node {OLD} to {OLD}" in late.log_tail(), 20, "told")
+            wait_until(lambda: f"versions {OLD} to {OLD}, this node {SPLITS} to {NEW}" in n1.log_tail(20_000), 20, "told")
 
 
 class BalancedClient(threading.Thread):
