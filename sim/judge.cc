@@ -33,7 +33,7 @@ namespace {
 
 // Of the owners of before there are fewer where one was removed by force: of copies per region it
 // counts in none.
-int LeastCopies(const ClusterView& view, const KeyspaceConfig& keyspace) {
+int FewestOwners(const ClusterView& view, const KeyspaceConfig& keyspace) {
   int least = view.CopiesOf(keyspace);
   for (std::uint32_t p = 0; p < view.ring.partition_count(); ++p) {
     const OwnerSets sets = view.SetsOf(PartitionId(p), keyspace);
@@ -48,7 +48,7 @@ void Judge::OnView(ClusterViewPtr view) {
   // Nodes that know the one before go on by it.
   for (const ClusterViewPtr& each : {view_, view}) {
     for (const auto& [id, keyspace] : each->keyspaces) {
-      if (LeastCopies(*each, keyspace) < keyspace.replicas) PromiseNothing();
+      if (FewestOwners(*each, keyspace) < keyspace.replicas) PromiseNothing();
     }
   }
   view_ = std::move(view);

@@ -2,7 +2,6 @@
 
 #include <lz4frame.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/check.h"

@@ -50,14 +50,14 @@ class RepairScheduler : public Machine, public OwnersAgree {
   // Since the partition has the owner sets that it has, all that this peer had of it at some moment
   // has come here, and what was here has gone there.
   bool Synced(PartitionId partition, NodeId peer) const;
-  // ... and the peer still has what went there: it has not been away since, from where it may have
-  // come back with less.
+  // ... with each owner of before that is a member, if the partition moves to this node.
+  bool HasArrived(PartitionId partition) const;
+  // Synced, and the peer still has what went there: it has not been away since, from where it may
+  // have come back with less.
   bool HasGiven(const Pair& pair) const {
     return Synced(pair.partition, pair.peer) && !dirty_.contains(pair) &&
            !unequal_.contains(pair) && !under_way_.contains(pair);
   }
-  // ... with each owner of before that is a member, if the partition moves to this node.
-  bool HasArrived(PartitionId partition) const;
   // The partition moves to this node, and no owner of before has given what it has of it yet. Then
   // one of them is asked for it, and only this node begins: the others would find all of it
   // missing, and give it too.
