@@ -264,7 +264,6 @@ class PeerLinks {
   static void ListenForTls(const LinkSecurity& security, Connection& connection);
   // A dial that another attempt in plain text may follow.
   bool DidNotSpeakTls(const PeerLink& link) const;
-  bool WantsCompression(const Peer& peer) const;
   std::optional<std::string> SecurityObjection(const PeerLink& link, const Handshake& handshake);
   Handshake OwnHandshake(std::uint16_t index) const;
   ConnectionLimits LimitsOfLinks() const;

@@ -121,7 +121,10 @@ void PeerLinks::Establish(PeerLink& link, Peer& peer, const Handshake& handshake
   slot.link = &link;
   if (!link.dialed) link.Send(EncodeHandshake(OwnHandshake(link.index)), now());
   const std::uint16_t version = std::min(handshake.version_max, options_.versions.max);
-  if (WantsCompression(peer) && version >= FirstVersionOf(Feature::kCompression)) link.Compress();
+  if (version >= FirstVersionOf(Feature::kCompression) &&
+      Covers(options_.compress, options_.self_region, peer.config.region)) {
+    link.Compress();
+  }
   link.state = PeerLink::State::kUp;
   link.started = link.last_heard = now();
   peer.shard_count = handshake.shard_count;
@@ -137,11 +140,6 @@ void PeerLinks::Establish(PeerLink& link, Peer& peer, const Handshake& handshake
               {"compressed", link.compresses()}});
   if (peer.we_dial) DialMissing(peer);
   UpdatePeer(peer);
-}
-
-bool PeerLinks::WantsCompression(const Peer& peer) const {
-  if (options_.compress != LinkScope::kRegions) return options_.compress == LinkScope::kAll;
-  return peer.config.region != options_.self_region;
 }
 
 void PeerLinks::Replace(Peer& peer, LinkSlot& slot) {

@@ -8,8 +8,7 @@
 namespace gyre {
 
 bool PeerLinks::WantsTls(const Peer& peer) const {
-  if (options_.security.encrypt != LinkScope::kRegions) return WantsTlsOfGuests();
-  return peer.config.region != options_.self_region;
+  return Covers(options_.security.encrypt, options_.self_region, peer.config.region);
 }
 
 void PeerLinks::Encrypt(PeerLink& link) {

@@ -10,7 +10,7 @@ namespace gyre {
 GetCoordinator::GetCoordinator(ShardState& shard, const Origin& origin, GetRequest&& request,
                                const ReplicaPlan& plan)
     : RequestMachine(shard, origin), request_(std::move(request)), plan_(plan), reads_(plan_) {
-  if (std::optional<ReplicaPlan> part = PlanForSome(plan_, shard.self)) {
+  if (std::optional<ReplicaPlan> part = PlanForSome(plan_)) {
     plan_ = *std::move(part);
     reads_ = ReadSet(plan_);
     asks_some_ = true;
@@ -44,8 +44,9 @@ void GetCoordinator::Widen(Env& env) {
 }
 
 void GetCoordinator::Ask(Env& env) {
-  // Digests are compared with the own copy.
-  const std::uint64_t digest_over = plan_.self_is_owner ? shard().config.digest_over : 0;
+  // Digests are compared with the own copy, where that is asked for.
+  const bool own = plan_.reachable.Contains(shard().self);
+  const std::uint64_t digest_over = own ? shard().config.digest_over : 0;
   AskForCopies(plan_, request_.key, floor_, digest_over, id(), shard(), env);
 }
 

@@ -181,23 +181,19 @@ std::uint32_t ReplicaPlan::in_both_sets() const {
   return both;
 }
 
-std::optional<ReplicaPlan> PlanForSome(const ReplicaPlan& plan, NodeId self) {
+std::optional<ReplicaPlan> PlanForSome(const ReplicaPlan& plan) {
   if (!plan.near_first && !plan.moving()) return std::nullopt;
   const std::uint32_t some = plan.near_first ? plan.local : plan.in_both_sets();
   if (some == plan.all()) return std::nullopt;
-  const auto wanted = [&](NodeId owner) {
-    const auto* place = std::find(plan.owners.begin(), plan.owners.end(), owner);
-    return (some >> (place - plan.owners.begin()) & 1) != 0;
-  };
   ReplicaPlan part = plan;
   part.reachable.clear();
   part.standins.clear();
   part.away.clear();
   for (const NodeId owner : plan.reachable) {
-    if (wanted(owner)) part.reachable.push_back(owner);
+    if (plan.IsAmong(some, owner)) part.reachable.push_back(owner);
   }
   for (std::size_t i = 0; i < plan.standins.size(); ++i) {
-    if (!wanted(plan.away.span()[i])) continue;
+    if (!plan.IsAmong(some, plan.away.span()[i])) continue;
     part.standins.push_back(plan.standins.span()[i]);
     part.away.push_back(plan.away.span()[i]);
   }
@@ -206,7 +202,6 @@ std::optional<ReplicaPlan> PlanForSome(const ReplicaPlan& plan, NodeId self) {
   if (all || !part.Enough(part.reads)) return std::nullopt;
   // Others have real copies.
   if (!plan.near_first && !part.standins.empty()) return std::nullopt;
-  part.self_is_owner = plan.self_is_owner && wanted(self);
   return part;
 }
 

@@ -51,9 +51,11 @@ struct ReplicaPlan {
   // May this owner coordinate it in the place of this node? In another region `local_quorum` would
   // be another quorum.
   bool MayLeaveTo(NodeId owner) const { return !stays_local || IsLocal(owner); }
-  bool IsLocal(NodeId owner) const {
+  bool IsLocal(NodeId owner) const { return IsAmong(local, owner); }
+  // Bit i of `some`: the i-th owner.
+  bool IsAmong(std::uint32_t some, NodeId owner) const {
     const auto* place = std::find(owners.begin(), owners.end(), owner);
-    return place != owners.end() && (local >> (place - owners.begin()) & 1) != 0;
+    return place != owners.end() && (some >> (place - owners.begin()) & 1) != 0;
   }
   bool IsOfLocalRegion(NodeId node, const ClusterView& view) const;
   std::uint32_t all() const { return AllOf(owners.size()); }
@@ -80,7 +82,7 @@ Result<ReplicaPlan> MakePlan(const ShardState& shard, const RowKey& key,
 // empty where these cannot give R, or are all that can be asked. Where the plan is `near_first`:
 // those in `local`. Else, while the partition moves: those of both sets, as they count in each, and
 // an owner to come has little of it yet: it would answer first, and be given what it lacks.
-std::optional<ReplicaPlan> PlanForSome(const ReplicaPlan& plan, NodeId self);
+std::optional<ReplicaPlan> PlanForSome(const ReplicaPlan& plan);
 
 // "2 of 3 owners reachable, no fallback, 3 needed".
 std::string QuorumShortfall(const ReplicaPlan& plan, const QuorumNeeds& needs);
