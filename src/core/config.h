@@ -83,7 +83,7 @@ struct CoreConfig {
   // that differ they are streamed.
   std::size_t stream_rows_max = 512;          // sim: 1..64; at most kLeafRowsMax
   std::size_t stream_bytes_max = 256 * 1024;  // sim: 1 KiB..256 KiB
-  std::size_t stream_batches_max = 4;         // sim: 1..4
+  std::size_t stream_batches_max = 16;        // sim: 1..4
   std::size_t stream_leaves_min = 16;         // sim: 1..16
   bool transfer_unthrottled = false;          // no budget for them; sim: both
   // In how long every row is read once, its checksums checked and the tree's leaves counted again.

@@ -34,6 +34,9 @@ struct WriteEffect {
   RowKey key;
   std::optional<Row> row;        // nullopt: the row goes
   std::uint64_t leaf_delta = 0;  // to be added to the key's leaf (ledger/merkle_tree.h), with it
+  // Not 0: one of many that come in the order of their keys, nearly all that lie there, and have
+  // the same number. A hint for storage.
+  RequestId run{};
 };
 // A page of rows in order, answered by Shard::OnScanDone(id). It sees every write that the shard
 // asked for before it.

@@ -258,6 +258,10 @@ void AddEngine(Page& page, const EngineStats& engine) {
   page.Counter("gyre_storage_read_errors_total", "Reads that failed.", engine.read_errors);
   page.Counter("gyre_storage_write_errors_total", "Writes that failed.", engine.write_errors);
   page.Counter("gyre_storage_corruptions_total", "Damage found by the engine.", engine.corruptions);
+  page.Counter("gyre_storage_run_files_total",
+               "Table files that runs of rows were written straight into.", engine.run_files);
+  page.Counter("gyre_storage_run_rows_total",
+               "Rows committed in such files, past log and memtable.", engine.run_rows);
   page.Counter("gyre_storage_tables_salvaged_total",
                "Damaged table files that were made whole in place.", engine.tables_salvaged);
   page.Counter("gyre_storage_blocks_lost_total",

@@ -248,7 +248,7 @@ void ShardLoop::CarryOut(Effect& effect) {
     case 2: {
       auto& write = std::get<WriteEffect>(effect);
       return session_->Write(
-          {write.id, std::move(write.key), std::move(write.row), write.leaf_delta});
+          {write.id, std::move(write.key), std::move(write.row), write.leaf_delta, write.run});
     }
     case 3: {
       auto& scan = std::get<ScanEffect>(effect);

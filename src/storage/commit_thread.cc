@@ -10,6 +10,12 @@ namespace {
 
 // Past this a group is cut: one write must not hold up the acknowledgements of thousands.
 constexpr std::size_t kGroupBytesMax = 16 << 20;
+// A run of less is cheaper in the log than as a file.
+constexpr std::size_t kRunBytesMin = 256 << 10;
+// Files cost a few syncs, however long they are. So where only runs are to be written, as many
+// bytes of them are awaited, for so long: a stream brings them meanwhile.
+constexpr std::size_t kRunsBytesWanted = 3 << 20;
+constexpr std::chrono::milliseconds kRunsPatience{5};
 
 bool MeansDiskFull(const rocksdb::Status& status) {
   return status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit;
@@ -32,7 +38,10 @@ void CommitThread::Submit(std::unique_ptr<WriteJob> job) {
   bool wake = false;
   {
     const std::lock_guard lock(queue_mutex_);
-    wake = queue_.empty();  // else the thread has been woken for what is there, or is busy
+    // Else the thread has been woken for what is there, or is busy.
+    wake = queue_.empty() || awaiting_;
+    queued_bytes_ += job->bytes;
+    patient_ = patient_ && job->patient;
     queue_.push_back(std::move(job));
   }
   if (wake) queue_ready_.notify_one();
@@ -77,9 +86,22 @@ bool CommitThread::WaitForWork(Jobs& jobs) {
   } else {
     queue_ready_.wait_until(lock, wake_at, ready);
   }
+  AwaitLongerRuns(lock);
   jobs.swap(queue_);
+  queued_bytes_ = 0;
+  patient_ = true;
   salvage_asked_ = false;
   return !jobs.empty() || !stopping_;
+}
+
+// Nobody waits for a row of a run, and the longer it is the better.
+void CommitThread::AwaitLongerRuns(std::unique_lock<std::mutex>& lock) {
+  if (queue_.empty()) return;
+  awaiting_ = true;
+  queue_ready_.wait_for(lock, kRunsPatience, [this] {
+    return !patient_ || queued_bytes_ >= kRunsBytesWanted || stopping_ || salvage_asked_;
+  });
+  awaiting_ = false;
 }
 
 CommitThread::Clock::time_point CommitThread::NextWake() const {
@@ -144,9 +166,7 @@ void CommitThread::Commit(std::span<std::unique_ptr<WriteJob>> jobs) {
   std::sort(group_.begin(), group_.end(), [](const GroupedWrite& a, const GroupedWrite& b) {
     return std::pair(a.place, a.number) < std::pair(b.place, b.number);
   });
-  batch_.Clear();
-  for (const GroupedWrite& each : group_) database_.AddToBatch(*each.write, batch_);
-
+  TakeRuns();
   const Clock::time_point start = Clock::now();
   const auto answer = [&] {
     const Clock::time_point done = Clock::now();
@@ -165,17 +185,63 @@ void CommitThread::Commit(std::span<std::unique_ptr<WriteJob>> jobs) {
     }
   };
   rocksdb::Status status;
-  if (options_.durability == Durability::kSync) {
-    status = database_.WriteSynced(batch_, answer);
-  } else {
-    status = database_.Write(batch_);
-    if (status.ok()) answer();
-  }
+  if (!runs_.empty()) status = database_.WriteRuns(runs_);
+  // Else a part of what these jobs want is there, whatever becomes of the rest.
+  const bool untouched = runs_.empty() || !status.ok();
+  if (status.ok()) status = CommitBatch(answer);
   if (status.ok()) return;
-  OnFailure(status);
+  OnFailure(status, untouched);
   for (std::unique_ptr<WriteJob>& job : jobs) {
     if (job != nullptr) FailJob(std::move(job), {ErrorCode::kIoError, "storage: " + problem_});
   }
+}
+
+// Writes `group_`, and calls `answer` once that is as durable as it must be.
+rocksdb::Status CommitThread::CommitBatch(const std::function<void()>& answer) {
+  rocksdb::Status status;
+  if (!group_.empty()) {
+    batch_.Clear();
+    for (const GroupedWrite& each : group_) database_.AddToBatch(*each.write, batch_);
+    if (options_.durability == Durability::kSync) return database_.WriteSynced(batch_, answer);
+    status = database_.Write(batch_);
+  }
+  if (status.ok()) answer();
+  return status;
+}
+
+// Moves what goes into table files from `group_` to `runs_`.
+void CommitThread::TakeRuns() {
+  runs_.clear();
+  std::size_t kept = 0;
+  for (std::size_t begin = 0, end = 0; begin < group_.size(); begin = end) {
+    const RequestId run = group_[begin].write->run;
+    while (end < group_.size() && group_[end].write->run == run) ++end;
+    if (run != RequestId{} && TakeRun(begin, end)) continue;
+    for (std::size_t i = begin; i < end; ++i) group_[kept++] = group_[i];
+  }
+  group_.resize(kept);
+}
+
+// Those from `begin` to `end`, which nothing else of the group lies between.
+bool CommitThread::TakeRun(std::size_t begin, std::size_t end) {
+  // Two writes of one place, one of them in a run: what is asked for last must come last.
+  if (begin > 0 && group_[begin - 1].place == group_[begin].place) return false;
+  if (end < group_.size() && group_[end - 1].place == group_[end].place) return false;
+  std::size_t bytes = 0;
+  for (std::size_t i = begin; i < end; ++i) {
+    const WriteRequest& write = *group_[i].write;
+    bytes += write.key.key.size() + (write.row ? write.row->record.size() : 0);
+  }
+  if (bytes < kRunBytesMin) return false;
+  RocksDatabase::Run run;
+  run.reserve(end - begin);
+  for (std::size_t i = begin; i < end; ++i) run.push_back(group_[i].write);
+  // Those of one key are in the order asked, and stay so.
+  std::stable_sort(run.begin(), run.end(),
+                   [](const WriteRequest* a, const WriteRequest* b) { return a->key < b->key; });
+  if (!database_.TakesRun(run)) return false;
+  runs_.push_back(std::move(run));
+  return true;
 }
 
 // Later batches that the session asked for before it hears of this fail too.
@@ -193,9 +259,11 @@ void CommitThread::SyncIfDue(bool now) {
   if (!status.ok()) OnFailure(status);
 }
 
-void CommitThread::OnFailure(const rocksdb::Status& status) {
+// `untouched`: nothing of what failed is in the database. If some is, only a restart shows its
+// shards what.
+void CommitThread::OnFailure(const rocksdb::Status& status, bool untouched) {
   write_errors_.fetch_add(1, std::memory_order_relaxed);
-  if (MeansDiskFull(status)) {
+  if (MeansDiskFull(status) && untouched) {
     ballast_.Release();
     recovery_due_ = Clock::now() + std::chrono::microseconds(options_.recovery_interval.us);
     Enter(State::kFull, "the disk is full: " + status.ToString());

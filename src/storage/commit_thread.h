@@ -1,7 +1,8 @@
 // The one thread that writes to the database: all sessions' batches that wait become one WriteBatch
 // and, with kSync, one fsync. They are answered as soon as the log holds them; the database inserts
 // them into its memtable after that, while their clients ask again and the next group gathers. So
-// the more is asked, the more each fsync carries. It also owns what follows a failed write:
+// the more is asked, the more each fsync carries. Long runs of rows (WriteRequest::run) go another
+// way, straight into table files. It also owns what follows a failed write:
 //
 //   kWritable --free space below the floor--> kNearlyFull --space is back--> kWritable
 //   kWritable --"no space" from the disk--> kFull: gives the ballast back; --resumed, floor and a
@@ -73,16 +74,20 @@ class CommitThread {
 
   void Run();
   bool WaitForWork(Jobs& jobs);
+  void AwaitLongerRuns(std::unique_lock<std::mutex>& lock);
   Clock::time_point NextWake() const;
   void CommitAll(Jobs& jobs);
   void CommitGroup(std::span<std::unique_ptr<WriteJob>> jobs);
   void Commit(std::span<std::unique_ptr<WriteJob>> jobs);
+  rocksdb::Status CommitBatch(const std::function<void()>& answer);
+  void TakeRuns();
+  bool TakeRun(std::size_t begin, std::size_t end);
   void SyncIfDue(bool now);
   void TryToRecover();
   void AskForSalvage();
   void SalvageIfDue();
   bool SpaceAboveFloor();
-  void OnFailure(const rocksdb::Status& status);
+  void OnFailure(const rocksdb::Status& status, bool untouched = true);
   void Enter(State state, std::string problem);
   static void FailJob(std::unique_ptr<WriteJob> job, Error error);
 
@@ -94,6 +99,7 @@ class CommitThread {
   // Of the commit thread alone.
   std::vector<Ended> ended_;
   std::vector<GroupedWrite> group_;
+  std::vector<RocksDatabase::Run> runs_;
   rocksdb::WriteBatch batch_;
   bool unsynced_ = false;
   Clock::time_point sync_due_;
@@ -102,6 +108,9 @@ class CommitThread {
   std::mutex queue_mutex_;
   std::condition_variable queue_ready_;
   Jobs queue_;
+  std::size_t queued_bytes_ = 0;
+  bool patient_ = true;    // all that is queued is
+  bool awaiting_ = false;  // more, so that each submission wakes
   bool stopping_ = false;
   bool salvage_asked_ = false;
   std::atomic<bool> salvage_allowed_ = false;

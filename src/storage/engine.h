@@ -43,6 +43,10 @@ struct WriteRequest {
   // Added, modulo 2^64, to the sum of the leaf that the key's token lies in, in the same batch: so
   // after a crash the sums are those of the rows that are there. Ignored for a hint.
   std::uint64_t leaf_delta = 0;
+  // Not 0: the row is one of many that are asked for in the order of their keys, nearly all that
+  // lie there, and so have the same number here. They may go another way to the disk. Of no meaning
+  // otherwise. REQUIRES: no hint.
+  RequestId run{};
 };
 
 struct ReadDone {
@@ -109,6 +113,7 @@ struct EngineStats {
   std::uint64_t cache_hits = 0, cache_misses = 0, cache_bytes = 0;
   std::uint64_t commits = 0, commit_rows = 0;  // group commits, and the writes in them
   std::uint64_t commit_us_total = 0;           // from their start until they are answered
+  std::uint64_t run_files = 0, run_rows = 0;   // of commit_rows: written straight into table files
   std::uint64_t read_errors = 0, write_errors = 0, corruptions = 0;
   // Damaged databases set aside at this open: if any, local state went back and the node must write
   // as fresh actors (core/causality/actor.h), whatever its clean stop says.

@@ -26,6 +26,7 @@ struct WriteJob {
   std::shared_ptr<SessionLink> link;
   std::vector<WriteRequest> writes;
   std::size_t bytes = 0;           // RowCache::Charge of all
+  bool patient = true;             // all are of runs: nobody waits for one of them
   std::uint64_t number_first = 0;  // the session's numbers of these writes, from 1
   std::uint64_t number_last = 0;
   // How many failures the session knew of when it asked for the first of these writes. If there

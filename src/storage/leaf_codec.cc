@@ -48,26 +48,26 @@ tl::unexpected<Error> Malformed(const char* what) {
 }  // namespace
 
 std::string EncodeLeafBlockKey(LeafBlockId id) {
-  std::string key(9, kLeafBlockKind);
+  std::string key(kLeafKeyBytes, kLeafBlockKind);
   PutBigEndian(id.keyspace.value, 4, key.data() + 1);
   PutBigEndian(id.number, 4, key.data() + 5);
   return key;
 }
 
 std::string EncodeLeafEntryKey(std::uint64_t sequence) {
-  std::string key(9, kLeafEntryKind);
+  std::string key(kLeafKeyBytes, kLeafEntryKind);
   PutBigEndian(sequence, 8, key.data() + 1);
   return key;
 }
 
 Result<LeafBlockId> DecodeLeafBlockKey(std::string_view key) {
-  if (key.size() != 9 || key[0] != kLeafBlockKind) return Malformed("the key of a block");
+  if (key.size() != kLeafKeyBytes || key[0] != kLeafBlockKind) return Malformed("the key of a block");
   return LeafBlockId{KeyspaceId(static_cast<std::uint32_t>(GetBigEndian(key.substr(1, 4)))),
                      static_cast<std::uint32_t>(GetBigEndian(key.substr(5, 4)))};
 }
 
 Result<std::uint64_t> DecodeLeafEntryKey(std::string_view key) {
-  if (key.size() != 9 || key[0] != kLeafEntryKind) return Malformed("the key of a log entry");
+  if (key.size() != kLeafKeyBytes || key[0] != kLeafEntryKind) return Malformed("the key of a log entry");
   return GetBigEndian(key.substr(1));
 }
 

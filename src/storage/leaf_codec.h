@@ -39,6 +39,7 @@ struct LeafBlockId {
 };
 std::string EncodeLeafBlockKey(LeafBlockId id);
 std::string EncodeLeafEntryKey(std::uint64_t sequence);
+inline constexpr std::size_t kLeafKeyBytes = 1 + 8;  // of either
 // Errors: kCorruption.
 Result<LeafBlockId> DecodeLeafBlockKey(std::string_view key);
 Result<std::uint64_t> DecodeLeafEntryKey(std::string_view key);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "base/check.h"
 
@@ -34,7 +35,7 @@ LeafLog::Block& LeafLog::BlockOf(KeyspaceId keyspace, std::uint32_t leaf) {
   return *block;
 }
 
-Status LeafLog::Load(rocksdb::Iterator& all) {
+Status LeafLog::Load(rocksdb::Iterator& all, const std::optional<std::string>& note) {
   for (all.SeekToFirst(); all.Valid(); all.Next()) {
     const std::string_view key = View(all.key());
     const bool is_block = key.starts_with(kLeafBlockKind);
@@ -45,6 +46,17 @@ Status LeafLog::Load(rocksdb::Iterator& all) {
   // Damage ends the iteration just as the end does.
   if (all.status().IsCorruption()) return Fail(ErrorCode::kCorruption, all.status().ToString());
   if (!all.status().ok()) return Fail(ErrorCode::kIoError, all.status().ToString());
+  if (note) {
+    const std::size_t key_bytes = std::min(note->size(), kLeafKeyBytes);
+    Entry entry{note->substr(0, key_bytes), note->substr(key_bytes)};
+    const Result<std::uint64_t> sequence = DecodeLeafEntryKey(entry.key);
+    if (!sequence) return Fail(sequence.error());
+    // Whatever was written after the note came with its entry, or behind it.
+    if (*sequence > sequence_) {
+      if (Status loaded = LoadEntry(entry.key, entry.bytes); !loaded) return loaded;
+      owed_ = std::move(entry);
+    }
+  }
   committed_ = sequence_;
   return {};
 }
@@ -112,16 +124,32 @@ void LeafLog::Add(KeyspaceId keyspace, Token token, std::uint64_t delta) {
   deltas_.push_back({keyspace, leaf, delta});
 }
 
+LeafLog::Entry LeafLog::NumberEntry() {
+  ++sequence_;
+  Entry entry{EncodeLeafEntryKey(sequence_), {}};
+  EncodeLeafEntry(entry.key, deltas_, entry.bytes);
+  return entry;
+}
+
+std::optional<std::string> LeafLog::AppendAside() {
+  GYRE_CHECK(!owed_);
+  if (deltas_.empty()) return std::nullopt;
+  aside_ = NumberEntry();
+  return aside_->key + aside_->bytes;
+}
+
 void LeafLog::AppendTo(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* family) {
   blocks_written_ = 0;
   credit_after_ = credit_;
   delete_below_ = deleted_below_;
-  if (deltas_.empty()) return;
-  ++sequence_;
-  const std::string key = EncodeLeafEntryKey(sequence_);
-  EncodeLeafEntry(key, deltas_, entry_);
-  batch.Put(family, key, entry_);
-  credit_after_ += kBlockPace * (key.size() + entry_.size());
+  const auto append = [&](const Entry& entry) {
+    batch.Put(family, entry.key, entry.bytes);
+    credit_after_ += kBlockPace * (entry.key.size() + entry.bytes.size());
+  };
+  owed_written_ = owed_.has_value();
+  if (owed_) append(*owed_);
+  if (!deltas_.empty()) append(NumberEntry());
+  if (deltas_.empty() && !owed_) return;
 
   // Blocks as they are without this group, which is why it need not be known yet if it succeeds.
   for (; blocks_written_ < queue_.size(); ++blocks_written_) {
@@ -144,13 +172,22 @@ void LeafLog::AppendTo(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* 
 }
 
 void LeafLog::Committed() {
-  if (deltas_.empty()) return;
+  if (aside_) {
+    owed_ = std::exchange(aside_, std::nullopt);
+    return ApplyGroup();
+  }
+  if (std::exchange(owed_written_, false)) owed_.reset();
   for (; blocks_written_ > 0; --blocks_written_) {
     queue_.front()->first_missing = 0;
     queue_.pop_front();
   }
   credit_ = credit_after_;
   deleted_below_ = delete_below_;
+  ApplyGroup();
+}
+
+void LeafLog::ApplyGroup() {
+  if (deltas_.empty()) return;
   for (const LeafDelta& each : deltas_) {
     Apply(BlockOf(each.keyspace, each.leaf), each, sequence_);
   }
@@ -162,6 +199,8 @@ void LeafLog::Committed() {
 // later one is taken for it.
 void LeafLog::Failed() {
   deltas_.clear();
+  aside_.reset();
+  owed_written_ = false;
   blocks_written_ = 0;
 }
 
@@ -177,6 +216,7 @@ void LeafLog::AppendAll(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle*
     }
   }
   queue_.clear();
+  owed_.reset();
   deleted_below_ = sequence_ + 1;
 }
 

@@ -10,9 +10,14 @@
 // would take on disk (at least kBlockChargeMin each), and one entry: with 2^20 leaves 8 MiB for
 // each keyspace.
 //
-// One group at a time: Add, AppendTo, then Committed or Failed. The sums in memory change only in
-// Committed. One thread. Invariant: the queue holds exactly the blocks that the stored ones are
-// behind of, each once, in the order of the first entry that is not in the stored one.
+// Rows that get into the database without a batch (rocks_runs.cc) bring their entry in a note
+// beside them, of which there is one: it stands in for the entry until the next batch, which must
+// come before the next note, has brought that into the log.
+//
+// One group at a time: Add, AppendTo or AppendAside, then Committed or Failed. The sums in memory
+// change only in Committed. One thread. Invariant: the queue holds exactly the blocks that the
+// stored ones are behind of, each once, in the order of the first entry that is not in the stored
+// one.
 #pragma once
 
 #include <rocksdb/iterator.h>
@@ -23,6 +28,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,16 +43,20 @@ class LeafLog {
   // REQUIRES: 1 <= leaf_bits <= kLeafBitsMax.
   explicit LeafLog(int leaf_bits);
 
-  // Takes in what a column family holds. REQUIRES: nothing has been added.
-  // Errors: kCorruption, kIoError; this object is of no use then.
-  Status Load(rocksdb::Iterator& all);
+  // Takes in what a column family holds, and the note, if there is one. REQUIRES: nothing has been
+  // added. Errors: kCorruption, kIoError; this object is of no use then.
+  Status Load(rocksdb::Iterator& all, const std::optional<std::string>& note = std::nullopt);
   // Those that are not 0, by (keyspace, leaf). O(leaves).
   std::vector<LeafSum> Sums() const;
 
   // Of the next group. Deltas of one leaf are joined if they come one after the other, as they do
   // in the order of the ring.
   void Add(KeyspaceId keyspace, Token token, std::uint64_t delta);
-  // Writes what was added, if anything, and what else is due.
+  // What was added, for a note; nullopt if nothing was. REQUIRES: !owes_entry().
+  std::optional<std::string> AppendAside();
+  // The log lacks the entry of a note.
+  bool owes_entry() const { return owed_.has_value(); }
+  // Writes what was added, if anything, the entry that is owed, and what else is due.
   void AppendTo(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* family);
   // The batch is in the database.
   void Committed();
@@ -61,6 +71,9 @@ class LeafLog {
   static constexpr std::size_t kBlockChargeMin = 4096;
 
  private:
+  struct Entry {  // as it is stored
+    std::string key, bytes;
+  };
   struct Block {
     explicit Block(LeafBlockId of) : id(of) {}
 
@@ -78,6 +91,8 @@ class LeafLog {
   Block& BlockOf(KeyspaceId keyspace, std::uint32_t leaf);
   Status LoadBlock(std::string_view key, std::string_view bytes);
   Status LoadEntry(std::string_view key, std::string_view bytes);
+  Entry NumberEntry();
+  void ApplyGroup();
   void Apply(Block& block, const LeafDelta& delta, std::uint64_t sequence);
 
   const int leaf_bits_;
@@ -94,12 +109,16 @@ class LeafLog {
   // again and again after few writes gets on as well.
   std::size_t credit_;
 
+  std::optional<Entry> owed_;  // in the note, and not in the log
+
   // Of the group.
   std::vector<LeafDelta> deltas_;
+  std::optional<Entry> aside_;
+  bool owed_written_ = false;
   std::size_t blocks_written_ = 0;  // the first so many of the queue
   std::size_t credit_after_ = 0;
   std::uint64_t delete_below_ = 0;
-  std::string entry_, block_bytes_;  // kept for their memory
+  std::string block_bytes_;  // kept for its memory
 };
 
 }  // namespace gyre

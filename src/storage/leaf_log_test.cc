@@ -46,10 +46,21 @@ class LogOnDisk {
     GYRE_CHECK(db_->Write({}, &batch).ok());
     log_->Committed();
   }
+  // Before what is added goes into a note.
+  void CatchUp() {
+    if (log_->owes_entry()) Commit();
+    GYRE_CHECK(!log_->owes_entry());
+  }
+  void CommitAside(bool succeeds = true) {
+    const std::optional<std::string> note = log_->AppendAside();
+    if (!succeeds) return log_->Failed();
+    if (note) note_ = note;
+    log_->Committed();
+  }
   Status Reload(int leaf_bits = kLeafBits) {
     log_.emplace(leaf_bits);
     const std::unique_ptr<rocksdb::Iterator> all(db_->NewIterator({}));
-    return log_->Load(*all);
+    return log_->Load(*all, note_);
   }
   Model Sums() const {
     Model sums;
@@ -74,22 +85,27 @@ class LogOnDisk {
     return stored;
   }
   rocksdb::DB& db() { return *db_; }
+  const LeafLog& log() const { return *log_; }
+  void SetNote(std::string note) { note_ = std::move(note); }
 
  private:
   const int leaf_bits_;
   TempFolder folder_;
   std::unique_ptr<rocksdb::DB> db_;
   std::optional<LeafLog> log_;
+  std::optional<std::string> note_;
 };
 
 void Add(Model& model, Leaf leaf, std::uint64_t delta) {
   if ((model[leaf] += delta) == 0) model.erase(leaf);
 }
 
-// Goal: whatever is added, fails or is read again from disk, the sums are those of what succeeded.
+// Goal: whatever is added, in the log or in a note, fails or is read again from disk, the sums are
+// those of what succeeded.
 TEST(LeafLogTest, SumsAreWhatAMapHolds) {
   std::size_t blocks = 0;
   std::size_t reloads = 0;
+  std::size_t notes_loaded = 0;  // that the log lacked
   EXPECT_TRUE(rc::check([&] {
     LogOnDisk log;
     Model model;
@@ -97,6 +113,8 @@ TEST(LeafLogTest, SumsAreWhatAMapHolds) {
     for (int round = 0; round < rounds; ++round) {
       Prng prng(*rc::gen::arbitrary<std::uint64_t>());
       Model after = model;
+      const bool aside = prng.Below(3) == 0;
+      if (aside) log.CatchUp();
       const std::uint64_t count = prng.Below(300);
       for (std::uint64_t i = 0; i < count; ++i) {
         const Leaf leaf{static_cast<std::uint32_t>(prng.Below(2)),
@@ -113,11 +131,12 @@ TEST(LeafLogTest, SumsAreWhatAMapHolds) {
         }
       }
       const bool succeeds = prng.Below(4) != 0;
-      log.Commit(succeeds);
+      aside ? log.CommitAside(succeeds) : log.Commit(succeeds);
       if (succeeds) model = std::move(after);
       if (prng.Below(5) == 0) {
         RC_ASSERT(log.Reload().has_value());
         ++reloads;
+        notes_loaded += log.log().owes_entry();
       }
       RC_ASSERT(log.Sums() == model);
     }
@@ -127,6 +146,35 @@ TEST(LeafLogTest, SumsAreWhatAMapHolds) {
   }));
   EXPECT_GT(blocks, 50u);
   EXPECT_GT(reloads, 50u);
+  EXPECT_GT(notes_loaded, 50u);
+}
+
+// Goal: a note that the log has taken in counts once, also when all blocks have taken the entry in
+// and it is deleted; one that is damaged is told.
+TEST(LeafLogTest, ANoteCountsOnce) {
+  LogOnDisk log;
+  log.Add(0, 3, 10);
+  log.CommitAside();
+  EXPECT_EQ(log.Stored(kLeafEntryKind).second, 0u);
+  ASSERT_TRUE(log.Reload().has_value());
+  EXPECT_EQ(log.Sums(), (Model{{{0, 3}, 10}}));
+  log.Add(0, 3, 1);
+  log.Commit();
+  EXPECT_GE(log.Stored(kLeafEntryKind).second, 1u);
+  for (int life = 0; life < 200; ++life) {
+    ASSERT_TRUE(log.Reload().has_value());
+    EXPECT_FALSE(log.log().owes_entry());
+    ASSERT_EQ(log.Sums(), (Model{{{0, 3}, 11u + static_cast<std::uint64_t>(life)}}));
+    log.Add(0, 3, 1);
+    log.Commit();
+  }
+  EXPECT_LT(log.Stored(kLeafEntryKind).second, 200u) << "nothing was deleted";
+  for (const char* damaged : {"", "L", "L\0\0\0\0\0\0\1"}) {
+    log.SetNote(damaged);
+    const Status loaded = log.Reload();
+    ASSERT_FALSE(loaded.has_value());
+    EXPECT_EQ(loaded.error().code, ErrorCode::kCorruption);
+  }
 }
 
 // Goal: the log is bounded, whatever is written; blocks take their turns, and those that are

@@ -309,8 +309,10 @@ Status RocksDatabase::LoadLeaves() {
                                             ", and it is now " + std::to_string(leaf_bits_));
   }
   leaf_bits_stored_ = true;
+  const Result<std::optional<std::string>> note = GetMeta(kRunLeaves);
+  if (!note) return Fail(note.error());
   const std::unique_ptr<rocksdb::Iterator> all(db_->NewIterator({}, leaves_));
-  const Status loaded = leaf_log_->Load(*all);
+  const Status loaded = leaf_log_->Load(*all, *note);
   if (!loaded && loaded.error().code == ErrorCode::kCorruption) {
     corruptions_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -328,7 +330,10 @@ rocksdb::Status RocksDatabase::DropLeaves() {
 rocksdb::Status RocksDatabase::DropLeafFamily() {
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  rocksdb::Status status = db_->Delete(synced, meta_, kLeafBits);
+  rocksdb::WriteBatch marks;
+  rocksdb::Status status = marks.Delete(meta_, kLeafBits);
+  if (status.ok()) status = marks.Delete(meta_, kRunLeaves);
+  if (status.ok()) status = db_->Write(synced, &marks);
   if (status.ok()) status = db_->DropColumnFamily(leaves_);
   if (!status.ok()) return status;
   db_->DestroyColumnFamilyHandle(std::exchange(leaves_, nullptr));
@@ -394,6 +399,8 @@ void RocksDatabase::AddStats(EngineStats& stats) const {
   stats.quarantines += quarantines_;
   stats.tables_salvaged += tables_salvaged_.load(std::memory_order_relaxed);
   stats.blocks_lost += blocks_lost_.load(std::memory_order_relaxed);
+  stats.run_files += run_files_.load(std::memory_order_relaxed);
+  stats.run_rows += run_rows_.load(std::memory_order_relaxed);
 }
 
 }  // namespace gyre

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,6 +45,15 @@ class RocksDatabase {
   Result<std::optional<Row>> Get(const RowKey& key);
   // Errors: as Get; a page is never silently short.
   Result<ScanPage> Scan(const ScanRange& range);
+
+  // Rows in the order of RowKey, of one keyspace or some: for one key, the last counts. No hints.
+  using Run = std::vector<const WriteRequest*>;
+  // Would the run go into table files without more ado? O(memtables).
+  bool TakesRun(const Run& run) const;
+  // Writes runs, past the log, with what they do to the sums of their leaves: durable, and to be
+  // read, when it returns. All or nothing. REQUIRES: TakesRun each; no two overlap; nothing was
+  // added to a batch that is not written yet. Of the thread that writes.
+  rocksdb::Status WriteRuns(std::span<const Run> runs);
 
   // Of the next batch to be written, and of no other. One thread adds and writes.
   void AddToBatch(const WriteRequest& write, rocksdb::WriteBatch& batch);
@@ -86,8 +96,8 @@ class RocksDatabase {
   void NoteSalvageTurn() { damaged_->NoteTurn(); }
   // The next Open sets the database aside: it has damage that it cannot go on with.
   void MarkDamaged();
-  // Fills rows, bytes, hint_rows, read_errors, corruptions, quarantines, tables_salvaged and
-  // blocks_lost.
+  // Fills rows, bytes, hint_rows, read_errors, corruptions, quarantines, tables_salvaged,
+  // blocks_lost, run_files and run_rows.
   void AddStats(EngineStats& stats) const;
   // What was found damaged at Open; empty if nothing.
   const std::string& quarantine_problem() const { return quarantine_problem_; }
@@ -126,6 +136,11 @@ class RocksDatabase {
                   const std::string& path) const;
   void AddLeavesToBatch(rocksdb::WriteBatch& batch);
   void SettleLeaves(bool committed);
+  rocksdb::Status CloseLog();
+  rocksdb::Status TakeIn(std::span<const Run> runs);
+  rocksdb::Status WriteRunFile(const Run& run, const std::string& file);
+  rocksdb::Status WriteNoteFile(const std::string& note, const std::string& file);
+  std::string RunFolder() const { return path_ + "/runs"; }
   bool IsEmpty(rocksdb::ColumnFamilyHandle* family) const;
   rocksdb::ColumnFamilyHandle* FamilyOf(NodeId owed_to) const {
     return owed_to.value == 0 ? rows_ : hints_;
@@ -133,8 +148,9 @@ class RocksDatabase {
   Result<Row> Decode(std::string_view stored_key, std::string_view value);
   Error ToError(const rocksdb::Status& status);
 
-  static constexpr const char* kLeafBits = "leaf_bits";  // in meta: what the sums are of
-  static constexpr const char* kDoubt = "doubt";         // in meta: what Salvage has in hand
+  static constexpr const char* kLeafBits = "leaf_bits";    // in meta: what the sums are of
+  static constexpr const char* kDoubt = "doubt";           // in meta: what Salvage has in hand
+  static constexpr const char* kRunLeaves = "run_leaves";  // in meta: what the last runs added
 
   const EngineOptions options_;
   const std::string path_;
@@ -156,6 +172,7 @@ class RocksDatabase {
   bool doubt_stuck_ = false;  // until another file is mended, what is in doubt cannot be settled
   const std::shared_ptr<DamagedTables> damaged_ = std::make_shared<DamagedTables>();
   std::atomic<std::uint64_t> tables_salvaged_{0}, blocks_lost_{0};
+  std::atomic<std::uint64_t> run_files_{0}, run_rows_{0};
   std::atomic<std::uint64_t> read_errors_{0}, corruptions_{0};
 };
 

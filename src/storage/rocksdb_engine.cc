@@ -147,6 +147,7 @@ void RocksSession::Write(WriteRequest write) {
     gathering_->failures_seen = failures_seen_;
   }
   gathering_->bytes += bytes;
+  if (write.run == RequestId{}) gathering_->patient = false;
   gathering_->number_last = asked_;
   gathering_->writes.push_back(std::move(write));
 }
@@ -209,6 +210,7 @@ void RocksSession::Finish(std::unique_ptr<WriteJob> job, std::vector<Completion>
   if (spare_jobs_.size() < kSpareJobsMax) {
     job->writes.clear();
     job->bytes = 0;
+    job->patient = true;
     job->status = {};
     spare_jobs_.push_back(std::move(job));
   }

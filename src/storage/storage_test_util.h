@@ -130,9 +130,10 @@ class TestSession {
   }
 
   // nullopt removes the row.
-  RequestId Write(const RowKey& key, const std::optional<Row>& row, std::uint64_t leaf_delta = 0) {
+  RequestId Write(const RowKey& key, const std::optional<Row>& row, std::uint64_t leaf_delta = 0,
+                  RequestId run = {}) {
     const RequestId id(++last_id_);
-    session_->Write({id, key, row, leaf_delta});
+    session_->Write({id, key, row, leaf_delta, run});
     return id;
   }
   void Flush() { session_->Flush(); }

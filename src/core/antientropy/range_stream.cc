@@ -136,7 +136,7 @@ void RangeStream::MergeRow(KeyedRecord& row, std::uint64_t stamp, Env& env) {
   progress_.bytes += BytesOf(row);
   ++merging_;
   shard().replica.Merge(row.key, std::move(row.record), stamp, /*repair=*/true, Ticket::Local(id()),
-                        env);
+                        env, /*run=*/id());
 }
 
 void RangeStream::NotePlace() {

@@ -119,8 +119,8 @@ bool Replica::GetNow(const RowKey& key, Record& record) {
 // ---- changes ---------------------------------------------------------------------------------
 
 void Replica::Merge(const RowKey& key, Bytes record, std::uint64_t stamp, bool repair,
-                    const Ticket& ticket, Env& env) {
-  Submit(key, MergeChange{std::move(record), stamp, repair}, ticket, env);
+                    const Ticket& ticket, Env& env, RequestId run) {
+  Submit(key, MergeChange{std::move(record), stamp, repair, run}, ticket, env);
 }
 
 void Replica::Mutate(const RowKey& key, Mutation mutation, std::optional<Seen> seen,
@@ -284,7 +284,7 @@ void Replica::MakeChange(const RowKey& key, KeyState* state, std::optional<Row>&
     state = &keys_.try_emplace(key).first->second;
   }
   row = next->row;
-  StartWrite(key, *state, std::move(next->row), entry, ticket, env);
+  StartWrite(key, *state, std::move(next->row), entry, RunOf(what), ticket, env);
 }
 
 Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::optional<Row>& row,
@@ -411,9 +411,10 @@ Result<Applied> Replica::MutateRow(const std::optional<Row>& row, const Mutation
 }
 
 void Replica::StartWrite(const RowKey& key, KeyState& state, std::optional<Row> next,
-                         const RowLedger::Entry& entry, const Ticket& ticket, Env& env) {
+                         const RowLedger::Entry& entry, RequestId run, const Ticket& ticket,
+                         Env& env) {
   const RequestId op = operations_.Insert({Operation::Kind::kWrite, key, Ticket::Nobody(), 0});
-  env.out.emplace_back(WriteEffect{op, key, next, entry.leaf_delta});
+  env.out.emplace_back(WriteEffect{op, key, next, entry.leaf_delta, run});
   state.writes.PushBack({op, std::move(next), entry, {ticket}, {}});
 }
 

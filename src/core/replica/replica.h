@@ -93,10 +93,11 @@ class Replica {
   void SetView(const ClusterView* view) { view_ = view; }
 
   void Get(const RowKey& key, const Ticket& ticket, Env& env);
-  // Joins an encoded record into the row. `repair` may also replace a row that is damaged.
-  // Errors: kStaleCopy: it was read before a ballot that forbids it here (BallotBook::Floor).
+  // Joins an encoded record into the row. `repair` may also replace a row that is damaged. `run` as
+  // in WriteEffect. Errors: kStaleCopy: it was read before a ballot that forbids it here
+  // (BallotBook::Floor).
   void Merge(const RowKey& key, Bytes record, std::uint64_t stamp, bool repair,
-             const Ticket& ticket, Env& env);
+             const Ticket& ticket, Env& env, RequestId run = {});
   // What a read brought, for those that read first.
   struct Seen {
     Record record;
@@ -144,6 +145,7 @@ class Replica {
     Bytes record;
     std::uint64_t stamp;
     bool repair;
+    RequestId run;
   };
   struct MutateChange {
     Mutation mutation;
@@ -224,8 +226,13 @@ class Replica {
   static bool GivesAway(const What&) {
     return false;
   }
+  static RequestId RunOf(const MergeChange& merge) { return merge.run; }
+  template <typename What>
+  static RequestId RunOf(const What&) {
+    return {};
+  }
   void StartWrite(const RowKey& key, KeyState& state, std::optional<Row> next,
-                  const RowLedger::Entry& entry, const Ticket& ticket, Env& env);
+                  const RowLedger::Entry& entry, RequestId run, const Ticket& ticket, Env& env);
   void CountReadError(const Error& error);
   void OnRowLoaded(const RowKey& key, KeyState& state, ReadRow& row, Env& env);
 
