@@ -106,6 +106,24 @@ TEST(ShardStreamTest, APacedStreamKeepsItsRate) {
   EXPECT_EQ(scene.CountersOf(3).streams_cut, 0u);
 }
 
+// Goal: what came is paid for before the stream ends, and makes room for another: so many short
+// ones, of a batch each, keep the rate as well.
+TEST(ShardStreamTest, AStreamOfOneBatchIsPaidForBeforeItEnds) {
+  CoreConfig config = InSmallBatches();
+  config.background_bytes_per_second_min = config.background_bytes_per_second_max = 4'000'000;
+  config.stream_rows_max = kRows;
+  MovingScene scene(config);
+  const std::vector<RowKey> keys = Fill(scene, kRows);
+  scene.TakeAll(scene.To({1, 2, 3}));
+  StreamUntil(scene, 3, kRows);
+  // The 200 rows cost at least 768 bytes each: 38 ms, of which five may be owed.
+  scene.cluster.RunFor(Duration::Millis(30));
+  EXPECT_EQ(HeldOf(scene, 3, keys), kRows);
+  EXPECT_EQ(scene.CountersOf(3).streams_done, 0u);
+  scene.cluster.RunFor(Duration::Millis(30));
+  EXPECT_EQ(scene.CountersOf(3).streams_done, 1u);
+}
+
 // Goal: where rows have come by themselves, such as by reads, what lies between comes in few
 // questions.
 TEST(ShardStreamTest, HolesAreFilledTogether) {

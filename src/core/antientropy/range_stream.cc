@@ -62,18 +62,17 @@ void RangeStream::Start(Env& env) {
 
 void RangeStream::AskNext(Env& env) {
   if (finished() || asking_) return;
-  if (runs_.empty()) {
-    if (merging_ == 0) End(any_failed_ ? Outcome::kFailed : Outcome::kPartly, env);
-    return;
-  }
   const CoreConfig& config = shard().config;
-  if (merging_ >= config.stream_rows_max * config.stream_batches_max) return;
+  const std::size_t rows_max = config.stream_rows_max * config.stream_batches_max;
+  if (runs_.empty() ? merging_ > 0 : merging_ >= rows_max) return;
+  // At the end as well: else streams of a batch each would follow one another unpaid.
   if (env.now.instant < resume_at_) {
     // Each row that becomes durable comes by here: one timer for all.
     if (resume_timer_ != resume_at_) SetTimer(resume_at_);
     resume_timer_ = resume_at_;
     return;
   }
+  if (runs_.empty()) return End(any_failed_ ? Outcome::kFailed : Outcome::kPartly, env);
   asking_ = true;
   deadline_ = env.now.instant + PatienceOf(config);
   SetTimer(deadline_);
