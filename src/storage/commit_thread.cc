@@ -137,6 +137,7 @@ void CommitThread::CommitGroup(std::span<std::unique_ptr<WriteJob>> jobs) {
   }
   ended_.clear();
   group_.clear();
+  bool patient = true;
   for (std::unique_ptr<WriteJob>& job : jobs) {
     ended_.push_back({job->link, job->number_last, job->bytes});
     if (state_ != State::kWritable) {
@@ -149,24 +150,27 @@ void CommitThread::CommitGroup(std::span<std::unique_ptr<WriteJob>> jobs) {
       job->status = Fail(ErrorCode::kUnavailable, "storage: an earlier write of this shard failed");
       HandBack(std::move(job));
     } else {
+      patient = patient && job->patient;
       for (const WriteRequest& write : job->writes) {
         group_.push_back({write.key.token.high, group_.size(), &write});
       }
     }
   }
-  if (!group_.empty()) Commit(jobs);
+  if (!group_.empty()) Commit(jobs, patient);
   for (const Ended& each : ended_) each.link->SetOver(each.number_last, each.bytes);
 }
 
-// Writes `group_`, which is what those of `jobs` want that are not answered yet.
-void CommitThread::Commit(std::span<std::unique_ptr<WriteJob>> jobs) {
+// Writes `group_`, which is what those of `jobs` want that are not answered yet. `patient`: all is
+// of runs; whoever waits for a single write does not wait for files.
+void CommitThread::Commit(std::span<std::unique_ptr<WriteJob>> jobs, bool patient) {
   const std::uint64_t rows = group_.size();
   // In the order of the ring, so that each insert finds the way of the last one still in the
   // processor's caches. Writes of one key stay in their order.
   std::sort(group_.begin(), group_.end(), [](const GroupedWrite& a, const GroupedWrite& b) {
     return std::pair(a.place, a.number) < std::pair(b.place, b.number);
   });
-  TakeRuns();
+  runs_.clear();
+  if (patient) TakeRuns();
   const Clock::time_point start = Clock::now();
   const auto answer = [&] {
     const Clock::time_point done = Clock::now();
@@ -211,7 +215,6 @@ rocksdb::Status CommitThread::CommitBatch(const std::function<void()>& answer) {
 
 // Moves what goes into table files from `group_` to `runs_`.
 void CommitThread::TakeRuns() {
-  runs_.clear();
   std::size_t kept = 0;
   for (std::size_t begin = 0, end = 0; begin < group_.size(); begin = end) {
     const RequestId run = group_[begin].write->run;
@@ -224,7 +227,7 @@ void CommitThread::TakeRuns() {
 
 // Those from `begin` to `end`, which nothing else of the group lies between.
 bool CommitThread::TakeRun(std::size_t begin, std::size_t end) {
-  // Two writes of one place, one of them in a run: what is asked for last must come last.
+  // Two writes of one place, in two runs: what is asked for last must come last.
   if (begin > 0 && group_[begin - 1].place == group_[begin].place) return false;
   if (end < group_.size() && group_[end - 1].place == group_[end].place) return false;
   std::size_t bytes = 0;

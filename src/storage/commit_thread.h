@@ -78,7 +78,7 @@ class CommitThread {
   Clock::time_point NextWake() const;
   void CommitAll(Jobs& jobs);
   void CommitGroup(std::span<std::unique_ptr<WriteJob>> jobs);
-  void Commit(std::span<std::unique_ptr<WriteJob>> jobs);
+  void Commit(std::span<std::unique_ptr<WriteJob>> jobs, bool patient);
   rocksdb::Status CommitBatch(const std::function<void()>& answer);
   void TakeRuns();
   bool TakeRun(std::size_t begin, std::size_t end);

@@ -13,7 +13,7 @@
 namespace gyre {
 namespace {
 
-constexpr RequestId kRun(77);
+constexpr RequestId kRun(77), kOther(78);
 constexpr std::size_t kRowBytes = 4096;
 
 class RocksRunsTest : public LeafSumsTest, public ::testing::WithParamInterface<Durability> {
@@ -70,24 +70,25 @@ TEST_P(RocksRunsTest, RunsAndWritesKeepTheirOrder) {
     ASSERT_EQ(RowsOf(session), model) << life;
     for (int group = 0; group < 4; ++group) {
       RequestId last;
+      const RequestId single = prng.Below(4) == 0 ? RequestId{} : kOther;  // of a run of its own
       const auto put = [&](const RowKey& key, RequestId run) {
         std::optional<Row> row;
         if (prng.Below(8) != 0) row = MakeRow(Noise(kRowBytes, prng.Next()));
         last = Write(session, key, row, run);
         model.erase(key);
         if (row) model[key] = *row;
-        rows_in_runs += run != RequestId{};
+        rows_in_runs += run == kRun;
       };
       for (std::uint64_t part = prng.Between(1, 3); part > 0; --part) {
         const std::vector<RowKey>& keys = keyspaces[prng.Below(2)];
         // Single ones, often beside what the runs bring.
         for (std::uint64_t i = prng.Below(4) == 0 ? prng.Below(6) : 0; i > 0; --i) {
-          put(keys[prng.Below(keys.size())], {});
+          put(keys[prng.Below(keys.size())], single);
         }
         const std::size_t first = prng.Below(400);
         const std::size_t end = first + prng.Between(1, 200);
         for (std::size_t i = first; i < end; ++i) put(keys[i], kRun);
-        if (prng.Below(6) == 0) put(keys[prng.Between(first, end)], {});
+        if (prng.Below(6) == 0) put(keys[prng.Between(first, end)], single);
         if (prng.Below(2) == 0) session.Flush();
       }
       session.Flush();
@@ -147,8 +148,8 @@ TEST_P(RocksRunsTest, ARunLeavesNothingBehind) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path() + "/runs"));
 }
 
-// Goal: what is too short for a file, or lies among rows in memory, goes through the log; a row of
-// another write inside the run parts it.
+// Goal: what is too short for a file, or lies among rows in memory, or comes with a write that
+// somebody waits for, goes through the log.
 TEST_P(RocksRunsTest, WhatIsNoRunOfItsOwnGoesThroughTheLog) {
   const auto engine = Open();
   TestSession session(*engine);
@@ -160,6 +161,11 @@ TEST_P(RocksRunsTest, WhatIsNoRunOfItsOwnGoesThroughTheLog) {
   EXPECT_EQ(engine->Stats().run_rows, 0u);
   WriteRun(session, std::span(keys).subspan(100), 1000);
   EXPECT_EQ(engine->Stats().run_rows, 0u) << "all are in memory";
+
+  const std::vector<RowKey> others = Keys(400, 2);
+  Write(session, MakeKey("client's", 1), MakeRow("r"));
+  WriteRun(session, others, 1);
+  EXPECT_EQ(engine->Stats().run_rows, 0u) << "a client waits";
 }
 
 // Goal: no answer where the disk fails, and rows and sums agree after it.
