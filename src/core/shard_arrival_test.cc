@@ -189,6 +189,25 @@ TEST(ShardArrivalTest, SurplusIsGivenToAllOwnersAndThenDropped) {
   }
 }
 
+// Goal: to drop what has gone elsewhere is work in the background, at the pace of the budget.
+TEST(ShardArrivalTest, SurplusIsDroppedAtThePaceOfTheBudget) {
+  CoreConfig config = Quick();
+  config.background_bytes_per_second_min = config.background_bytes_per_second_max = 200'000;
+  config.exchange_rows_max = 8;
+  MovingScene scene(config);
+  const std::vector<RowKey> keys = scene.Fill(100);
+  scene.TakeAll(scene.Settled(scene.To({1, 2, 3})));
+  const auto left = [&] { return scene.At(0).rows.size(); };
+  for (int ms = 0; ms < 10'000 && left() == 100; ++ms) scene.cluster.RunFor(Duration::Millis(1));
+  // 100 rows for 768 bytes each are 384 ms.
+  scene.cluster.RunFor(Duration::Millis(150));
+  EXPECT_GT(left(), 40u);
+  EXPECT_LT(left(), 80u);
+  scene.cluster.RunFor(Duration::Millis(400));
+  EXPECT_EQ(left(), 0u);
+  EXPECT_EQ(scene.CountersOf(0).surplus_dropped, 1u);
+}
+
 // Goal: what an owner was given it may have lost since, if it was away (a disk restored from a
 // backup): surplus stays until it has been compared again.
 TEST(ShardArrivalTest, SurplusIsKeptForAnOwnerThatComesBackWithLess) {

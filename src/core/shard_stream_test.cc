@@ -23,18 +23,6 @@ CoreConfig InSmallBatches() {
   return config;
 }
 
-// So many keys of the scene's partition, each at all owners of before.
-std::vector<RowKey> Fill(MovingScene& scene, std::size_t count) {
-  std::vector<RowKey> keys;
-  for (int i = 0; keys.size() < count; ++i) {
-    RowKey key = scene.cluster.Key("k" + std::to_string(i));
-    if (scene.cluster.ring().PartitionOf(key.token) != scene.partition) continue;
-    EXPECT_TRUE(scene.Run(0, PutW(key, "v" + std::to_string(i), 3)).has_value());
-    keys.push_back(std::move(key));
-  }
-  return keys;
-}
-
 std::size_t HeldOf(MovingScene& scene, int place, const std::vector<RowKey>& keys) {
   std::size_t held = 0;
   for (const RowKey& key : keys) {
@@ -61,7 +49,7 @@ void StreamUntil(MovingScene& scene, int place, std::size_t rows) {
 // others compare, and give nothing.
 TEST(ShardStreamTest, ANewOwnerGetsThePartitionFromOneOwner) {
   MovingScene scene(InSmallBatches());
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   const Layout joint = scene.To({1, 2, 3});
   std::size_t batches = 0;
   scene.cluster.on_flight = [&](const TestCluster::Flight& flight) {
@@ -90,7 +78,7 @@ TEST(ShardStreamTest, APacedStreamKeepsItsRate) {
   config.request_timeout = Duration::Seconds(5);
   config.stream_batches_max = kRows / kBatch + 1;
   MovingScene scene(config);
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   scene.At(3).hold_writes = true;
   scene.TakeAll(scene.To({1, 2, 3}));
   // 200 rows for 1 KiB each are 51 ms. At finer steps than the timers have one becomes durable
@@ -113,7 +101,7 @@ TEST(ShardStreamTest, AStreamOfOneBatchIsPaidForBeforeItEnds) {
   config.background_bytes_per_second_min = config.background_bytes_per_second_max = 4'000'000;
   config.stream_rows_max = kRows;
   MovingScene scene(config);
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   scene.TakeAll(scene.To({1, 2, 3}));
   StreamUntil(scene, 3, kRows);
   // The 200 rows cost at least 768 bytes each: 38 ms, of which five may be owed.
@@ -128,7 +116,7 @@ TEST(ShardStreamTest, AStreamOfOneBatchIsPaidForBeforeItEnds) {
 // questions.
 TEST(ShardStreamTest, HolesAreFilledTogether) {
   MovingScene scene(InSmallBatches());
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   scene.TakeAll(scene.To({1, 2, 3}));
   scene.cluster.flights.clear();  // the stream's first question with them
   for (std::size_t i = 0; i < keys.size(); i += 2) {
@@ -151,7 +139,7 @@ TEST(ShardStreamTest, AnOlderOwnerIsComparedWith) {
     scene.Isolate(place);
     scene.Rejoin(place);
   }
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   const Layout joint = scene.To({1, 2, 3});
   scene.cluster.on_flight = [&](const TestCluster::Flight& flight) {
     EXPECT_FALSE(std::holds_alternative<RangeGet>(flight.message));
@@ -166,7 +154,7 @@ TEST(ShardStreamTest, AnOlderOwnerIsComparedWith) {
 // Goal: when the owner that gives goes down, another one goes on where it was.
 TEST(ShardStreamTest, AnotherOwnerGoesOnWhereOneWentDown) {
   MovingScene scene(InSmallBatches());
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   const Layout joint = scene.To({1, 2, 3});
   scene.TakeAll(joint);
   StreamUntil(scene, 3, kRows / 2);
@@ -192,7 +180,7 @@ TEST(ShardStreamTest, AnotherOwnerGoesOnWhereOneWentDown) {
 // Goal: a new owner that restarts half-way does not begin anew.
 TEST(ShardStreamTest, ARestartedNewOwnerGoesOnWhereItWas) {
   MovingScene scene(InSmallBatches());
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   const Layout joint = scene.To({1, 2, 3});
   scene.TakeAll(joint);
   StreamUntil(scene, 3, kRows / 2);
@@ -209,7 +197,7 @@ TEST(ShardStreamTest, ARestartedNewOwnerGoesOnWhereItWas) {
 // Goal: what clients write meanwhile stays, whether it came before its row of the stream or after.
 TEST(ShardStreamTest, WritesDuringAStreamStay) {
   MovingScene scene(InSmallBatches());
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   const Layout joint = scene.To({1, 2, 3});
   scene.TakeAll(joint);
   StreamUntil(scene, 3, kRows / 2);
@@ -230,7 +218,7 @@ TEST(ShardStreamTest, WritesDuringAStreamStay) {
 // row by row.
 TEST(ShardStreamTest, AnOwnerWithAnEmptyDiskIsFilledUp) {
   MovingScene scene(InSmallBatches());
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   scene.Isolate(2);
   scene.At(2).rows.clear();
   scene.At(2).leaf_sums.clear();
@@ -246,7 +234,7 @@ TEST(ShardStreamTest, AnOwnerWithAnEmptyDiskIsFilledUp) {
 // rest.
 TEST(ShardStreamTest, WhatCannotBeReadAsARangeComesByLeaves) {
   MovingScene scene(InSmallBatches());
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   for (const int place : {0, 1, 2}) {
     scene.At(place).damaged.insert(keys[static_cast<std::size_t>(place)]);
   }
@@ -265,7 +253,7 @@ TEST(ShardStreamTest, AStreamWaitsForTheBudgetUnlessTold) {
         2 * kRows * Budget::kMovedBytesMin;
     config.transfer_unthrottled = unthrottled;
     MovingScene scene(config);
-    const std::vector<RowKey> keys = Fill(scene, kRows);
+    const std::vector<RowKey> keys = scene.Fill(kRows);
     const Layout joint = scene.To({1, 2, 3});
     scene.TakeAll(joint);
     scene.cluster.RunFor(Duration::Millis(250));
@@ -282,7 +270,7 @@ TEST(ShardStreamTest, AStreamWaitsForTheBudgetUnlessTold) {
 // Goal: an owner that has another view gives nothing.
 TEST(ShardStreamTest, AnOwnerWithAnotherViewGivesNothing) {
   MovingScene scene(InSmallBatches());
-  const std::vector<RowKey> keys = Fill(scene, kRows);
+  const std::vector<RowKey> keys = scene.Fill(kRows);
   const Layout joint = scene.To({1, 2, 3});
   scene.Take(3, joint);
   scene.cluster.RunFor(Duration::Millis(300));
@@ -296,7 +284,7 @@ TEST(ShardStreamTest, AnOwnerWithAnotherViewGivesNothing) {
 // Goal: how far a stream is can be told while it runs.
 TEST(ShardStreamTest, TellsHowFarItIs) {
   MovingScene scene(InSmallBatches());
-  Fill(scene, kRows);
+  scene.Fill(kRows);
   scene.TakeAll(scene.To({1, 2, 3}));
   StreamUntil(scene, 3, kRows / 2);
   const Shard::Transfers transfers = scene.At(3).shard().transfers();

@@ -108,6 +108,17 @@ class MovingScene {
   }
 
   // ---- requests ----
+  // So many keys of the partition, each at all owners of the founding.
+  std::vector<RowKey> Fill(std::size_t count) {
+    std::vector<RowKey> keys;
+    for (int i = 0; keys.size() < count; ++i) {
+      RowKey other = cluster.Key("k" + std::to_string(i));
+      if (cluster.ring().PartitionOf(other.token) != partition) continue;
+      EXPECT_TRUE(Run(0, PutW(other, "v" + std::to_string(i), 3)).has_value());
+      keys.push_back(std::move(other));
+    }
+    return keys;
+  }
   ClientResult Run(int place, ClientRequest request) {
     return cluster.Run(Index(place), std::move(request));
   }

@@ -58,6 +58,7 @@ void SetAside::OnScanDone(Result<ScanPage> page, Env& env) {
     steps.PassDamage();
   } else if (!page->rows.empty()) {
     dropping_ = page->rows.size();
+    price_ = dropping_ * Budget::PriceOfMoved(0);
     for (const ScannedRow& row : page->rows) {
       const std::uint64_t digest = RowDigest(row.key, row.row.record.view());
       shard().replica.Drop(row.key, digest, Ticket::Local(id()), env);
@@ -78,7 +79,16 @@ void SetAside::OnLocal(LocalOutcome& outcome, Env& env) {
     dropping_ = 0;
     return End(dropped->status, env);
   }
-  if (--dropping_ == 0) Read(env);
+  if (--dropping_ > 0) return;
+  if (!std::holds_alternative<PartitionId>(what_)) return Read(env);
+  resume_at_ = shard().budget.Spend(price_, env.now.instant);
+  env.now.instant < resume_at_ ? SetTimer(resume_at_) : Read(env);
+}
+
+void SetAside::OnTimer(Env& env) {
+  if (env.now.instant < resume_at_) return;
+  resume_at_ = Instant::Max();
+  Read(env);
 }
 
 void SetAside::End(Status status, Env& env) {

@@ -1,9 +1,10 @@
 // Forgets what this node holds. Of a section everything, rows and hints: its disk has gone back to
 // before a purge, and what it held then must not come back; the other owners have what is valid
 // today, and the tree exchange brings it. Of a partition what is surplus: rows that only others
-// own, and have.
+// own, and have; as nothing waits for that, it is paid for by the budget.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -26,6 +27,7 @@ class SetAside : public Machine {
   void Start(Env& env) override;
   void OnScanDone(Result<ScanPage> page, Env& env) override;
   void OnLocal(LocalOutcome& outcome, Env& env) override;
+  void OnTimer(Env& env) override;
 
  private:
   struct Range {
@@ -41,6 +43,8 @@ class SetAside : public Machine {
   RingEpoch epoch_;            // of a partition, when this began
   std::vector<Range> ranges_;  // still to be emptied, the present one last
   std::size_t dropping_ = 0;
+  std::uint64_t price_ = 0;             // of the page being dropped
+  Instant resume_at_ = Instant::Max();  // what was dropped is paid for by then
 };
 
 }  // namespace gyre
