@@ -96,10 +96,15 @@ class Judge {
   void OnDurable(int node, const RowKey& key, const std::optional<Row>& row);
   // The node forgot everything it had not stored.
   void OnCrash(int node);
-  // A copy that had been durable is gone: wiped, rotten, or unsynced with interval durability.
-  // `others`: the storages of all nodes; this one after the loss, unless it is `still_there`.
+  // A copy that had been durable is gone. `others`: the storages of all nodes; this one after the
+  // loss, unless it is kStillThere.
+  enum class Loss : std::uint8_t {
+    kRow,         // rotten, unsynced with interval durability, or undone by a backup
+    kStillThere,  // it is about to go
+    kDisk,        // with all others of an empty disk, which answers no read until it has filled up
+  };
   void OnLoss(int node, const RowKey& key, const Row& row,
-              const std::vector<const SimStorage*>& others, bool still_there = false);
+              const std::vector<const SimStorage*>& others, Loss loss = Loss::kRow);
   // The one answer; fills in op.outcome.
   void OnAnswer(const Witness& witness, Op& op, const ClientResult& result);
   // A node is about to refuse a copy that was read before a ballot.

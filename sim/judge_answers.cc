@@ -181,13 +181,15 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
 // ---- losses ------------------------------------------------------------------------------------
 
 void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
-                   const std::vector<const SimStorage*>& others, bool still_there) {
+                   const std::vector<const SimStorage*>& others, Loss loss) {
   if (IsNote(row_key)) return;
   const std::size_t key = KeyIndex(row_key);
   KeyState& state = states_[key];
   ++state.losses;
-  for (Bits& held : state.held) held.clear();
-  state.held_in.clear();
+  if (loss != Loss::kDisk) {
+    for (Bits& held : state.held) held.clear();
+    state.held_in.clear();
+  }
   const Result<Record> lost = Record::Decode(row.record);
   if (!lost) return;
   Bits gone = state.truth.Covered(lost->clock);
@@ -196,8 +198,9 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
   // their hints are on the way out.
   const NodeId loser = node_ids_[static_cast<std::size_t>(node)];
   const NodeId not_for = row_key.is_hint() ? NodeId{} : loser;
-  const Row* going =
-      still_there ? others[static_cast<std::size_t>(node)]->Durable(row_key) : nullptr;
+  const Row* going = loss == Loss::kStillThere
+                         ? others[static_cast<std::size_t>(node)]->Durable(row_key)
+                         : nullptr;
   for (const SimStorage* storage : others) {
     for (const Row* copy : DurableCopies(key, *storage, not_for)) {
       if (copy == &row || copy == going) continue;
@@ -207,6 +210,8 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
       gone.Remove(state.truth.Settled(*record));
     }
   }
+  for (Bits& held : state.held) held.Remove(gone);
+  for (auto& [region, held] : state.held_in) held.Remove(gone);
   counters_.forgiven += gone.Without(state.forgiven).count();
   state.forgiven.Add(gone);
 }

@@ -151,7 +151,7 @@ void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
   const bool listed =
       (node_ids_.size() == 1) || listed_[static_cast<std::size_t>(witness.node)].contains(digest);
   if (witness.sets_aside && (live || !listed)) {
-    return OnLoss(witness.node, row_key, *row, all_storages(), /*still_there=*/true);
+    return OnLoss(witness.node, row_key, *row, all_storages(), Loss::kStillThere);
   }
   const auto report = [&](const char* why) {
     Report(Checker::kLost, "node " + std::to_string(witness.node) + " purges its row of key " +
@@ -206,7 +206,7 @@ void Judge::CheckDrop(const Witness& witness, const RowKey& row_key) {
   if (!row_key.is_hint()) return OnPurge(witness, row_key);
   if (witness.sets_aside) {
     const Row* row = witness.storage->Latest(row_key);
-    if (row != nullptr) OnLoss(witness.node, row_key, *row, all_storages(), /*still_there=*/true);
+    if (row != nullptr) OnLoss(witness.node, row_key, *row, all_storages(), Loss::kStillThere);
     return;
   }
   const Record record = BeforeOf(witness, row_key);

@@ -379,6 +379,10 @@ class SilentGreeting : public PlantedBug {
   }
 };
 
+class EmptyDiskAnswers : public PlantedBug {
+  void OnStart(ShardOptions& options, bool /*replaced*/) override { options.fills = false; }
+};
+
 class HiddenChance : public PlantedBug {
   std::uint64_t Disturbance() override {
     static std::uint64_t calls = 0;
@@ -503,6 +507,10 @@ const std::vector<PlantInfo>& PlantedBugs() {
        "a restored disk does not hear that it went back",
        {Checker::kLost},
        Make<SilentGreeting>},
+      {"empty-disk-answers",
+       "a disk that was replaced says absent before it has filled up",
+       {Checker::kSessions},
+       Make<EmptyDiskAnswers>},
       {"hidden-chance",
        "something depends on more than the seed",
        {Checker::kDeterminism},

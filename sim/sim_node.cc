@@ -64,6 +64,7 @@ void SimNode::Start() {
     ShardOptions options{
         id_,          ShardId(i), shard_count_, actors[i].actor,  actors[i].next_epoch,
         prng_.Next(), config,     LeavesOf(i),  actors[i].resumes};
+    options.fills = fills_ = fills_ || storage_.Leaves().empty();
     world_.plant->OnStart(options, replaced_);
     world_.trace->Event(world_.events->now(), kStart, id_.value, options.actor.value);
     at_hand_.push_back(std::make_unique<AtHand>(*this, i));
@@ -75,9 +76,13 @@ void SimNode::Start() {
     returns_[i].may_serve = returns_[i].may_serve || actors[i].resumes;
   }
   peer_shards_.clear();
+  started_ = 0;
   serves_from_ = LocalNow().instant + config.start_grace;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    Dispatch(i, [](Shard& shard, Now now, Effects& out) { shard.OnStart(now, out); });
+    Dispatch(i, [this](Shard& shard, Now now, Effects& out) {
+      shard.OnStart(now, out);
+      ++started_;
+    });
   }
 }
 
@@ -132,7 +137,7 @@ void SimNode::StopCleanly() {
 SimStorage::RowList SimNode::WipeDisk() {
   GYRE_CHECK(!up());
   ++disk_;
-  replaced_ = went_back_ = true;
+  replaced_ = went_back_ = fills_ = true;
   clean_stop_.reset();
   return storage_.Wipe();
 }
@@ -206,6 +211,7 @@ void SimNode::Run(std::size_t index, const Handler& handler) {
   Effects effects;
   handler(shard, now, effects);
   NoteSetAside(index);
+  NoteFilled();
   Witness witness = WitnessOf(index);
   witness.actor_before = actor_before;
   world_.trace->Event(world_.events->now(), kRun, id_.value, index, effects.size(),
@@ -222,6 +228,12 @@ Witness SimNode::WitnessOf(std::size_t index) const {
   const Return& back = returns_[index];
   return {index_,    LocalNow().wall,    actor,          actor, &storage_,
           wall_max_, back.set_aside > 0, back.went_back, view_};
+}
+
+void SimNode::NoteFilled() {
+  if (!fills_ || started_ < shards_.size()) return;
+  fills_ = std::any_of(shards_.begin(), shards_.end(),
+                       [](const auto& shard) { return shard->repair_state().unfilled > 0; });
 }
 
 // A shard begins to set a partition aside: it may, if its disk has gone back.

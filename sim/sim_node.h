@@ -57,8 +57,8 @@ class SimNode {
   SimStorage::RowList WipeDisk();
   // The disk as it was at some time; gives what that has undone. REQUIRES: !up().
   SimStorage::RowList RestoreDisk(const DiskImage& image);
-  // The disk has been replaced, and has not met another member yet.
-  bool replaced() const { return replaced_; }
+  // The disk has been replaced, and has not met another member yet, or not got what others hold.
+  bool replaced() const { return replaced_ || fills_; }
 
   // What it knows of the owners, durably.
   const ClusterViewPtr& view() const { return view_; }
@@ -121,6 +121,7 @@ class SimNode {
   void ScheduleTick(std::size_t shard);
   Witness WitnessOf(std::size_t shard) const;
   void NoteSetAside(std::size_t shard);
+  void NoteFilled();
   void NoteTaken(std::size_t shard, NodeId peer, const std::optional<ShardId>& peer_shard);
   void DropShards();
   std::vector<LeafSum> LeavesOf(std::uint16_t shard) const;
@@ -148,6 +149,8 @@ class SimNode {
   Instant serves_from_;                          // even if it has met nobody
   std::map<NodeId, std::uint16_t> peer_shards_;  // of those that are linked
   bool replaced_ = false;
+  bool fills_ = true;                      // ShardOptions::fills
+  std::size_t started_ = 0;                // shards, in this life
   bool went_back_ = false;                 // or has lost with its power what it had told others
   std::optional<std::string> clean_stop_;  // on the disk
   std::uint64_t life_ = 0;

@@ -301,7 +301,9 @@ void World::StopNode(int index) {
 void World::WipeNode(int index) {
   Note("node " + std::to_string(index) + " loses its disk");
   const SimStorage::RowList lost = node(index).WipeDisk();
-  for (const auto& [key, row] : lost) judge_->OnLoss(index, key, row, storages());
+  for (const auto& [key, row] : lost) {
+    judge_->OnLoss(index, key, row, storages(), Judge::Loss::kDisk);
+  }
 }
 
 void World::BackUpNode(int index) {

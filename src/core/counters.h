@@ -36,6 +36,7 @@ struct ShardCounters {
   std::uint64_t near_reads = 0;            // gets that asked one region only, at first
   std::uint64_t near_reads_widened = 0;    // of them: it did not suffice
   std::uint64_t steady_reads = 0;          // that asked the owners of before and of now, at first
+  std::uint64_t reads_unfilled = 0;        // refused, as this disk is new and has yet to fill up
   std::uint64_t steady_reads_widened = 0;  // of them: these did not suffice
   std::uint64_t reads_begun_anew = 0;      // their copies were read before a purge
   std::uint64_t partitions_set_aside = 0;  // the disk had gone back to before a purge
@@ -90,6 +91,7 @@ struct ShardCounters {
     near_reads += o.near_reads;
     near_reads_widened += o.near_reads_widened;
     steady_reads += o.steady_reads;
+    reads_unfilled += o.reads_unfilled;
     steady_reads_widened += o.steady_reads_widened;
     reads_begun_anew += o.reads_begun_anew;
     partitions_set_aside += o.partitions_set_aside;

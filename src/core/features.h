@@ -22,6 +22,7 @@ enum class Feature : std::uint8_t {
   kStreaming,    // RangeGet and its reply; without them the leaves are compared
   kRegions,      // local_quorum and each_quorum in a request
   kCompression,  // what comes on a link may be compressed
+  kFilling,      // greetings tell of a disk that has yet to fill up
 };
 
 constexpr std::uint16_t FirstVersionOf(Feature feature) {
@@ -31,6 +32,7 @@ constexpr std::uint16_t FirstVersionOf(Feature feature) {
     case Feature::kRegions:
       return 4;
     case Feature::kCompression:
+    case Feature::kFilling:
       return 5;
   }
   return UINT16_MAX;

@@ -31,6 +31,7 @@ void Shard::OnStart(Now now, Effects& out) {
   impl_->greeter->Begin(impl_->options.resumes, env);
   impl_->handoff->Start(env);
   impl_->repair->Start(env);
+  if (impl_->options.fills && impl_->ledger.keeps_tree()) impl_->repair->BeginFilling();
   impl_->scrubber->Start(env);
   impl_->surplus->Start(env);
   impl_->Settle(env);
@@ -165,7 +166,8 @@ void Shard::HurryRepair(Now now, Effects& out) {
 
 Shard::RepairState Shard::repair_state() const {
   const RepairScheduler& repair = *impl_->repair;
-  return {repair.pairs(), repair.pairs_unequal(), repair.pairs_dirty()};
+  return {repair.pairs(), repair.pairs_unequal(), repair.pairs_dirty(),
+          impl_->state.unfilled.size()};
 }
 
 Shard::ScrubState Shard::scrub_state() const {

@@ -39,6 +39,9 @@ struct ShardOptions {
   std::vector<LeafSum> leaves;  // of this shard's partitions, as storage held them at the start
   bool resumes = false;         // the disk is proven to be as this actor's clean stop left it
   bool keeps_tree = false;      // also while this node is alone: others may come
+  // The disk was empty at some start, or is memory, and has not got since what the other owners
+  // hold (RepairState::unfilled): reads of that are not answered here until it has.
+  bool fills = false;
 };
 
 class Shard {
@@ -89,6 +92,8 @@ class Shard {
     std::size_t pairs = 0;    // of a partition and another node that owns it
     std::size_t unequal = 0;  // of them: differed, or could not be compared, when looked at last
     std::size_t waiting = 0;  // of them: to be compared at once
+    // Partitions that a new disk has yet to get from their owners, before it answers reads of them.
+    std::size_t unfilled = 0;
   };
   RepairState repair_state() const;
   struct ScrubState {

@@ -54,6 +54,10 @@ struct ShardState {
   // Copies that an owner did not take, and nobody keeps for it: its partition is compared with it
   // when the event ends.
   std::vector<std::pair<PartitionId, NodeId>> copies_missing;
+  // This disk held nothing when it began, though it owns these with others: it answers no read of
+  // them until it has got what each other owner holds (RepairScheduler::BeginFilling). Empty but
+  // for the first moments of a new cluster, and where a disk was replaced.
+  std::set<PartitionId> unfilled;
   // Leaves whose sum may not be that of their rows: the scrubber counts them next.
   std::set<LeafName> suspect_leaves;
 

@@ -21,13 +21,14 @@ namespace gyre::testing {
 
 class TestNode : private RowsAtHand {
  public:
-  // `life`: 1 at first, higher after each restart; `stored`: what was left by the life before.
+  // `life`: 1 at first, higher after each restart; `stored`: what was left by the life before;
+  // `fills`: as ShardOptions has it.
   TestNode(NodeId id, const ClusterViewPtr& view, const CoreConfig& config, std::uint64_t life = 1,
-           const std::vector<LeafSum>& stored = {})
+           const std::vector<LeafSum>& stored = {}, bool fills = false)
       : id_(id),
         leaf_bits_(LeafBitsOf(view->ring.section_bits())),
         shard_({id, ShardId(0), 1, ActorId((std::uint64_t{id.value} << 40) + life - 1), 1,
-                id.value + 1'000 * (life - 1), config, stored},
+                id.value + 1'000 * (life - 1), config, stored, false, false, fills},
                view, this) {}
 
   NodeId id() const { return id_; }
@@ -260,7 +261,7 @@ class TestCluster {
     }
   }
   // The node ends, and another begins on what it stored; its links are down until Rejoin.
-  void Restart(int at) {
+  void Restart(int at, bool fills = false) {
     Isolate(at);
     TestNode& old = node(at);
     std::vector<LeafSum> stored;
@@ -268,7 +269,7 @@ class TestCluster {
       if (sum != 0) stored.push_back({leaf.first, leaf.second, sum});
     }
     auto next = std::make_unique<TestNode>(old.id(), views_[static_cast<std::size_t>(at)], config_,
-                                           ++lives_, stored);
+                                           ++lives_, stored, fills);
     next->rows = std::move(old.rows);
     next->leaf_sums = std::move(old.leaf_sums);
     next->damaged = std::move(old.damaged);

@@ -307,6 +307,7 @@ std::string StatusJson(const Backend& backend) {
                       {{"pairs", stats.repair.pairs},
                        {"unequal", stats.repair.unequal},
                        {"waiting", stats.repair.waiting},
+                       {"unfilled", stats.repair.unfilled},
                        {"tree_sum", fmt::format("{:016x}", stats.tree_sum)},
                        {"exchanges", stats.core.exchanges},
                        {"leaves_exchanged", stats.core.leaves_exchanged},

@@ -124,6 +124,12 @@ Wholeness JudgeWholeness(const ClusterSight& sight) {
                                     stranded.Amount(), stranded.one() ? "is" : "are",
                                     Listed(stranded.targets), stranded.Age()));
   }
+  if (sight.repair.unfilled > 0) {
+    sentences.push_back(fmt::format(
+        "The disk of this node was empty: {} of its partitions have yet to come from their other "
+        "owners, and until then it answers no reads of them.",
+        GroupedText(sight.repair.unfilled)));
+  }
   // What differs because somebody is away is said by his being away.
   if (sight.repair.unequal > 0 && down.empty()) {
     sentences.push_back(fmt::format(

@@ -71,6 +71,16 @@ TEST(WholenessTest, SaysWhatIsKeptForNodesThatAreAway) {
 }
 
 // Goal: what is being paid off is told apart from what waits, with its end.
+TEST(WholenessTest, SaysThatANewDiskHasYetToFillUp) {
+  ClusterSight sight = ThreeNodes(true, true);
+  sight.repair.unfilled = 1204;
+  const Wholeness judged = JudgeWholeness(sight);
+  EXPECT_FALSE(judged.whole);
+  EXPECT_EQ(judged.summary,
+            "The disk of this node was empty: 1,204 of its partitions have yet to come from their "
+            "other owners, and until then it answers no reads of them.");
+}
+
 TEST(WholenessTest, SaysHowFastADebtDrains) {
   ClusterSight sight = ThreeNodes(true, true);
   sight.owed = {Debt("c", 1'204, 1'234'567, kThreeMinutes)};

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "server/filling.h"
+
 namespace gyre {
 namespace {
 
@@ -28,7 +30,8 @@ ClusterKeeper::ClusterKeeper(Options options)
       steward_(ConfigOf(*options_.config), NodeIdOf(options_.config->node_name), options_.layout,
                options_.vote),
       writer_(options_.folder, first().reactor()),
-      gossip_(GossipOptions()) {}
+      gossip_(GossipOptions()),
+      fills_(options_.fills) {}
 
 MemberGossip::Options ClusterKeeper::GossipOptions() {
   return {.config = options_.config,
@@ -47,6 +50,12 @@ MemberGossip::Options ClusterKeeper::GossipOptions() {
 }
 
 void ClusterKeeper::Start() {
+  if (fills_) {
+    options_.log->Write(LogLevel::kInfo, "disk_empty",
+                        "This disk holds nothing: what it owns comes from the other owners before "
+                        "reads of it are answered here",
+                        {});
+  }
   first().SetAgent(this);
   first().reactor().AddTimer(now() + kTick, [this] { Tick(); });
   gossip_.Start(steward_.layout());
@@ -84,18 +93,30 @@ void ClusterKeeper::CollectOwn() {
       for (const Shard::Arrival& each : shard.arrivals()) {
         arrivals.emplace_back(each.partition, each.epoch);
       }
+      const std::size_t unfilled = shard.repair_state().unfilled;
       const bool nothing = shard.surplus_partitions() == 0 && shard.ledger().hints().empty() &&
                            shard.requests_in_flight() == 0;
-      first().reactor().Post([this, arrivals = std::move(arrivals), nothing] {
+      first().reactor().Post([this, arrivals = std::move(arrivals), nothing, unfilled] {
         Own& own = *collecting_;
         own.arrivals.insert(own.arrivals.end(), arrivals.begin(), arrivals.end());
         own.holds_nothing = own.holds_nothing && nothing;
+        own.unfilled += unfilled;
         if (++own.replies < options_.loops.size()) return;
         steward_.SetOwn(std::move(own.arrivals), own.holds_nothing);
+        NoteUnfilled(own.unfilled);
         collecting_.reset();
       });
     });
   }
+}
+
+void ClusterKeeper::NoteUnfilled(std::size_t partitions) {
+  if (!fills_ || partitions > 0) return;
+  fills_ = false;
+  options_.log->Write(LogLevel::kInfo, "disk_filled",
+                      "This disk has got what the other owners hold", {});
+  // If that fails it fills up once more at the next start.
+  writer_.Store(kFillingFile, kFilled, [](const Status& /*stored*/) {});
 }
 
 // ---- what the steward wants --------------------------------------------------------------------

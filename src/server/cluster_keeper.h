@@ -37,6 +37,7 @@ class ClusterKeeper final : public NodeAgent {
     DescriptionPtr self;         // where this node listens
     std::vector<MemberNews> book;
     std::uint64_t seed = 0;
+    bool fills = false;  // ShardOptions::fills, and what the folder says of it
   };
   explicit ClusterKeeper(Options options);
 
@@ -76,6 +77,7 @@ class ClusterKeeper final : public NodeAgent {
   MemberGossip::Options GossipOptions();
   void Tick();
   void CollectOwn();
+  void NoteUnfilled(std::size_t partitions);
   void Run(Steward::Output&& out);
   void Store(Steward::Output::Store&& store);
   void Adopt(const std::shared_ptr<const Layout>& layout);
@@ -97,6 +99,7 @@ class ClusterKeeper final : public NodeAgent {
   Steward steward_;
   FolderWriter writer_;
   MemberGossip gossip_;
+  bool fills_;  // as far as the folder says
   std::map<NodeId, Waiting> waiting_;
   std::map<std::uint64_t, Done> orders_;
   std::uint64_t next_order_ = 1;
@@ -108,6 +111,7 @@ class ClusterKeeper final : public NodeAgent {
     std::size_t replies = 0;
     std::vector<std::pair<PartitionId, RingEpoch>> arrivals;
     bool holds_nothing = true;
+    std::size_t unfilled = 0;
   };
   std::shared_ptr<Own> collecting_;
   std::size_t settled_ = 0;  // partitions, since something was ordered

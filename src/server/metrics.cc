@@ -163,6 +163,9 @@ void AddHintCounters(Page& page, const ShardCounters& core) {
                core.near_reads);
   page.Counter("gyre_near_reads_widened_total",
                "Gets for which the owners of one region did not suffice.", core.near_reads_widened);
+  page.Counter("gyre_reads_unfilled_total",
+               "Reads that were refused, as this disk was empty and has yet to fill up.",
+               core.reads_unfilled);
   page.Counter("gyre_steady_reads_total",
                "Gets that asked those who own a moving partition before and after, at first.",
                core.steady_reads);

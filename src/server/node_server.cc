@@ -9,6 +9,7 @@
 
 #include "core/membership/member_book.h"
 #include "server/admin_json.h"
+#include "server/filling.h"
 #include "server/http/http_session.h"
 #include "server/join_cluster.h"
 #include "server/node_identity.h"
@@ -101,7 +102,8 @@ Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config
                                 .folder = {},
                                 .self = *std::move(self),
                                 .book = std::move(book),
-                                .seed = RandomSeed()};
+                                .seed = RandomSeed(),
+                                .fills = node->fills_};
   node->notices_->SetMembers(*view);
   for (const auto& loop : node->loops_) keeper.loops.push_back(loop.get());
   if (node->folder_ != nullptr) keeper.folder = node->folder_->path();
@@ -278,6 +280,10 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Membe
                              const std::vector<ShardActor>& actors) {
   const Result<std::vector<LeafSum>> leaves = LoadLeaves();
   if (!leaves) return Fail(leaves.error());
+  const Result<bool> fills =
+      TakeFilling(folder_ == nullptr ? std::string() : folder_->path(), leaves->empty());
+  if (!fills) return Fail(fills.error());
+  fills_ = *fills;
   std::vector<std::vector<LeafSum>> leaves_of = LeavesByShard(*leaves, config_.shards);
   const CoreConfig core = CoreConfigOf(config_);
   std::vector<ShardLoop*> siblings;
@@ -289,6 +295,7 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Membe
         self_,        ShardId(i), config_.shards,          actors[i].actor,  actors[i].next_epoch,
         RandomSeed(), core,       std::move(leaves_of[i]), actors[i].resumes};
     options.shard.keeps_tree = config_.founds;
+    options.shard.fills = fills_;
     options.engine = engine_.get();
     options.board = &board_;
     options.log = &log_;

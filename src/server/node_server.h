@@ -72,6 +72,7 @@ class NodeServer {
   std::uint16_t needed_version_ = kProtocolVersionMin;  // by the layout
   std::unique_ptr<DataFolder> folder_;                  // null with the memory engine
   std::unique_ptr<Engine> engine_;
+  bool fills_ = false;  // ShardOptions::fills
   StatsBoard board_;
   std::vector<std::unique_ptr<ShardLoop>> loops_;
   std::vector<std::unique_ptr<RespService>> resp_;

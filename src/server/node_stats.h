@@ -104,8 +104,9 @@ struct BackgroundStats {
 // Comparisons with other owners (paper 4.7): pairs of a partition and another node that owns it.
 struct RepairStats {
   std::uint64_t pairs = 0;
-  std::uint64_t unequal = 0;  // differed, or could not be compared, when looked at last
-  std::uint64_t waiting = 0;  // to be compared at once
+  std::uint64_t unequal = 0;   // differed, or could not be compared, when looked at last
+  std::uint64_t waiting = 0;   // to be compared at once
+  std::uint64_t unfilled = 0;  // partitions that a new disk has yet to get, and answers no reads of
 };
 
 // A partition that comes here as a whole, from one of its owners of before.

@@ -435,7 +435,7 @@ void ShardLoop::AddDebts(NodeStats& stats) {
   stats.shards_starting = shard_.serving() ? 0 : 1;
   stats.shards_draining = drain_ ? 1 : 0;
   const Shard::RepairState repair = shard_.repair_state();
-  stats.repair = {repair.pairs, repair.unequal, repair.waiting};
+  stats.repair = {repair.pairs, repair.unequal, repair.waiting, repair.unfilled};
   const Shard::Transfers transfers = shard_.transfers();
   for (const auto& [partition, stream] : transfers.streams) {
     stats.transfers.push_back(

@@ -71,6 +71,7 @@ void AddShardStats(NodeStats& total, const NodeStats& shard) {
   add(total.repair.pairs, shard.repair.pairs);
   add(total.repair.unequal, shard.repair.unequal);
   add(total.repair.waiting, shard.repair.waiting);
+  add(total.repair.unfilled, shard.repair.unfilled);
   add(total.scrub.partitions, shard.scrub.partitions);
   add(total.scrub.begun, shard.scrub.begun);
   total.transfers.insert(total.transfers.end(), shard.transfers.begin(), shard.transfers.end());

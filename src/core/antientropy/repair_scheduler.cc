@@ -46,6 +46,42 @@ void RepairScheduler::MarkMoving() {
   }
 }
 
+namespace {
+
+// Those that hold what was written: the owners of before while a partition moves.
+const NodeList& Keepers(const OwnerSets& sets) { return sets.moving() ? sets.from : sets.now; }
+
+}  // namespace
+
+void RepairScheduler::BeginFilling() {
+  for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
+    const PartitionId partition(p);
+    if (shard().Serves(partition) && KeptWithOthers(partition)) shard().unfilled.insert(partition);
+  }
+}
+
+bool RepairScheduler::KeptWithOthers(PartitionId partition) const {
+  for (const auto& [id, keyspace] : view().keyspaces) {
+    const OwnerSets sets = view().SetsOf(partition, keyspace);
+    const NodeList& keepers = Keepers(sets);
+    if (keepers.size() > 1 && keepers.Contains(shard().self)) return true;
+  }
+  return false;
+}
+
+bool RepairScheduler::IsFilled(PartitionId partition) const {
+  for (const auto& [id, keyspace] : view().keyspaces) {
+    const OwnerSets sets = view().SetsOf(partition, keyspace);
+    const NodeList& keepers = Keepers(sets);
+    if (!keepers.Contains(shard().self)) continue;
+    for (const NodeId keeper : keepers) {
+      const bool asked = keeper != shard().self && view().FindMember(keeper) != nullptr;
+      if (asked && !Synced(partition, keeper)) return false;
+    }
+  }
+  return true;
+}
+
 void RepairScheduler::RenumberIfSplit() {
   const int bits =
       view().ring.partition_bits() - std::exchange(partition_bits_, view().ring.partition_bits());
@@ -66,6 +102,9 @@ void RepairScheduler::RenumberIfSplit() {
   for (const auto& each : under_way_) {
     for_parts(each.first, [&](const Pair& part) { dirty_.insert(part); });
   }
+  for (const PartitionId partition : std::exchange(shard().unfilled, {})) {
+    for_parts({partition, {}}, [&](const Pair& part) { shard().unfilled.insert(part.partition); });
+  }
   stream_leaves_max_.clear();
   last_dirty_.reset();
 }
@@ -85,6 +124,9 @@ void RepairScheduler::OnView(Env& env) {
   const auto not_shared = [&](const DamagedLeaf& each) {
     return gone({shard().PartitionOfLeaf(each.leaf), each.peer});
   };
+  std::erase_if(shard().unfilled, [&](PartitionId partition) {
+    return !KeptWithOthers(partition) || IsFilled(partition);
+  });
   std::erase_if(damaged_, not_shared);
   std::erase_if(fetched_in_vain_, not_shared);
   MarkMoving();
@@ -345,6 +387,9 @@ void RepairScheduler::OnSessionEnd(const Pair& pair, RingEpoch epoch, Outcome ou
   }
   if (outcome == Outcome::kEqual || outcome == Outcome::kRepaired) {
     synced_[pair] = epoch;
+    if (shard().unfilled.contains(pair.partition) && IsFilled(pair.partition)) {
+      shard().unfilled.erase(pair.partition);
+    }
     std::erase_if(stream_leaves_max_, [&](const auto& limit) { return limit.first.first == pair; });
   }
   BeginDirty(env);

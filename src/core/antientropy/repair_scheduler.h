@@ -32,6 +32,10 @@ class RepairScheduler : public Machine, public OwnersAgree {
   };
 
   void Start(Env& env) override;
+  // This disk holds nothing of what it owns with others: new, replaced, or memory. Until each other
+  // owner has been compared with to the end, no read of a partition is answered here
+  // (ShardState::unfilled): "absent" of what it had acknowledged would count for a quorum.
+  void BeginFilling();
   void OnPeerUp(NodeId peer, Env& env) override;
   void OnView(Env& env) override;
   void OnTimer(Env& env) override;
@@ -110,6 +114,10 @@ class RepairScheduler : public Machine, public OwnersAgree {
 
  private:
   void ListPairs();
+  // Has this node owned it all along, with others? One that is moving here is not asked for reads.
+  bool KeptWithOthers(PartitionId partition) const;
+  // Has each other owner given what it holds?
+  bool IsFilled(PartitionId partition) const;
   // Partitions were split: what is noted of one is noted of its parts.
   void RenumberIfSplit();
   // Those that cannot wait for their turn.

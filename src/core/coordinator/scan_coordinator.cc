@@ -41,6 +41,10 @@ void ScanCoordinator::AskNext(Env& env) {
   try_deadline_ = env.now.instant + Duration{std::max<std::int64_t>(left.us / tries, 1)};
   SetTimer(try_deadline_);
   asked_ = candidates_.TakeFront();
+  if (asked_ == shard().self && shard().unfilled.contains(partition_)) {
+    ++shard().counters.reads_unfilled;
+    return Take(Fail(ErrorCode::kUnavailable, "this disk is new, and has yet to fill up"), env);
+  }
   if (asked_ == shard().self) {
     own_outcome_ = {};
     ReadOwnRows(request_.after, env);

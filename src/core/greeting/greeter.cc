@@ -74,7 +74,8 @@ void Greeter::TakeDown(NodeId peer) {
 
 void Greeter::Greet(NodeId peer, ShardId peer_shard, bool asks, Env& env) {
   const PeerTable::Contact& contact = *shard().peers.Find(peer, peer_shard);
-  Greeting greeting{{}, shard().run, contact.run, asks, contact.taken, {}};
+  Greeting greeting{{}, shard().run, contact.run, asks, contact.taken, false, {}};
+  greeting.unfilled = !shard().unfilled.empty() && shard().peers.Speaks(peer, Feature::kFilling);
   if (contact.run != 0) {
     shard().ledger.ballots().ForEachDurable([&](SectionId section, const BallotNumbers& its) {
       greeting.numbers.push_back({section, its.promised, its.purged});
@@ -115,6 +116,7 @@ void Greeter::OnGreeting(NodeId from, ShardId from_shard, const Greeting& greeti
   if (!heard || greeting.asks) Greet(from, from_shard, /*asks=*/!contact->told, env);
   if (!heard) return;
   contact->taken_by_it = contact->taken_by_it || greeting.taken;
+  contact->unfilled = greeting.unfilled;
   if (!contact->told) {
     contact->told = true;
     Adopt(std::make_unique<Adoption>(shard(), *this, from, from_shard, greeting));
@@ -152,6 +154,8 @@ void Greeter::OnAdopted(NodeId peer, ShardId peer_shard, std::uint64_t run, bool
 
 void Greeter::NoteMet(NodeId peer) {
   if (!shard().peers.HasMet(peer) || !shard().up.insert(peer).second) return;
+  // Two that both have nothing: one disk at a time is replaced, so the cluster is new.
+  if (shard().peers.IsUnfilled(peer)) shard().unfilled.clear();
   shard().met.insert(peer);
   shard().peers_changed.emplace_back(peer, true);
 }

@@ -3,6 +3,7 @@
 // shard has something in common with one or more shards of every other node, and meets each.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <numeric>
@@ -20,6 +21,7 @@ class PeerTable {
     bool told = false;      // its numbers have come
     bool taken = false;     // they have been taken over, durably
     bool taken_by_it = false;
+    bool unfilled = false;  // its disk had yet to fill up, as it said last
 
     bool done() const { return taken && taken_by_it; }
   };
@@ -71,6 +73,13 @@ class PeerTable {
   bool HasMet(NodeId node) const {
     const auto peer = peers_.find(node);
     return peer != peers_.end() && peer->second.met();
+  }
+  // Did any of its shards say last that its disk has yet to fill up?
+  bool IsUnfilled(NodeId node) const {
+    const auto peer = peers_.find(node);
+    return peer != peers_.end() &&
+           std::any_of(peer->second.contacts.begin(), peer->second.contacts.end(),
+                       [](const auto& contact) { return contact.second.unfilled; });
   }
   bool HasTakenOver(NodeId node) const {
     const auto peer = peers_.find(node);

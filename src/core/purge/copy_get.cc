@@ -39,6 +39,11 @@ class RaiseAndGet : public Machine {
 
 void GetCopy(const RowKey& key, bool owed, std::uint64_t floor, const Ticket& ticket,
              ShardState& shard, Env& env) {
+  if (!owed && shard.unfilled.contains(shard.view->ring.PartitionOf(key.token))) {
+    ++shard.counters.reads_unfilled;
+    return shard.replica.AnswerGet(
+        ticket, Fail(ErrorCode::kUnavailable, "this disk is new, and has yet to fill up"), env);
+  }
   if (floor > shard.ledger.ballots().Stamp(key)) {
     shard.spawned.push_back(std::make_unique<RaiseAndGet>(shard, key, owed, floor, ticket));
   } else if (owed) {

@@ -195,7 +195,7 @@ inline Message AnyMessage(int index) {
       return reply;
     }
     case 16: {
-      Greeting greeting{id, Any64() | 1, Any64(), AnyBool(), AnyBool(), {}};
+      Greeting greeting{id, Any64() | 1, Any64(), AnyBool(), AnyBool(), AnyBool(), {}};
       for (int count = *rc::gen::inRange(0, 4); count > 0; --count) {
         greeting.numbers.push_back({SectionId(*rc::gen::inRange(0u, 65'536u)), Any64(), Any64()});
       }

@@ -231,7 +231,8 @@ template <typename Out>
 void Encode(Out& out, const Greeting& greeting) {
   out.U64(greeting.run);
   out.U64(greeting.heard);
-  out.U8(static_cast<std::uint8_t>((greeting.asks ? 1 : 0) | (greeting.taken ? 2 : 0)));
+  out.U8(static_cast<std::uint8_t>((greeting.asks ? 1 : 0) | (greeting.taken ? 2 : 0) |
+                                   (greeting.unfilled ? 4 : 0)));
   out.Varint(greeting.numbers.size());
   for (const Greeting::Numbers& each : greeting.numbers) {
     out.U32(each.section.value);
@@ -242,9 +243,10 @@ void Encode(Out& out, const Greeting& greeting) {
 void Decode(BodyReader& in, Greeting& greeting) {
   greeting.run = in.U64();
   greeting.heard = in.U64();
-  const std::uint8_t flags = in.Choice(0, 4);
+  const std::uint8_t flags = in.Choice(0, 8);
   greeting.asks = (flags & 1) != 0;
   greeting.taken = (flags & 2) != 0;
+  greeting.unfilled = (flags & 4) != 0;
   const std::uint64_t count = in.VarintAtMost(1u << kPartitionBitsMax);
   if (!in.ok() || greeting.run == 0 || count > in.remaining() / kNumbersBytesMin) {
     return in.SetFailed();

@@ -154,7 +154,8 @@ TEST(MessageGoldenTest, Ballot) {
 
 TEST(MessageGoldenTest, Greeting) {
   ExpectFrame(
-      Greeting{kId, 0x0102030405060708, 0x1112131415161718, true, true, {{SectionId(5), 300, 2}}},
+      Greeting{
+          kId, 0x0102030405060708, 0x1112131415161718, true, true, false, {{SectionId(5), 300, 2}}},
       Start("11", true) + "0807060504030201 1817161514131211 03 01 05000000 ac02 02");
 }
 

@@ -1,0 +1,118 @@
+// An owner whose disk was empty at its start, through whole shards (docs/adr/0015-empty-disks.md):
+// what it has yet to get it answers no reads of.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/test_moving_scene.h"
+
+namespace gyre::testing {
+namespace {
+
+class ShardFillingTest : public ::testing::Test {
+ protected:
+  // The key is written, and lies at the places 0 and 1 only, as 2 was away for it.
+  void PutAtTwoOfThree() {
+    scene.Isolate(2);
+    ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 2)).has_value());
+    ASSERT_TRUE(scene.Own(1).has_value());
+  }
+  // Starts again on an empty disk; its links are down until Rejoin.
+  void ReplaceDisk(int place) {
+    scene.At(place).rows.clear();
+    scene.At(place).leaf_sums.clear();
+    scene.cluster.Restart(scene.Index(place), /*fills=*/true);
+  }
+  std::size_t Unfilled(int place) { return scene.At(place).shard().repair_state().unfilled; }
+  ErrorCode CodeOfGet(int place, std::uint8_t r) {
+    const ClientResult got = scene.Run(place, GetR(scene.key, r));
+    return got ? ErrorCode::kNotFound : got.error().code;
+  }
+
+  MovingScene scene{Quick()};
+};
+
+// Goal: two of three owners hold what was written, and one of these loses its disk: a read that
+// hears it and the third does not say absent. Once the other one is back it fills up and answers.
+TEST_F(ShardFillingTest, AnEmptyDiskIsNoAbsence) {
+  PutAtTwoOfThree();
+  for (const int place : {0, 3, 4, 5, 6}) scene.Isolate(place);  // and who kept a hint for 2
+  ReplaceDisk(1);
+  EXPECT_GT(Unfilled(1), 0u);
+  scene.Rejoin(1);
+  scene.Rejoin(2);
+  scene.cluster.RunFor(Duration::Seconds(1));
+  EXPECT_EQ(scene.Own(1), std::nullopt);
+  EXPECT_EQ(CodeOfGet(2, 2), ErrorCode::kUnavailable);
+  EXPECT_EQ(CodeOfGet(1, 2), ErrorCode::kUnavailable);
+  EXPECT_GT(scene.CountersOf(1).reads_unfilled, 0u);
+  EXPECT_TRUE(scene.Run(1, PutW(scene.key, "w", 2)).has_value());
+
+  for (const int place : {0, 3, 4, 5, 6}) scene.Rejoin(place);
+  scene.cluster.RunFor(Duration::Seconds(2));
+  EXPECT_EQ(Unfilled(1), 0u);
+  EXPECT_TRUE(scene.Own(1).has_value());
+  using ::testing::UnorderedElementsAre;
+  EXPECT_THAT(ValuesOf(scene.Run(1, GetR(scene.key, 1))), UnorderedElementsAre("v", "w"));
+  EXPECT_THAT(ValuesOf(scene.Run(2, GetR(scene.key, 2))), UnorderedElementsAre("v", "w"));
+}
+
+// Goal: with the other two at hand reads go on meanwhile, and see what was written.
+TEST_F(ShardFillingTest, TheOthersAnswerMeanwhile) {
+  PutAtTwoOfThree();
+  ReplaceDisk(1);
+  scene.Rejoin(2);
+  scene.Rejoin(1);
+  scene.Cut(0, 1);  // nothing comes from there
+  scene.cluster.RunFor(Duration::Millis(300));
+  ASSERT_GT(Unfilled(1), 0u);
+  EXPECT_THAT(ValuesOf(scene.Run(2, GetR(scene.key, 2))), ::testing::ElementsAre("v"));
+}
+
+// Goal: a scan takes no empty disk for an empty partition.
+TEST_F(ShardFillingTest, AScanAsksSomebodyElse) {
+  PutAtTwoOfThree();
+  scene.Isolate(0);
+  ReplaceDisk(1);
+  scene.Rejoin(1);
+  scene.cluster.RunFor(Duration::Millis(300));
+  ScanRequest scan;
+  scan.keyspace = scene.key.keyspace;
+  scan.partition = scene.partition;
+  scan.partition_bits = scene.cluster.ring().partition_bits();
+  const ClientResult result = scene.Run(1, scan);
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(CodeOf(result), ErrorCode::kUnavailable);
+}
+
+// Goal: a cluster that begins, all of whose disks are empty, serves without those that have not
+// come yet.
+TEST_F(ShardFillingTest, TwoEmptyDisksAreANewCluster) {
+  scene.Isolate(0);
+  ReplaceDisk(1);
+  ReplaceDisk(2);
+  EXPECT_GT(Unfilled(1), 0u);
+  scene.Rejoin(1);
+  scene.Rejoin(2);
+  scene.cluster.RunFor(Duration::Millis(300));
+  EXPECT_EQ(Unfilled(1), 0u);
+  EXPECT_EQ(Unfilled(2), 0u);
+  EXPECT_THAT(ValuesOf(scene.Run(1, GetR(scene.key, 2))), ::testing::IsEmpty());
+}
+
+// Goal: an owner that is removed as dead is waited for no longer.
+TEST_F(ShardFillingTest, WhoIsRemovedIsNotWaitedFor) {
+  PutAtTwoOfThree();
+  scene.Isolate(0);
+  ReplaceDisk(1);
+  scene.Rejoin(1);
+  scene.Rejoin(2);
+  scene.cluster.RunFor(Duration::Seconds(1));
+  ASSERT_GT(Unfilled(1), 0u);
+  const Layout removed = scene.Removed(0, 3, scene.founded);
+  for (int place = 1; place < scene.cluster.size(); ++place) scene.Take(place, removed);
+  scene.cluster.RunFor(Duration::Seconds(2));
+  EXPECT_EQ(Unfilled(1), 0u);
+}
+
+}  // namespace
+}  // namespace gyre::testing

@@ -1,0 +1,20 @@
+#include "server/filling.h"
+
+#include "storage/layout_file.h"
+
+namespace gyre {
+
+Result<bool> TakeFilling(const std::string& folder, bool empty) {
+  if (folder.empty()) return true;
+  LayoutFile file(folder, kFillingFile);
+  const auto stored = file.Load();
+  if (!stored && stored.error().code == ErrorCode::kIoError) return Fail(stored.error());
+  // One that cannot be read is believed to say so. A folder from before there was such a file is
+  // filled if it has rows.
+  if (!stored || (*stored && **stored != kFilled)) return true;
+  if (!empty) return false;
+  if (Status noted = file.Store("1"); !noted) return Fail(noted.error());
+  return true;
+}
+
+}  // namespace gyre
