@@ -48,6 +48,7 @@ void Faults::InjectAny() {
   if (world_.spec().restores && prng_.Chance(200'000)) {
     world_.BackUpNode(static_cast<int>(prng_.Below(world_.node_count())));
   }
+  if (world_.spec().wipes_disks && shift_prng_.Chance(250'000)) WipeOneOfTwo();
   for (int i = 0; i < kTriesMax; ++i) {
     if (Inject(DrawKind())) return;
   }
@@ -122,6 +123,41 @@ bool Faults::Crash(FaultKind kind) {
   }
   world_.events().After(DrawDuration(), [this, node] { world_.StartNode(node); });
   return true;
+}
+
+// One node misses what the others take, one of these loses its disk, and when both are back a third
+// is away: what it shares with the lost disk nobody else has.
+void Faults::WipeOneOfTwo() {
+  const auto count = static_cast<int>(world_.node_count());
+  const int wiped = static_cast<int>(shift_prng_.Below(world_.node_count()));
+  const int misses = static_cast<int>(shift_prng_.Below(world_.node_count()));
+  if (count < 3 || misses == wiped || !world_.node(misses).up()) return;
+  world_.CrashNode(misses, CrashKind::kProcess);
+  const auto later = [this](std::int64_t least_us, std::int64_t most_us, auto step) {
+    world_.events().After(
+        static_cast<std::int64_t>(shift_prng_.Between(static_cast<std::uint64_t>(least_us),
+                                                      static_cast<std::uint64_t>(most_us))),
+        step);
+  };
+  later(20'000, 300'000, [this, count, wiped, misses, later] {
+    const bool lost = world_.node(wiped).up() && world_.MayReplaceDisk(wiped);
+    if (lost) {
+      world_.CrashNode(wiped, CrashKind::kPower);
+      world_.WipeNode(wiped);
+      Count(FaultKind::kWipedDisk);
+    }
+    later(1'000, 200'000, [this, count, wiped, misses, lost, later] {
+      world_.StartNode(misses);
+      if (!lost) return;
+      world_.StartNode(wiped);
+      for (int goes = 0; goes < count; ++goes) {
+        if (goes == wiped || goes == misses || !world_.node(goes).up()) continue;
+        if (count > 3 && shift_prng_.Chance(500'000)) continue;
+        world_.CrashNode(goes, CrashKind::kProcess);
+        later(100'000, 2'000'000, [this, goes] { world_.StartNode(goes); });
+      }
+    });
+  });
 }
 
 bool Faults::MayRestore(int node) const {

@@ -42,7 +42,7 @@ std::string_view FaultName(FaultKind kind);
 
 class Faults {
  public:
-  Faults(World& world, std::uint64_t seed) : world_(world), prng_(seed) {}
+  Faults(World& world, std::uint64_t seed) : world_(world), prng_(seed), shift_prng_(~seed) {}
 
   // Injects one fault now, and plans its end.
   void InjectAny();
@@ -58,6 +58,7 @@ class Faults {
   FaultKind DrawKind();
   std::int64_t DrawDuration();
   bool Crash(FaultKind kind);
+  void WipeOneOfTwo();
   bool MayRestore(int node) const;
   bool CrashAll();
   bool Split(bool one_way);
@@ -72,6 +73,7 @@ class Faults {
 
   World& world_;
   Prng prng_;
+  Prng shift_prng_;  // of WipeOneOfTwo, so that all else is drawn as without it
   std::array<std::uint64_t, kFaultKinds> injected_{};
 };
 

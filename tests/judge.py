@@ -159,7 +159,7 @@ def unequal(node, keys):
             continue
         copies = {}
         for copy in json.loads(answer)["copies"]:
-            content = copy["error"] if "error" in copy else _content(copy)
+            content = str(copy["error"]) if "error" in copy else _content(copy)
             copies.setdefault(content, []).append(copy["node"])
         if len(copies) != 1 or any("error" in copy for copy in json.loads(answer)["copies"]):
             differing[key] = "; ".join(f"{'+'.join(nodes)}: {content}"
