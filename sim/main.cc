@@ -36,6 +36,7 @@ constexpr std::string_view kUsage =
     "  --plant P    plants a bug and waits for the checkers to find it\n";
 
 struct Arguments {
+  bool seeds_given = false;
   std::uint64_t seed_first = 1;
   std::uint64_t seed_last = 1;
   bool many = false;
@@ -67,7 +68,6 @@ std::uint64_t ParseNumber(std::string_view name, std::string_view text, std::uin
 
 Arguments Parse(int argc, char** argv) {
   Arguments arguments;
-  bool seeds_given = false;
   for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
     const auto value = [&]() -> std::string_view {
@@ -77,7 +77,7 @@ Arguments Parse(int argc, char** argv) {
     constexpr std::uint64_t kSeedMax = std::uint64_t{1} << 60;
     if (name == "--seed") {
       arguments.seed_first = arguments.seed_last = ParseNumber(name, value(), 0, kSeedMax);
-      seeds_given = true;
+      arguments.seeds_given = true;
     } else if (name == "--seeds") {
       const std::string_view range = value();
       const std::size_t dots = range.find("..");
@@ -86,7 +86,7 @@ Arguments Parse(int argc, char** argv) {
       arguments.seed_last =
           ParseNumber(name, range.substr(dots + 2), arguments.seed_first, kSeedMax);
       arguments.many = true;
-      seeds_given = true;
+      arguments.seeds_given = true;
     } else if (name == "--nodes") {
       arguments.run.spec.nodes = static_cast<int>(ParseNumber(name, value(), 1, 7));
     } else if (name == "--ops") {
@@ -105,7 +105,6 @@ Arguments Parse(int argc, char** argv) {
       Usage("unknown argument " + std::string(name));
     }
   }
-  if (!arguments.plant.empty() && !seeds_given) arguments.seed_last = 150;
   return arguments;
 }
 
@@ -330,19 +329,21 @@ int RunMany(const Arguments& arguments) {
 // ---- planted bugs ------------------------------------------------------------------------------
 
 int RunPlants(const Arguments& arguments) {
-  const int seeds_max = static_cast<int>(arguments.seed_last - arguments.seed_first + 1);
+  const int seeds_max = arguments.seeds_given
+                            ? static_cast<int>(arguments.seed_last - arguments.seed_first + 1)
+                            : kPlantSeeds;
   int missed = 0;
   for (const PlantInfo& plant : PlantedBugs()) {
     if (arguments.plant != "all" && arguments.plant != plant.name) continue;
-    const PlantTrial trial = TryPlant(plant, arguments.seed_first, seeds_max, arguments.run);
+    const std::uint64_t first = arguments.seeds_given ? arguments.seed_first : plant.seed_first;
+    const PlantTrial trial = TryPlant(plant, first, seeds_max, arguments.run);
     std::string caught_by;
     for (int i = 0; i < kCheckerCount; ++i) {
       const int after = trial.caught_after[static_cast<std::size_t>(i)];
       if (after == 0) continue;
       caught_by += (caught_by.empty() ? "" : ", ") +
                    std::string(CheckerName(static_cast<Checker>(i))) + " (seed " +
-                   std::to_string(arguments.seed_first + static_cast<std::uint64_t>(after) - 1) +
-                   ")";
+                   std::to_string(first + static_cast<std::uint64_t>(after) - 1) + ")";
     }
     missed += !trial.caught;
     std::printf("%-24s %s after %d seeds: %s\n    %s\n", std::string(plant.name).c_str(),

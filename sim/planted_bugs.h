@@ -72,9 +72,12 @@ struct PlantInfo {
   // Every one of them must report it, over the seeds of one trial.
   std::vector<Checker> caught_by;
   std::unique_ptr<PlantedBug> (*make)();
-  bool changes = false;  // it needs worlds whose members change
+  bool changes = false;          // it needs worlds whose members change
+  std::uint64_t seed_first = 1;  // of a trial: of one that needs rare luck, not far before that
 };
 
+// Seeds of a trial, if not told otherwise.
+inline constexpr int kPlantSeeds = 150;
 const std::vector<PlantInfo>& PlantedBugs();
 // Null if there is none of that name.
 const PlantInfo* FindPlant(std::string_view name);

@@ -1,6 +1,8 @@
 // A cluster, one of its keys, and layouts that move the key's partition: for tests.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <optional>
 #include <string_view>
 #include <utility>

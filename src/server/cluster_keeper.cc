@@ -111,7 +111,14 @@ void ClusterKeeper::CollectOwn() {
 }
 
 void ClusterKeeper::NoteUnfilled(std::size_t partitions) {
-  if (!fills_ || partitions > 0) return;
+  if (!fills_) return;
+  if (partitions > 0) {
+    filled_at_ = Instant::Max();
+    return;
+  }
+  filled_at_ = std::min(filled_at_, now());
+  // What came last must be durable, with `durability = interval` as well.
+  if (now() < filled_at_ + Duration{2 * options_.config->sync_interval.us}) return;
   fills_ = false;
   options_.log->Write(LogLevel::kInfo, "disk_filled",
                       "This disk has got what the other owners hold", {});

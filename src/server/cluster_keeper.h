@@ -100,6 +100,7 @@ class ClusterKeeper final : public NodeAgent {
   FolderWriter writer_;
   MemberGossip gossip_;
   bool fills_;  // as far as the folder says
+  Instant filled_at_ = Instant::Max();
   std::map<NodeId, Waiting> waiting_;
   std::map<std::uint64_t, Done> orders_;
   std::uint64_t next_order_ = 1;
