@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/ledger/merkle_tree.h"
 #include "storage/faulty_disk.h"
 #include "storage/rocks_options.h"
 #include "storage/storage_test_util.h"
@@ -20,7 +21,7 @@ using Sums = std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t>;
 
 // What a row adds to its leaf in these tests.
 inline std::uint64_t HashOf(const RowKey& key, const std::optional<Row>& row) {
-  return row ? Xxh3_64(key.key.ToString() + "=" + row->record.ToString()) : 0;
+  return row ? RowDigest(key, row->record.view()) : 0;
 }
 
 class LeafSumsTest : public ::testing::Test {
