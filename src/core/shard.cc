@@ -28,6 +28,7 @@ void Shard::OnStart(Now now, Effects& out) {
   impl_->state.timers.Set(RequestId{}, impl_->state.start_over);  // nobody's: for OnTick to see it
   impl_->Start(std::make_unique<HintCensus>(impl_->state), env);
   impl_->state.run = impl_->prng.Next() | 1;
+  impl_->state.founding_grace = impl_->options.founding_grace;
   impl_->greeter->Begin(impl_->options.resumes, env);
   impl_->handoff->Start(env);
   impl_->repair->Start(env);

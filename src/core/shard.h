@@ -42,6 +42,8 @@ struct ShardOptions {
   // The disk was empty at some start, or is memory, and has not got since what the other owners
   // hold (RepairState::unfilled): reads of that are not answered here until it has.
   bool fills = false;
+  // Where this node has found that its cluster is new, it says so for so long to those that come.
+  Duration founding_grace{};
 };
 
 class Shard {

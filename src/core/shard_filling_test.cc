@@ -99,6 +99,28 @@ TEST_F(ShardFillingTest, TwoEmptyDisksAreANewCluster) {
   EXPECT_THAT(ValuesOf(scene.Run(1, GetR(scene.key, 2))), ::testing::IsEmpty());
 }
 
+// Goal: who comes to a new cluster a little later need not fill up from nodes that never came; who
+// comes much later has to.
+TEST_F(ShardFillingTest, LateComersToANewClusterServe) {
+  for (const int place : {0, 3, 4, 5, 6}) scene.Isolate(place);
+  ReplaceDisk(1);
+  ReplaceDisk(2);
+  scene.Rejoin(1);
+  scene.Rejoin(2);
+  scene.cluster.RunFor(Duration::Millis(300));
+  ASSERT_EQ(Unfilled(1), 0u);
+  ReplaceDisk(0);
+  scene.Rejoin(0);
+  scene.cluster.RunFor(Duration::Millis(100));
+  EXPECT_EQ(Unfilled(0), 0u);
+
+  scene.cluster.RunFor(kFoundingGrace);
+  ReplaceDisk(0);
+  scene.Rejoin(0);
+  scene.cluster.RunFor(Duration::Millis(100));
+  EXPECT_GT(Unfilled(0), 0u);
+}
+
 // Goal: an owner that is removed as dead is waited for no longer.
 TEST_F(ShardFillingTest, WhoIsRemovedIsNotWaitedFor) {
   PutAtTwoOfThree();

@@ -58,6 +58,8 @@ struct ShardState {
   // them until it has got what each other owner holds (RepairScheduler::BeginFilling). Empty but
   // for the first moments of a new cluster, and where a disk was replaced.
   std::set<PartitionId> unfilled;
+  Duration founding_grace{};          // as ShardOptions has it
+  Instant founding_until{INT64_MIN};  // the cluster is new: who comes need not fill up either
   // Leaves whose sum may not be that of their rows: the scrubber counts them next.
   std::set<LeafName> suspect_leaves;
 

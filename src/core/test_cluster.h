@@ -19,6 +19,9 @@
 
 namespace gyre::testing {
 
+// Of all test nodes; see ShardOptions.
+inline constexpr Duration kFoundingGrace = Duration::Millis(500);
+
 class TestNode : private RowsAtHand {
  public:
   // `life`: 1 at first, higher after each restart; `stored`: what was left by the life before;
@@ -28,7 +31,7 @@ class TestNode : private RowsAtHand {
       : id_(id),
         leaf_bits_(LeafBitsOf(view->ring.section_bits())),
         shard_({id, ShardId(0), 1, ActorId((std::uint64_t{id.value} << 40) + life - 1), 1,
-                id.value + 1'000 * (life - 1), config, stored, false, false, fills},
+                id.value + 1'000 * (life - 1), config, stored, false, false, fills, kFoundingGrace},
                view, this) {}
 
   NodeId id() const { return id_; }

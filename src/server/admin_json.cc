@@ -269,6 +269,9 @@ std::string NotReadyReason(const Backend& backend) {
   const NodeStats stats = backend.Stats();
   if (stats.shards_starting > 0) return "The node has just started and has met no other node yet";
   if (stats.shards_draining > 0) return "The node is being drained, to be stopped";
+  if (stats.repair.unfilled > 0) {
+    return "The disk of the node was empty, and has yet to get what the other owners hold";
+  }
   if (stats.engine.writable) return {};
   return "The storage takes no writes: " +
          (stats.engine.problem.empty() ? std::string("no reason is known") : stats.engine.problem);

@@ -17,4 +17,10 @@ Result<bool> TakeFilling(const std::string& folder, bool empty) {
   return true;
 }
 
+Status NoteFilled(const std::string& folder) {
+  const Result<bool> fills = TakeFilling(folder, /*empty=*/false);
+  if (fills && !*fills) return {};
+  return LayoutFile(folder, kFillingFile).Store(kFilled);
+}
+
 }  // namespace gyre

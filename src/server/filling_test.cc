@@ -16,9 +16,10 @@ TEST(FillingTest, RemembersUntilToldOtherwise) {
   TempFolder folder;
   EXPECT_TRUE(*TakeFilling(folder.path(), /*empty=*/true));
   EXPECT_TRUE(*TakeFilling(folder.path(), /*empty=*/false)) << "restarted in the middle";
-  ASSERT_TRUE(LayoutFile(folder.path(), kFillingFile).Store(kFilled).has_value());
+  ASSERT_TRUE(NoteFilled(folder.path()).has_value());
   EXPECT_FALSE(*TakeFilling(folder.path(), /*empty=*/false));
   EXPECT_TRUE(*TakeFilling(folder.path(), /*empty=*/true)) << "set aside, or wiped";
+  EXPECT_TRUE(*TakeFilling(folder.path(), /*empty=*/false));
   EXPECT_TRUE(*TakeFilling("", /*empty=*/false));
 }
 

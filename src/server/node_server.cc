@@ -21,6 +21,9 @@
 namespace gyre {
 namespace {
 
+// Nodes of a cluster that is founded by hand are started within it.
+constexpr Duration kFoundingGrace = Duration::Seconds(300);
+
 // Where chance enters: seeds for actors, request ids and jitter.
 std::uint64_t RandomSeed() {
   std::random_device device;
@@ -296,6 +299,7 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Membe
         RandomSeed(), core,       std::move(leaves_of[i]), actors[i].resumes};
     options.shard.keeps_tree = config_.founds;
     options.shard.fills = fills_;
+    options.shard.founding_grace = kFoundingGrace;
     options.engine = engine_.get();
     options.board = &board_;
     options.log = &log_;
@@ -407,7 +411,9 @@ Status NodeServer::Stop() {
   threads_.clear();
 
   CleanStop stop;
+  bool filled = true;
   for (const auto& loop : loops_) {
+    filled = filled && loop->shard().repair_state().unfilled == 0;
     stop.shards.push_back({loop->shard().dots().actor(), loop->shard().dots().next_epoch()});
   }
   // Sessions and services point into the loops.
@@ -423,6 +429,9 @@ Status NodeServer::Stop() {
   if (before.write_errors > 0) {
     // Some dot may be on a peer and not here: the next start writes as fresh actors.
     return Fail(ErrorCode::kIoError, "storage failed writes; the next start uses new actors");
+  }
+  if (filled) {
+    if (Status noted = NoteFilled(folder_->path()); !noted) return noted;
   }
   stop.fingerprint = folder_->fingerprint();
   return folder_->WriteCleanStop(EncodeCleanStop(stop));

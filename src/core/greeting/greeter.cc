@@ -75,7 +75,9 @@ void Greeter::TakeDown(NodeId peer) {
 void Greeter::Greet(NodeId peer, ShardId peer_shard, bool asks, Env& env) {
   const PeerTable::Contact& contact = *shard().peers.Find(peer, peer_shard);
   Greeting greeting{{}, shard().run, contact.run, asks, contact.taken, false, {}};
-  greeting.unfilled = !shard().unfilled.empty() && shard().peers.Speaks(peer, Feature::kFilling);
+  const bool founding = env.now.instant < shard().founding_until;
+  greeting.unfilled =
+      (founding || !shard().unfilled.empty()) && shard().peers.Speaks(peer, Feature::kFilling);
   if (contact.run != 0) {
     shard().ledger.ballots().ForEachDurable([&](SectionId section, const BallotNumbers& its) {
       greeting.numbers.push_back({section, its.promised, its.purged});
@@ -121,7 +123,7 @@ void Greeter::OnGreeting(NodeId from, ShardId from_shard, const Greeting& greeti
     contact->told = true;
     Adopt(std::make_unique<Adoption>(shard(), *this, from, from_shard, greeting));
   }
-  NoteMet(from);
+  NoteMet(from, env);
 }
 
 void Greeter::Adopt(MachinePtr adoption) {
@@ -149,13 +151,16 @@ void Greeter::OnAdopted(NodeId peer, ShardId peer_shard, std::uint64_t run, bool
   Greet(peer, peer_shard, /*asks=*/!contact->taken_by_it, env);
   // Each of its shards knows of its own sections only.
   if (shard().peers.HasTakenOver(peer)) Serve();
-  NoteMet(peer);
+  NoteMet(peer, env);
 }
 
-void Greeter::NoteMet(NodeId peer) {
+void Greeter::NoteMet(NodeId peer, Env& env) {
   if (!shard().peers.HasMet(peer) || !shard().up.insert(peer).second) return;
   // Two that both have nothing: one disk at a time is replaced, so the cluster is new.
-  if (shard().peers.IsUnfilled(peer)) shard().unfilled.clear();
+  if (shard().peers.IsUnfilled(peer) && !shard().unfilled.empty()) {
+    shard().unfilled.clear();
+    shard().founding_until = env.now.instant + shard().founding_grace;
+  }
   shard().met.insert(peer);
   shard().peers_changed.emplace_back(peer, true);
 }

@@ -36,7 +36,7 @@ class Greeter : public Machine {
   void Greet(NodeId peer, ShardId peer_shard, bool asks, Env& env);
   void GreetUndone(Env& env);
   void TakeDown(NodeId peer);
-  void NoteMet(NodeId peer);
+  void NoteMet(NodeId peer, Env& env);
   void Serve();
 
   void Adopt(MachinePtr adoption);

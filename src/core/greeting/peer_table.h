@@ -21,7 +21,7 @@ class PeerTable {
     bool told = false;      // its numbers have come
     bool taken = false;     // they have been taken over, durably
     bool taken_by_it = false;
-    bool unfilled = false;  // its disk had yet to fill up, as it said last
+    bool unfilled = false;  // it has yet to fill up, or the cluster is new, as it said last
 
     bool done() const { return taken && taken_by_it; }
   };
@@ -74,7 +74,7 @@ class PeerTable {
     const auto peer = peers_.find(node);
     return peer != peers_.end() && peer->second.met();
   }
-  // Did any of its shards say last that its disk has yet to fill up?
+  // Did any of its shards say so last?
   bool IsUnfilled(NodeId node) const {
     const auto peer = peers_.find(node);
     return peer != peers_.end() &&

@@ -223,7 +223,9 @@ struct Greeting {
   std::uint64_t heard = 0;  // the receiver's run as the sender knows it; 0: not yet
   bool asks = false;        // the sender wants to be greeted
   bool taken = false;       // the sender has taken the receiver's numbers to heart, durably
-  bool unfilled = false;    // the sender's disk has yet to fill up; to who speaks kFilling only
+  // The sender's disk has yet to fill up, or it knows that the cluster is new. To who speaks
+  // kFilling only.
+  bool unfilled = false;
   struct Numbers {
     SectionId section;
     std::uint64_t promised = 0;
