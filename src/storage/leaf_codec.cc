@@ -61,15 +61,17 @@ std::string EncodeLeafEntryKey(std::uint64_t sequence) {
 }
 
 Result<LeafBlockId> DecodeLeafBlockKey(std::string_view key) {
-  if (key.size() != kLeafKeyBytes || key[0] != kLeafBlockKind)
+  if (key.size() != kLeafKeyBytes || key[0] != kLeafBlockKind) {
     return Malformed("the key of a block");
+  }
   return LeafBlockId{KeyspaceId(static_cast<std::uint32_t>(GetBigEndian(key.substr(1, 4)))),
                      static_cast<std::uint32_t>(GetBigEndian(key.substr(5, 4)))};
 }
 
 Result<std::uint64_t> DecodeLeafEntryKey(std::string_view key) {
-  if (key.size() != kLeafKeyBytes || key[0] != kLeafEntryKind)
+  if (key.size() != kLeafKeyBytes || key[0] != kLeafEntryKind) {
     return Malformed("the key of a log entry");
+  }
   return GetBigEndian(key.substr(1));
 }
 
