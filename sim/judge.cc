@@ -57,10 +57,6 @@ void Judge::OnView(ClusterViewPtr view) {
 
 void Judge::PromiseNothing() {
   promises_nothing_ = true;
-  ForgetPromises();
-}
-
-void Judge::ForgetPromises() {
   for (KeyState& state : states_) {
     for (Bits& held : state.held) held.clear();
     state.held_in.clear();

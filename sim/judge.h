@@ -105,9 +105,6 @@ class Judge {
   };
   void OnLoss(int node, const RowKey& key, const Row& row,
               const std::vector<const SimStorage*>& others, Loss loss = Loss::kRow);
-  // Nothing that was acknowledged so far must be seen any more: a second disk is empty while one
-  // fills up.
-  void ForgetPromises();
   // The one answer; fills in op.outcome.
   void OnAnswer(const Witness& witness, Op& op, const ClientResult& result);
   // A node is about to refuse a copy that was read before a ballot.

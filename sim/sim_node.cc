@@ -60,9 +60,6 @@ void SimNode::Start() {
   CoreConfig config = world_.config;
   if (!storage_.profile().sync) config.sync_lag = Duration{storage_.profile().sync_interval_us};
   world_.plant->OnConfig(config);
-  if (storage_.Leaves().empty() && !std::exchange(fills_, true)) {
-    world_.judge->ForgetPromises();  // a power loss took all there was
-  }
   for (std::uint16_t i = 0; i < shard_count_; ++i) {
     ShardOptions options{
         id_,          ShardId(i), shard_count_, actors[i].actor,  actors[i].next_epoch,

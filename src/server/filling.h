@@ -11,9 +11,10 @@ namespace gyre {
 inline constexpr const char* kFillingFile = "filling";
 inline constexpr const char* kFilled = "0";
 
-// At a start, before anything is answered. `folder` empty: memory, which is always empty at a
-// start. `empty`: there are no rows; then that is noted, durably. Errors: kIoError.
-Result<bool> TakeFilling(const std::string& folder, bool empty);
+// At a start, before anything is answered. `folder` empty: memory, which is always new at a start.
+// `is_new`: there was no database, so all that it may have held is gone; then that is noted,
+// durably. Errors: kIoError.
+Result<bool> TakeFilling(const std::string& folder, bool is_new);
 // At a clean stop, where all that came is durable. Errors: kIoError.
 Status NoteFilled(const std::string& folder);
 

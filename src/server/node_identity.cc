@@ -12,6 +12,12 @@ std::string IdentityText(const ServerConfig& config) {
          "\npartitioner=" + std::string(PartitionerName(config.partitioner)) + "\n";
 }
 
+Result<bool> HasIdentity(Engine& engine) {
+  const auto found = engine.GetMeta(kIdentityName);
+  if (!found) return Fail(found.error());
+  return found->has_value();
+}
+
 Status ClaimIdentity(Engine& engine, const ServerConfig& config) {
   const std::string wanted = IdentityText(config);
   const auto found = engine.GetMeta(kIdentityName);

@@ -13,6 +13,8 @@ namespace gyre {
 // What must not change while there is data: cluster, node, partitioner. One line of text each.
 std::string IdentityText(const ServerConfig& config);
 
+// Does the database belong to a node? If not it is new, or has been set aside. Errors: kIoError.
+Result<bool> HasIdentity(Engine& engine);
 // Errors: kInvalidArgument if the folder is another node's (says whose), kIoError.
 Status ClaimIdentity(Engine& engine, const ServerConfig& config);
 

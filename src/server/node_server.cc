@@ -210,6 +210,13 @@ Status NodeServer::OpenStorage(const Layout& layout) {
     stats.uptime = SteadyNow() - started_;
     if (security_.tls != nullptr) stats.tls_handshakes_failed = security_.tls->handshakes_failed();
   });
+  // Noted before the database is claimed, after which it is not new any more.
+  const Result<bool> claimed = HasIdentity(*engine_);
+  if (!claimed) return Fail(claimed.error());
+  const Result<bool> fills =
+      TakeFilling(folder_ == nullptr ? std::string() : folder_->path(), /*is_new=*/!*claimed);
+  if (!fills) return Fail(fills.error());
+  fills_ = *fills;
   return ClaimIdentity(*engine_, config_);
 }
 
@@ -283,10 +290,6 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Membe
                              const std::vector<ShardActor>& actors) {
   const Result<std::vector<LeafSum>> leaves = LoadLeaves();
   if (!leaves) return Fail(leaves.error());
-  const Result<bool> fills =
-      TakeFilling(folder_ == nullptr ? std::string() : folder_->path(), leaves->empty());
-  if (!fills) return Fail(fills.error());
-  fills_ = *fills;
   std::vector<std::vector<LeafSum>> leaves_of = LeavesByShard(*leaves, config_.shards);
   const CoreConfig core = CoreConfigOf(config_);
   std::vector<ShardLoop*> siblings;
