@@ -101,7 +101,7 @@ class Judge {
   enum class Loss : std::uint8_t {
     kRow,         // rotten, unsynced with interval durability, or undone by a backup
     kStillThere,  // it is about to go
-    kDisk,        // with all others of an empty disk, which answers no read until it has filled up
+    kDisk,  // with its whole disk; on the empty one no read is answered until it has filled up
   };
   void OnLoss(int node, const RowKey& key, const Row& row,
               const std::vector<const SimStorage*>& others, Loss loss = Loss::kRow);

@@ -242,6 +242,8 @@ bool CommitThread::TakeRun(std::size_t begin, std::size_t end) {
   // Those of one key are in the order asked, and stay so.
   std::stable_sort(run.begin(), run.end(),
                    [](const WriteRequest* a, const WriteRequest* b) { return a->key < b->key; });
+  // Runs of two sessions may have one number by chance.
+  if (run.front()->key.keyspace != run.back()->key.keyspace) return false;
   if (!database_.TakesRun(run)) return false;
   runs_.push_back(std::move(run));
   return true;

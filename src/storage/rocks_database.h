@@ -46,7 +46,7 @@ class RocksDatabase {
   // Errors: as Get; a page is never silently short.
   Result<ScanPage> Scan(const ScanRange& range);
 
-  // Rows in the order of RowKey, of one keyspace or some: for one key, the last counts. No hints.
+  // Rows of a keyspace in the order of RowKey: for one key, the last counts. No hints.
   using Run = std::vector<const WriteRequest*>;
   // Would the run go into table files without more ado? O(memtables).
   bool TakesRun(const Run& run) const;

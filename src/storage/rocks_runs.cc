@@ -52,13 +52,8 @@ rocksdb::Status RocksDatabase::WriteRuns(std::span<const Run> runs) {
 // What was written before is durable, and the note may be replaced.
 rocksdb::Status RocksDatabase::CloseLog() {
   if (!leaf_log_->owes_entry()) return db_->SyncWAL();
-  rocksdb::WriteBatch batch;
-  AddLeavesToBatch(batch);
-  rocksdb::WriteOptions synced;
-  synced.sync = true;
-  const rocksdb::Status status = db_->Write(synced, &batch);
-  SettleLeaves(status.ok());
-  return status;
+  rocksdb::WriteBatch nothing_else;
+  return WriteSynced(nothing_else, [] {});
 }
 
 rocksdb::Status RocksDatabase::TakeIn(std::span<const Run> runs) {
