@@ -125,6 +125,23 @@ TEST(AsyncClientTest, FallsBackToOtherNodes) {
   EXPECT_EQ(nobody.error().kind, ErrorKind::kNotConnected);
 }
 
+// Goal: a write is not sent where the node is seen to have hung up: it would be unknown for
+// nothing. The callback keeps the client's thread from looking between the end and the next write.
+TEST(AsyncClientTest, AConnectionClosedWhileIdleIsSentNothing) {
+  ScriptedCluster cluster(1, 1, Agreeable);
+  Client client = ConnectTo(cluster.Options());
+  std::optional<ClientError> error;
+  EXPECT_TRUE(client.PutAsync("k", "v", {}, {}, [&](const Outcome<Context>& first) {
+    EXPECT_TRUE(first.ok());
+    cluster.Kill(0);
+    EXPECT_TRUE(client.PutAsync("k", "v", {}, {},
+                                [&](const Outcome<Context>& second) { error = second.error(); }));
+  }));
+  client.AwaitAsync();
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->kind, ErrorKind::kNotConnected) << error->message;
+}
+
 // Goal: a write of which the answer is missing is unknown and never sent twice; a read is sent to
 // the next.
 TEST(AsyncClientTest, AnUnansweredWriteIsNotRepeated) {

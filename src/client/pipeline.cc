@@ -1,5 +1,6 @@
 #include "client/pipeline.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,6 +33,13 @@ Pipeline::Ticket Pipeline::Send(std::string_view command, AsyncFlight* flight) {
 }
 
 Status Pipeline::Flush() {
+  // Where no answer is due, what can be read is the end: a command sent now might not be applied,
+  // and nobody would know.
+  const bool answers_due = !waiting_.empty() && sent_ > waiting_.front().begins;
+  if (has_unsent() && !answers_due) {
+    pollfd wanted{fd_, POLLIN, 0};
+    if (poll(&wanted, 1, 0) != 0) return Lost("the node hung up");
+  }
   while (has_unsent()) {
     const ssize_t sent =
         send(fd_, unsent_.data() + unsent_at_, unsent_.size() - unsent_at_, MSG_NOSIGNAL);

@@ -31,6 +31,7 @@ class Pipeline {
   int fd() const { return fd_; }
   // Queued until Flush.
   Ticket Send(std::string_view command, AsyncFlight* flight);
+  // Nothing is sent where the node is seen to have hung up.
   // Errors: kOutcomeUnknown (the connection is lost).
   Status Flush();
   bool has_unsent() const { return unsent_at_ < unsent_.size(); }
