@@ -265,6 +265,9 @@ void AddEngine(Page& page, const EngineStats& engine) {
                "Table files that runs of rows were written straight into.", engine.run_files);
   page.Counter("gyre_storage_run_rows_total",
                "Rows committed in such files, past log and memtable.", engine.run_rows);
+  page.Gauge("gyre_storage_tables", "Table files of rows.", engine.tables);
+  page.Counter("gyre_storage_tables_merged_total",
+               "Small table files that were merged into few large ones.", engine.tables_merged);
   page.Counter("gyre_storage_tables_salvaged_total",
                "Damaged table files that were made whole in place.", engine.tables_salvaged);
   page.Counter("gyre_storage_blocks_lost_total",

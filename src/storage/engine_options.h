@@ -50,6 +50,8 @@ struct EngineOptions {
   std::uint64_t ballast_bytes = 80 << 20;
   Duration recovery_interval = Duration::Millis(500);  // how often a full disk is looked at again
   int read_threads = 2;
+  int open_files_max = 512;                         // table files kept open; at least 20
+  Duration merge_interval = Duration::Seconds(10);  // how often TableMerger looks
   rocksdb::Env* env = nullptr;  // tests put a faulty one here; must outlive the engine
 };
 

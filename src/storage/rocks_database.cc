@@ -157,6 +157,8 @@ std::optional<Result<std::optional<Row>>> RocksDatabase::GetFrom(rocksdb::ReadTi
   rocksdb::PinnableSlice value;
   const rocksdb::Status status = db_->Get(options, FamilyOf(key.owed_to), stored_key, &value);
   if (status.IsIncomplete()) return std::nullopt;
+  // So it is where a table file is not open: RocksDB takes "perhaps" for "found". No row is empty.
+  if (status.ok() && value.empty() && tier == rocksdb::kBlockCacheTier) return std::nullopt;
   if (status.IsNotFound()) return Result<std::optional<Row>>(std::nullopt);
   if (!status.ok()) return Result<std::optional<Row>>(Fail(ToError(status)));
   Result<Row> row = Decode(stored_key, View(value));
@@ -380,6 +382,17 @@ void RocksDatabase::SettleLeaves(bool committed) {
   leaf_bits_stored_ = true;
 }
 
+std::uint64_t RocksDatabase::TablesOfRows() const {
+  std::uint64_t tables = 0;
+  std::string count;
+  for (int level = 0; level < db_->NumberLevels(rows_); ++level) {
+    const std::string name =
+        rocksdb::DB::Properties::kNumFilesAtLevelPrefix + std::to_string(level);
+    if (db_->GetProperty(rows_, name, &count)) tables += std::stoull(count);
+  }
+  return tables;
+}
+
 void RocksDatabase::AddStats(EngineStats& stats) const {
   std::uint64_t value = 0;
   if (db_->GetIntProperty(rows_, rocksdb::DB::Properties::kEstimateNumKeys, &value)) {
@@ -401,6 +414,8 @@ void RocksDatabase::AddStats(EngineStats& stats) const {
   stats.blocks_lost += blocks_lost_.load(std::memory_order_relaxed);
   stats.run_files += run_files_.load(std::memory_order_relaxed);
   stats.run_rows += run_rows_.load(std::memory_order_relaxed);
+  stats.tables += TablesOfRows();
+  stats.tables_merged += tables_merged_.load(std::memory_order_relaxed);
 }
 
 }  // namespace gyre

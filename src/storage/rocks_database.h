@@ -55,6 +55,16 @@ class RocksDatabase {
   // added to a batch that is not written yet. Of the thread that writes.
   rocksdb::Status WriteRuns(std::span<const Run> runs);
 
+  // Files that WriteRuns made, so far.
+  std::uint64_t run_files() const { return run_files_.load(std::memory_order_relaxed); }
+
+  // Makes one file of small ones of rows that lie beside each other; `merged`: of how many, 0 if
+  // nothing is left to do. Any thread, one at a time; blocking, for what 64 MiB take. Errors: as of
+  // RocksDB's own compactions, and Aborted where they are at the same files.
+  rocksdb::Status MergeTables(std::size_t& merged);
+  // MergeTables returns soon, and does nothing any more. Nothing may be written after it.
+  void CutMergesShort();
+
   // Of the next batch to be written, and of no other. One thread adds and writes.
   void AddToBatch(const WriteRequest& write, rocksdb::WriteBatch& batch);
   // Adds what the rows do to the sums of their leaves. Not synced: outlives a crash of the process,
@@ -97,7 +107,7 @@ class RocksDatabase {
   // The next Open sets the database aside: it has damage that it cannot go on with.
   void MarkDamaged();
   // Fills rows, bytes, hint_rows, read_errors, corruptions, quarantines, tables_salvaged,
-  // blocks_lost, run_files and run_rows.
+  // blocks_lost, run_files, run_rows, tables and tables_merged.
   void AddStats(EngineStats& stats) const;
   // What was found damaged at Open; empty if nothing.
   const std::string& quarantine_problem() const { return quarantine_problem_; }
@@ -142,6 +152,7 @@ class RocksDatabase {
   rocksdb::Status WriteNoteFile(const std::string& note, const std::string& file);
   std::string RunFolder() const { return path_ + "/runs"; }
   bool IsEmpty(rocksdb::ColumnFamilyHandle* family) const;
+  std::uint64_t TablesOfRows() const;
   rocksdb::ColumnFamilyHandle* FamilyOf(NodeId owed_to) const {
     return owed_to.value == 0 ? rows_ : hints_;
   }
@@ -172,7 +183,7 @@ class RocksDatabase {
   bool doubt_stuck_ = false;  // until another file is mended, what is in doubt cannot be settled
   const std::shared_ptr<DamagedTables> damaged_ = std::make_shared<DamagedTables>();
   std::atomic<std::uint64_t> tables_salvaged_{0}, blocks_lost_{0};
-  std::atomic<std::uint64_t> run_files_{0}, run_rows_{0};
+  std::atomic<std::uint64_t> run_files_{0}, run_rows_{0}, tables_merged_{0};
   std::atomic<std::uint64_t> read_errors_{0}, corruptions_{0};
 };
 

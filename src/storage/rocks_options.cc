@@ -10,7 +10,6 @@
 namespace gyre {
 namespace {
 
-constexpr int kOpenFilesMax = 512;
 constexpr std::size_t kMetaWriteBufferBytes = 1 << 20;
 // Memtables are small, because an insert into one that has outgrown the processor's caches costs
 // more, and flushed together, because small files at level 0 would be compacted more often.
@@ -54,7 +53,7 @@ rocksdb::DBOptions MakeDbOptions(const EngineOptions& options, rocksdb::Env* env
   // The default (point in time) opens after a flip in mid-log and drops all that follows. This one
   // takes a torn tail, which a power cut leaves, and refuses anything else.
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  db.max_open_files = kOpenFilesMax;
+  db.max_open_files = options.open_files_max;
   // The families share the log, and a file of it stays until each has flushed what it has there.
   // One that is written rarely (hints, meta) would keep all of them: past this total RocksDB
   // flushes whichever family holds the oldest.

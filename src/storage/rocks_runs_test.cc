@@ -18,7 +18,10 @@ constexpr std::size_t kRowBytes = 4096;
 
 class RocksRunsTest : public LeafSumsTest, public ::testing::WithParamInterface<Durability> {
  protected:
-  RocksRunsTest() { options_.durability = GetParam(); }
+  RocksRunsTest() {
+    options_.durability = GetParam();
+    options_.merge_interval = Duration::Millis(1);
+  }
 
   // Keys of a keyspace in the order of the ring.
   static std::vector<RowKey> Keys(int count, std::uint32_t keyspace = 0) {
@@ -169,6 +172,55 @@ TEST_P(RocksRunsTest, WhatIsNoRunOfItsOwnGoesThroughTheLog) {
   Write(session, MakeKey("client's", 1), MakeRow("r"));
   WriteRun(session, others, 1);
   EXPECT_EQ(engine->Stats().run_rows, 0u) << "a client waits";
+}
+
+// Goal: the small files that runs leave become few, with all that is in them, and with what is
+// written meanwhile; those that an earlier run of the node left as well.
+TEST_P(RocksRunsTest, SmallFilesAreMerged) {
+  constexpr std::size_t kRuns = 40, kRowsPerRun = 70;
+  const std::vector<RowKey> keys = Keys(kRuns * kRowsPerRun);
+  options_.merge_interval = Duration::Seconds(1000);
+  {
+    const auto engine = Open();
+    TestSession session(*engine);
+    ASSERT_TRUE(session.Put(MakeKey("first", 1), MakeRow("r")).has_value());
+    for (std::size_t run = 0; run < kRuns; ++run) {
+      WriteRun(session, std::span(keys).subspan(run * kRowsPerRun, kRowsPerRun), run * kRowsPerRun);
+    }
+    ASSERT_EQ(engine->Stats().run_files, kRuns);
+    EXPECT_GE(engine->Stats().tables, kRuns);
+    EXPECT_EQ(engine->Stats().tables_merged, 0u);
+  }
+  options_.merge_interval = Duration::Millis(1);
+  const auto engine = Open();
+  TestSession session(*engine);
+  Loaded(*engine);
+  std::map<RowKey, Row> newer;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (engine->Stats().tables_merged == 0 && std::chrono::steady_clock::now() < deadline) {
+    const RowKey& key = keys[newer.size() * 31 % keys.size()];
+    newer[key] = MakeRow(Noise(kRowBytes, 9'000 + newer.size()));
+    const RequestId id = Write(session, key, newer[key]);
+    session.Flush();
+    ASSERT_TRUE(session.AwaitWrite(id).has_value());
+  }
+  EXPECT_GE(engine->Stats().tables_merged, kRuns);
+  EXPECT_LT(engine->Stats().tables, kRuns / 4);
+  EXPECT_EQ(engine->Stats().corruptions, 0u);
+  const auto rows = session.ScanAll(0, 100).value();
+  ASSERT_EQ(rows.size(), keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    ASSERT_EQ(rows[i].key, keys[i]);
+    const auto it = newer.find(keys[i]);
+    ASSERT_EQ(rows[i].row, it != newer.end() ? it->second : MakeRow(Noise(kRowBytes, i)));
+  }
+  TempFolder after;
+  disk_.CopyAfterPowerCut(folder_.path() + "/db", after.path() + "/db");
+  const auto revived = OpenAt(after.path());
+  TestSession reader(*revived);
+  EXPECT_EQ(revived->Stats().quarantines, 0u);
+  EXPECT_EQ(reader.ScanAll(0, 100)->size(), keys.size());
+  EXPECT_EQ(Loaded(*revived), SumsOf(reader));
 }
 
 // Goal: a damaged file that a run was written into is made whole like any other: the rows of the

@@ -11,6 +11,7 @@
 #include "storage/read_pool.h"
 #include "storage/rocks_database.h"
 #include "storage/row_cache.h"
+#include "storage/table_merger.h"
 
 namespace gyre {
 namespace {
@@ -242,7 +243,8 @@ class RocksEngine final : public Engine {
         database_(std::move(database)),
         commit_(options, *database_, std::move(ballast),
                 [this](const std::vector<LeafSum>& leaves) { TellOfLoss(leaves); }),
-        pool_(*database_, options.read_threads) {}
+        pool_(*database_, options.read_threads),
+        merger_(*database_, options.merge_interval) {}
   ~RocksEngine() override { Close(); }
 
   std::unique_ptr<EngineSession> OpenSession(std::function<void()> wake) override {
@@ -291,6 +293,7 @@ class RocksEngine final : public Engine {
     closed_ = true;
     const Status committed = commit_.Stop();
     pool_.Stop();
+    merger_.Stop();
     const Status closed = database_->Close();
     return committed ? closed : committed;
   }
@@ -311,6 +314,7 @@ class RocksEngine final : public Engine {
   const std::unique_ptr<RocksDatabase> database_;
   CommitThread commit_;
   ReadPool pool_;
+  TableMerger merger_;
   bool closed_ = false;
 };
 

@@ -83,6 +83,7 @@ inline EngineOptions SmallOptions(const std::string& path) {
   options.free_space_floor_bytes = 0;
   options.ballast_bytes = 0;
   options.recovery_interval = Duration::Millis(20);
+  options.open_files_max = 20;
   return options;
 }
 
