@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Goal: three times the load that a cluster can take is refused early and cheaply: most of what it
 could do is still done, and in time; memory stays bounded; and a moment later it is as if nothing had
-been. One client that just sends as fast as it can is slowed down, and not refused.
+been. One client that just sends as fast as it can is slowed down, and not refused. Clients without
+number leave storage the files that it needs.
 
 Figures are printed; their limits leave room for a machine that others use too (and the load itself
 takes half a core)."""
@@ -13,7 +14,7 @@ import time
 import unittest
 
 from cluster import HOST, Cluster, binary
-from resp import Resp
+from resp import Resp, RespError
 
 CONNECTIONS = 100
 OVERLOAD = 3
@@ -25,6 +26,9 @@ RSS_MAX = 700 * 2**20        # measured: 190 MiB, of them 128 MiB caches
 RECOVERED_SECONDS_MAX = 10
 LOADER_COMMANDS = 100_000
 LOADER_BATCH = 1_000
+OPEN_FILES = 1024            # what a login shell or a service begins with
+IDLE_CLIENTS = 1100
+LARGE_VALUES = 400           # of 64 KiB: a few log files of storage's
 
 
 def bench(cluster, *options):
@@ -105,6 +109,31 @@ class OverloadTest(unittest.TestCase):
             answers = {resp.read() for _ in range(LOADER_COMMANDS)}
             sender.join()
         self.assertEqual(answers, {"OK"})
+
+
+class OpenFilesTest(unittest.TestCase):
+    def test_clients_without_number_leave_storage_its_files(self):
+        with Cluster(1, prefix=["prlimit", f"--nofile={OPEN_FILES}:{OPEN_FILES}"]) as cluster:
+            port = cluster[0].resp_port
+            clients = [Resp(port) for _ in range(IDLE_CLIENTS)]
+            taken = []
+            for client in clients:
+                try:
+                    client.send(Resp.encode("PING"))
+                    self.assertEqual(client.read(), "PONG")
+                    taken.append(client)
+                except RespError as error:
+                    self.assertEqual(str(error), "ERR max number of clients reached")
+                except OSError:  # closed, and the reason was lost with it
+                    pass
+            self.assertGreater(len(taken), OPEN_FILES // 2)
+            self.assertLess(len(taken), IDLE_CLIENTS)
+            for i in range(LARGE_VALUES):
+                taken[0].send(Resp.encode("SET", f"large:{i}", bytes(65536)))
+                self.assertEqual(taken[0].read(), "OK")
+            self.assertIn("clients_limited", cluster[0].log_tail(10**6))
+            for client in clients:
+                client.close()
 
 
 if __name__ == "__main__":

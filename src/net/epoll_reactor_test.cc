@@ -545,6 +545,27 @@ TEST_F(EpollReactorTest, ConnectionsAreBounded) {
   }));
 }
 
+// Goal: listeners that count together have one bound.
+TEST_F(EpollReactorTest, ListenersCanShareABound) {
+  ListenOptions options;
+  options.connections_max = 2;
+  options.open = std::make_shared<std::size_t>();
+  options.refusal = "full";
+  const std::uint16_t ports[] = {ServeEcho(options), ServeEcho(options)};
+  auto first = std::make_unique<TestSocket>(ports[0]);
+  TestSocket second(ports[1]);
+  ASSERT_TRUE(Until([&] { return states_.size() == 2; }));
+  for (const std::uint16_t port : ports) {
+    TestSocket third(port);
+    EXPECT_TRUE(Until([&] { return !third.ReceiveSome(); }));
+    EXPECT_EQ(third.received(), "full");
+  }
+  first.reset();
+  EXPECT_TRUE(Until([&] { return *options.open == 1; }));
+  TestSocket fourth(ports[1]);
+  EXPECT_TRUE(Until([&] { return *options.open == 2; }));
+}
+
 // Goal: out of file descriptors, newcomers are turned away, those who are in go on, the loop does
 // not spin, and when descriptors are free again newcomers are welcome.
 TEST_F(EpollReactorTest, SurvivesRunningOutOfDescriptors) {

@@ -54,8 +54,10 @@ struct ListenOptions {
   int backlog = 1024;
   // What the system receives ahead for one connection, about; 0: as it likes, which is megabytes.
   int receive_bytes = 0;
-  // Open connections of this listener; one more is accepted, told `refusal`, and closed.
+  // Open connections; one more is accepted, told `refusal`, and closed.
   std::size_t connections_max = 10'000;
+  // Their number, of all listeners of one loop that share it; null: of this one.
+  std::shared_ptr<std::size_t> open;
   std::string refusal;
   ConnectionLimits limits;
 };

@@ -28,7 +28,8 @@ TcpListener::TcpListener(EpollReactor& reactor, UniqueFd fd, const ListenOptions
       fd_(std::move(fd)),
       reserve_(OpenReserve()),
       options_(options),
-      factory_(std::move(factory)) {
+      factory_(std::move(factory)),
+      open_(options_.open ? options_.open : std::make_shared<std::size_t>()) {
   GYRE_CHECK(reactor_.Watch(fd_.get(), EPOLLIN, this));  // at start: nothing to go on with
 }
 
@@ -49,21 +50,21 @@ void TcpListener::OnReady(std::uint32_t) {
       if (!OnAcceptError(errno)) return;
       continue;
     }
-    if (open_ >= options_.connections_max) {
+    if (*open_ >= options_.connections_max) {
       ++reactor_.mutable_stats().refused;
       (void)send(accepted.get(), options_.refusal.data(), options_.refusal.size(),
                  MSG_NOSIGNAL | MSG_DONTWAIT);
       continue;
     }
     ++reactor_.mutable_stats().accepted;
-    ++open_;
+    ++*open_;
     auto connection = std::make_unique<TcpConnection>(
         reactor_, std::move(accepted), TcpConnection::State::kOpen,
         SocketAddress(reinterpret_cast<const sockaddr*>(&peer), peer_size), options_.limits, this);
     std::unique_ptr<ConnectionHandler> handler = factory_(*connection);
     if (handler == nullptr) {
       GYRE_CHECK(!connection->listed());
-      --open_;
+      --*open_;
       continue;
     }
     reactor_.Start(std::move(connection), std::move(handler), "");

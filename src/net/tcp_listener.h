@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "net/epoll_reactor.h"
 
@@ -17,7 +18,7 @@ class TcpListener final : public PollTarget {
 
   void OnReady(std::uint32_t events) override;
   void Close();
-  void OnConnectionGone() { --open_; }
+  void OnConnectionGone() { --*open_; }
 
  private:
   // Called with accept's errno; false: accept no more in this turn.
@@ -30,7 +31,7 @@ class TcpListener final : public PollTarget {
   UniqueFd reserve_;
   const ListenOptions options_;
   const ConnectionFactory factory_;
-  std::size_t open_ = 0;
+  const std::shared_ptr<std::size_t> open_;  // never null
   Instant next_log_{INT64_MIN};  // not more than one line a second about the same trouble
   TimerId pause_timer_ = 0;
 };

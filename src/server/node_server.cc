@@ -77,6 +77,7 @@ NodeServer::~NodeServer() {
 
 Result<std::unique_ptr<NodeServer>> NodeServer::Start(const ServerConfig& config, Log& log) {
   std::unique_ptr<NodeServer> node(new NodeServer(config, log));
+  if (Status ok = node->TakeOpenFiles(); !ok) return Fail(ok.error());
   if (Status ok = node->LoadSecurity(); !ok) return Fail(ok.error());
   if (Status ok = node->OpenFolder(); !ok) return Fail(ok.error());
   const Result<Layout> layout = node->TakeLayout();
@@ -124,6 +125,22 @@ Status NodeServer::LoadSecurity() {
   Result<LinkSecurity> security = LoadLinkSecurity(config_, &log_);
   if (!security) return Fail(security.error());
   security_ = *std::move(security);
+  return {};
+}
+
+Status NodeServer::TakeOpenFiles() {
+  const std::uint64_t granted = RaiseOpenFilesLimit();
+  const Result<OpenFiles> share = ShareOpenFiles(granted, config_.connections_max);
+  if (!share) return Fail(share.error());
+  open_files_ = *share;
+  if (share->clients < config_.connections_max) {
+    log_.Write(LogLevel::kWarning, "clients_limited",
+               "the system lets this process open " + std::to_string(granted) +
+                   " files and connections, so at most " + std::to_string(share->clients) +
+                   " clients are taken, instead of " + std::to_string(config_.connections_max) +
+                   ": raise that (`ulimit -n`; systemd: LimitNOFILE) or lower limits.connections",
+               {});
+  }
   return {};
 }
 
@@ -201,6 +218,7 @@ Status NodeServer::OpenStorage(const Layout& layout) {
     engine_ = OpenMemoryEngine(options);
   } else {
     options.path = folder_->path();
+    options.open_files_max = open_files_.tables;
     Result<std::unique_ptr<Engine>> engine = OpenRocksEngine(options);
     if (!engine) return Fail(engine.error());
     engine_ = std::move(*engine);
@@ -369,7 +387,8 @@ Status NodeServer::Listen(std::size_t shard) {
 
   ListenOptions options;
   options.reuse_port = loops_.size() > 1;
-  options.connections_max = std::max<std::size_t>(config_.connections_max / loops_.size(), 1);
+  options.connections_max = std::max<std::size_t>(open_files_.clients / loops_.size(), 1);
+  options.open = std::make_shared<std::size_t>();  // RESP and HTTP together
   options.limits.output_bytes_max = config_.output_bytes_max;
   options.limits.idle_timeout = config_.client_idle_timeout;
   options.receive_bytes = kClientReceiveBytes;

@@ -16,6 +16,7 @@
 #include "server/config.h"
 #include "server/link_security.h"
 #include "server/notices.h"
+#include "server/open_files.h"
 #include "server/resp/resp_service.h"
 #include "server/shard_loop.h"
 #include "server/stats_board.h"
@@ -45,6 +46,7 @@ class NodeServer {
 
  private:
   NodeServer(const ServerConfig& config, Log& log);
+  Status TakeOpenFiles();
   Status OpenFolder();
   Status LoadSecurity();
   // What this folder's node knew last; at the first start, as founded by the config, or as the
@@ -70,7 +72,8 @@ class NodeServer {
   LinkSecurity security_;
   std::uint64_t founding_ = 0;                          // of the layout's lineage
   std::uint16_t needed_version_ = kProtocolVersionMin;  // by the layout
-  std::unique_ptr<DataFolder> folder_;                  // null with the memory engine
+  OpenFiles open_files_;
+  std::unique_ptr<DataFolder> folder_;  // null with the memory engine
   std::unique_ptr<Engine> engine_;
   bool fills_ = false;  // ShardOptions::fills
   StatsBoard board_;
