@@ -56,6 +56,33 @@ TEST_F(ShardFillingTest, AnEmptyDiskIsNoAbsence) {
   EXPECT_THAT(ValuesOf(scene.Run(2, GetR(scene.key, 2))), UnorderedElementsAre("v", "w"));
 }
 
+// Goal: partitions are whole, and answer, one after the other, and not all at the end.
+TEST(ShardFillingOrderTest, OnePartitionAfterTheOther) {
+  CoreConfig config = Quick();
+  config.exchange_sessions_max = 1;
+  config.stream_leaves_min = 1;
+  MovingScene scene(config);
+  std::size_t owned = 0;
+  for (int i = 0; i < 600; ++i) {
+    const RowKey key = scene.cluster.Key("k" + std::to_string(i));
+    ASSERT_TRUE(scene.Run(0, PutW(key, "v", 3)).has_value());
+    owned += scene.At(1).rows.contains(key);
+  }
+  scene.At(1).rows.clear();
+  scene.At(1).leaf_sums.clear();
+  scene.cluster.Restart(scene.Index(1), /*fills=*/true);
+  scene.Rejoin(1);
+  const auto unfilled = [&] { return scene.At(1).shard().repair_state().unfilled; };
+  const std::size_t all = unfilled();
+  ASSERT_GE(all, 4u);
+  for (int i = 0; i < 10'000 && unfilled() > all / 2; ++i) {
+    scene.cluster.flights.empty() ? scene.cluster.Advance(Duration::Millis(1))
+                                  : scene.cluster.Deliver();
+  }
+  EXPECT_LE(unfilled(), all / 2);
+  EXPECT_LT(scene.At(1).rows.size(), owned * 2 / 3);
+}
+
 // Goal: with the other two at hand reads go on meanwhile, and see what was written.
 TEST_F(ShardFillingTest, TheOthersAnswerMeanwhile) {
   PutAtTwoOfThree();

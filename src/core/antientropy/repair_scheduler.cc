@@ -6,6 +6,13 @@
 #include "core/antientropy/exchange_session.h"
 
 namespace gyre {
+namespace {
+
+// So many sessions of a partition, one soon after the other; then it takes its turn again: one that
+// never ends must not hold up the others.
+constexpr int kBegunSessionsMax = 16;
+
+}  // namespace
 
 void RepairScheduler::Start(Env& env) {
   partition_bits_ = view().ring.partition_bits();
@@ -107,6 +114,7 @@ void RepairScheduler::RenumberIfSplit() {
   }
   stream_leaves_max_.clear();
   last_dirty_.reset();
+  begun_.clear();
 }
 
 void RepairScheduler::OnView(Env& env) {
@@ -127,6 +135,7 @@ void RepairScheduler::OnView(Env& env) {
   std::erase_if(shard().unfilled, [&](PartitionId partition) {
     return !KeptWithOthers(partition) || IsFilled(partition);
   });
+  std::erase_if(begun_, [&](const auto& begun) { return !IsAwaited(begun.first); });
   std::erase_if(damaged_, not_shared);
   std::erase_if(fetched_in_vain_, not_shared);
   MarkMoving();
@@ -180,6 +189,11 @@ bool RepairScheduler::HasArrived(PartitionId partition) const {
     }
   }
   return true;
+}
+
+bool RepairScheduler::IsAwaited(PartitionId partition) const {
+  if (shard().unfilled.contains(partition)) return true;
+  return view().moves.FromOwners(partition) != nullptr && !HasArrived(partition);
 }
 
 bool RepairScheduler::Gives(PartitionId partition, NodeId from, NodeId to) const {
@@ -306,8 +320,24 @@ void RepairScheduler::BeginFetch(Env& env) {
   }
 }
 
+void RepairScheduler::BeginBegun(Env& env) {
+  for (const auto& [partition, sessions] : begun_) {
+    if (sessions >= kBegunSessionsMax) continue;
+    auto it = dirty_.lower_bound({partition, NodeId{}});
+    while (it != dirty_.end() && it->partition == partition) {
+      if (!MayCompare(*it, env.now.instant)) {
+        ++it;
+        continue;
+      }
+      BeginSession(*it, env.now.instant);
+      it = dirty_.erase(it);
+    }
+  }
+}
+
 void RepairScheduler::BeginDirty(Env& env) {
   BeginFetch(env);
+  BeginBegun(env);
   // In turn: one that differs each time it is looked at must not hold up the others.
   auto it = last_dirty_ ? dirty_.upper_bound(*last_dirty_) : dirty_.begin();
   for (std::size_t left = dirty_.size(); left > 0; --left) {
@@ -391,6 +421,11 @@ void RepairScheduler::OnSessionEnd(const Pair& pair, RingEpoch epoch, Outcome ou
       shard().unfilled.erase(pair.partition);
     }
     std::erase_if(stream_leaves_max_, [&](const auto& limit) { return limit.first.first == pair; });
+  }
+  if (IsAwaited(pair.partition)) {
+    ++begun_[pair.partition];
+  } else {
+    begun_.erase(pair.partition);
   }
   BeginDirty(env);
 }
