@@ -58,7 +58,10 @@ rocksdb::DBOptions MakeDbOptions(const EngineOptions& options, rocksdb::Env* env
   // One that is written rarely (hints, meta) would keep all of them: past this total RocksDB
   // flushes whichever family holds the oldest.
   db.max_total_wal_size = options.memtables_bytes;
+  // A flush or compaction has no more than this under way to the disk: on one that is slower than
+  // they are, each sync of the log would wait for all that they had written.
   db.bytes_per_sync = 1 << 20;
+  db.strict_bytes_per_sync = true;
   db.max_background_jobs = 2;
   // One thread writes; what serves many only costs it.
   db.allow_concurrent_memtable_write = false;
