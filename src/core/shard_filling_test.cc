@@ -80,7 +80,7 @@ TEST(ShardFillingOrderTest, OnePartitionAfterTheOther) {
                                   : scene.cluster.Deliver();
   }
   EXPECT_LE(unfilled(), all / 2);
-  EXPECT_LT(scene.At(1).rows.size(), owned * 2 / 3);
+  EXPECT_LT(scene.At(1).rows.size(), owned * 3 / 4);
 }
 
 // Goal: with the other two at hand reads go on meanwhile, and see what was written.

@@ -135,7 +135,7 @@ void RepairScheduler::OnView(Env& env) {
   std::erase_if(shard().unfilled, [&](PartitionId partition) {
     return !KeptWithOthers(partition) || IsFilled(partition);
   });
-  std::erase_if(begun_, [&](const auto& begun) { return !IsAwaited(begun.first); });
+  std::erase_if(begun_, [&](const auto& begun) { return !shard().unfilled.contains(begun.first); });
   std::erase_if(damaged_, not_shared);
   std::erase_if(fetched_in_vain_, not_shared);
   MarkMoving();
@@ -189,11 +189,6 @@ bool RepairScheduler::HasArrived(PartitionId partition) const {
     }
   }
   return true;
-}
-
-bool RepairScheduler::IsAwaited(PartitionId partition) const {
-  if (shard().unfilled.contains(partition)) return true;
-  return view().moves.FromOwners(partition) != nullptr && !HasArrived(partition);
 }
 
 bool RepairScheduler::Gives(PartitionId partition, NodeId from, NodeId to) const {
@@ -325,7 +320,8 @@ void RepairScheduler::BeginBegun(Env& env) {
     if (sessions >= kBegunSessionsMax) continue;
     auto it = dirty_.lower_bound({partition, NodeId{}});
     while (it != dirty_.end() && it->partition == partition) {
-      if (!MayCompare(*it, env.now.instant)) {
+      // What differs again after that, as writes are under way, can wait.
+      if (Synced(partition, it->peer) || !MayCompare(*it, env.now.instant)) {
         ++it;
         continue;
       }
@@ -422,7 +418,7 @@ void RepairScheduler::OnSessionEnd(const Pair& pair, RingEpoch epoch, Outcome ou
     }
     std::erase_if(stream_leaves_max_, [&](const auto& limit) { return limit.first.first == pair; });
   }
-  if (IsAwaited(pair.partition)) {
+  if (shard().unfilled.contains(pair.partition)) {
     ++begun_[pair.partition];
   } else {
     begun_.erase(pair.partition);

@@ -122,8 +122,6 @@ class RepairScheduler : public Machine, public OwnersAgree {
   void RenumberIfSplit();
   // Those that cannot wait for their turn.
   void MarkMoving();
-  // Is there more to come of the partition before it is whole here, after it was lost or moved?
-  bool IsAwaited(PartitionId partition) const;
   void BeginSession(const Pair& pair, Instant now);
   void BeginFetch(Env& env);
   void BeginDirty(Env& env);
@@ -143,8 +141,8 @@ class RepairScheduler : public Machine, public OwnersAgree {
   std::size_t next_ = 0;     // of pairs_
   std::set<Pair> dirty_;
   std::optional<Pair> last_dirty_;  // that was begun with
-  // Of those that are awaited some has come, in so many sessions. They come first, so that one
-  // after another is whole, instead of all at the end.
+  // Of those that are unfilled: some has come, in so many sessions. They come first, so that one
+  // after another is whole and answers, instead of all at the end.
   std::map<PartitionId, int> begun_;
   struct DamagedLeaf {
     NodeId peer;  // to be fetched from
