@@ -2,6 +2,7 @@
 What was done, to whom and when is kept as a Fault, by which the outcomes of operations are judged."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -134,7 +135,21 @@ class Faults:
         for name in os.listdir(node.folder):
             path = os.path.join(node.folder, name)
             (shutil.rmtree if os.path.isdir(path) else os.remove)(path)
-        self._restart(node)
+        with open(node.log_path, "rb") as log:
+            log.seek(0, os.SEEK_END)
+            began = time.monotonic()
+            self._restart(node)
+            fault.note = f"filled and linked after {time.monotonic() - began:.1f} s"
+            repair = json.loads(node.http("GET", "/v1/status")[2])["repair"]
+            if repair["unfilled"] > 0 or repair["exchanges"] == 0:
+                raise RuntimeError(f"{node.name} was ready with an empty disk: {repair}")
+            said = b""
+
+            def is_filled():
+                nonlocal said
+                said += log.read()
+                return b'"disk_empty"' in said and b'"disk_filled"' in said
+            wait_until(is_filled, RECOVERY_SECONDS_MAX, f"{node.name} says that its disk is filled")
 
     def _flip_sst(self, fault):
         fault.down = fault.nodes

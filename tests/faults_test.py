@@ -281,7 +281,7 @@ def main():
     with ExitStack() as stack:
         network = None if reason else stack.enter_context(namespaces.Network(NODES))
         order = draw_faults(options.long, network, rng)
-        cluster = Cluster(NODES, shards=SHARDS, flags=["--durability", "sync"],
+        cluster = Cluster(NODES, shards=SHARDS, flags=["--durability", "sync", "--founding-grace", "0"],
                           hosts=network and network.hosts)
         # What a mount in it kept from being removed goes once that is gone.
         stack.callback(shutil.rmtree, cluster.folder, ignore_errors=True)

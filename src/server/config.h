@@ -93,6 +93,8 @@ struct ServerConfig {
   std::vector<HostPort> join;
   // A node that asks to join is let in at once; if not, when an operator says so.
   bool open = true;
+  // While a cluster is so young, an empty disk is taken for a part of its founding.
+  Duration founding_grace = Duration::Seconds(300);
   // Founded alone, by `members` of one: others may join. Needs a Merkle tree from the first row.
   bool founds = false;
   // The highest version of the peer protocol that this node speaks (core/features.h).

@@ -180,6 +180,12 @@ const SettingRow kRows[] = {
       "nodes that ask to join are let in at once; no: when `gyre cluster join` says so", "open"},
      [](ServerConfig& c, std::string_view t) { return AssignYesOrNo(c.open, t); },
      [](const ServerConfig& c) { return std::string(c.open ? "yes" : "no"); }},
+    {{"cluster.founding_grace", "a duration such as 5m",
+      "while a cluster is so young, an empty disk counts as part of its founding; later it is "
+      "filled "
+      "from the other owners before reads of it are answered",
+      "founding-grace"},
+     GYRE_SPAN(founding_grace, Duration::Micros(0), Duration::Seconds(3600))},
     {{"cluster.protocol_max", "a whole number from 3 to 5",
       "the highest version of the peer protocol that this node speaks; lower than its default: it "
       "behaves as an older node",

@@ -21,9 +21,6 @@
 namespace gyre {
 namespace {
 
-// Nodes of a cluster that is founded by hand are started within it.
-constexpr Duration kFoundingGrace = Duration::Seconds(300);
-
 // Where chance enters: seeds for actors, request ids and jitter.
 std::uint64_t RandomSeed() {
   std::random_device device;
@@ -320,7 +317,7 @@ Status NodeServer::MakeLoops(const ClusterViewPtr& view, const std::vector<Membe
         RandomSeed(), core,       std::move(leaves_of[i]), actors[i].resumes};
     options.shard.keeps_tree = config_.founds;
     options.shard.fills = fills_;
-    options.shard.founding_grace = kFoundingGrace;
+    options.shard.founding_grace = config_.founding_grace;
     options.engine = engine_.get();
     options.board = &board_;
     options.log = &log_;

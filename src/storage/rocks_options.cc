@@ -11,6 +11,7 @@ namespace gyre {
 namespace {
 
 constexpr std::size_t kMetaWriteBufferBytes = 1 << 20;
+constexpr int kNotesMax = 100'000;
 // Memtables are small, because an insert into one that has outgrown the processor's caches costs
 // more, and flushed together, because small files at level 0 would be compacted more often.
 constexpr int kMemtablesMax = 16;
@@ -118,6 +119,10 @@ rocksdb::ColumnFamilyOptions MakeMetaOptions() {
   rocksdb::ColumnFamilyOptions meta;
   meta.write_buffer_size = kMetaWriteBufferBytes;
   meta.max_write_buffer_number = 2;
+  // Each group of runs leaves a file of one note here. Where compactions of rows take all the time
+  // there is, hundreds of them are no reason to hold up writes.
+  meta.level0_slowdown_writes_trigger = kNotesMax;
+  meta.level0_stop_writes_trigger = kNotesMax;
   return meta;
 }
 

@@ -102,10 +102,11 @@ void ExchangeSession::OnCompared(const TreeCompareReply& reply, Env& env) {
 }
 
 // What one side lacks as a whole, and not for a moment, is not waited with: what moves to this
-// node, or is surplus here.
+// node, was lost with its disk, or is surplus here.
 bool ExchangeSession::Hurries() const {
   const OwnerSets owners = view().SetsOf(partition_, *view().FindKeyspace(keyspaces_.back()));
-  const bool arrives = owners.moving() && !owners.from.Contains(shard().self);
+  const bool arrives = (owners.moving() && !owners.from.Contains(shard().self)) ||
+                       shard().unfilled.contains(partition_);
   return (arrives && !scheduler_.Synced(partition_, peer_)) || !owners.Contains(shard().self);
 }
 
