@@ -181,9 +181,8 @@ const SettingRow kRows[] = {
      [](ServerConfig& c, std::string_view t) { return AssignYesOrNo(c.open, t); },
      [](const ServerConfig& c) { return std::string(c.open ? "yes" : "no"); }},
     {{"cluster.founding_grace", "a duration such as 5m",
-      "while a cluster is so young, an empty disk counts as part of its founding; later it is "
-      "filled "
-      "from the other owners before reads of it are answered",
+      "while a cluster is so young, an empty disk is a part of its founding; later it is filled "
+      "by the other owners before it answers reads",
       "founding-grace"},
      GYRE_SPAN(founding_grace, Duration::Micros(0), Duration::Seconds(3600))},
     {{"cluster.protocol_max", "a whole number from 3 to 5",
