@@ -287,9 +287,7 @@ void World::CrashNode(int index, CrashKind kind) {
   for (const auto& [key, row] : lost) judge_->OnLoss(index, key, row, storages());
   network_->DropUndelivered(index, prng_.Chance(500'000) ? 0 : prng_.Below(1'000'001));
   BreakRequests(index);
-  if (!plant_->forgets_layouts()) return;
-  known_[static_cast<std::size_t>(index)] = 0;
-  node(index).SetView(decided_.front()->view);
+  if (plant_->forgets_layouts()) ForgetLayout(index);
 }
 
 void World::StopNode(int index) {
@@ -304,6 +302,13 @@ void World::WipeNode(int index) {
   for (const auto& [key, row] : lost) {
     judge_->OnLoss(index, key, row, storages(), Judge::Loss::kDisk);
   }
+  // The layout went with it: it starts as it was founded, if it was.
+  if (decided_.front()->view->FindMember(node(index).id()) != nullptr) ForgetLayout(index);
+}
+
+void World::ForgetLayout(int index) {
+  known_[static_cast<std::size_t>(index)] = 0;
+  node(index).SetView(decided_.front()->view);
 }
 
 void World::BackUpNode(int index) {

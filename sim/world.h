@@ -140,6 +140,7 @@ class World {
   };
   bool ReachesMajority(int node, const Layout& layout);
   void Adopt(int node, std::size_t number);
+  void ForgetLayout(int node);
   void SpreadRumours();
   bool KnowEachOther(int a, int b);
 

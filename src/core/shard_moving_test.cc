@@ -457,7 +457,9 @@ TEST(ShardMovingTest, ScansAskTheOwnersOfBefore) {
 TEST(ShardMovingTest, AScanUnderWayBeginsAnewWithTheOwnersOfNow) {
   MovingScene scene(WithoutExchange());
   ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 3)).has_value());
-  const Layout settled = scene.Settled(scene.To({3, 4, 5}));
+  const Layout joint = scene.To({3, 4, 5});
+  const Layout settled = scene.Settled(joint);
+  for (int place = 1; place < 7; ++place) scene.Take(place, joint);
   for (int place = 1; place < 7; ++place) scene.Take(place, settled);
   ASSERT_TRUE(scene.Run(3, PutW(scene.key, "new", 3)).has_value());
   int asked = 0;

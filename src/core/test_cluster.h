@@ -155,6 +155,11 @@ class TestCluster {
     Carry(at);
   }
 
+  // The layout that it will start with, as its disk had it.
+  void RestoreView(int at, const Layout& layout) {
+    views_[static_cast<std::size_t>(at)] = ViewOf(layout);
+  }
+
   // Starts a request; its answer is in `answers` under the returned number once it has come.
   std::uint64_t Start(int at, ClientRequest request) {
     const std::uint64_t number = ++last_client_;

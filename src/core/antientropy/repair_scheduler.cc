@@ -29,12 +29,14 @@ void RepairScheduler::Start(Env& env) {
 void RepairScheduler::ListPairs() {
   pairs_.clear();
   shared_.clear();
+  owned_.clear();
   for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
     const PartitionId partition(p);
     if (!shard().Serves(partition)) continue;
     for (const auto& [id, keyspace] : view().keyspaces) {
       const NodeList owners = view().SetsOf(partition, keyspace).All();
       if (!owners.Contains(shard().self)) continue;
+      owned_.insert(partition);
       bool first = false;  // has this node come already?
       for (const NodeId owner : owners) {
         if (owner == shard().self) {
@@ -63,8 +65,18 @@ const NodeList& Keepers(const OwnerSets& sets) { return sets.moving() ? sets.fro
 void RepairScheduler::BeginFilling() {
   for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
     const PartitionId partition(p);
-    if (shard().Serves(partition) && KeptWithOthers(partition)) shard().unfilled.insert(partition);
+    if (shard().Serves(partition) && OwnedWithOthers(partition)) shard().unfilled.insert(partition);
   }
+}
+
+bool RepairScheduler::OwnedWithOthers(PartitionId partition) const {
+  for (const auto& [id, keyspace] : view().keyspaces) {
+    const OwnerSets sets = view().SetsOf(partition, keyspace);
+    if (!sets.Contains(shard().self)) continue;
+    const NodeList& keepers = Keepers(sets);
+    if (keepers.size() > (keepers.Contains(shard().self) ? 1u : 0u)) return true;
+  }
+  return false;
 }
 
 bool RepairScheduler::KeptWithOthers(PartitionId partition) const {
@@ -79,14 +91,27 @@ bool RepairScheduler::KeptWithOthers(PartitionId partition) const {
 bool RepairScheduler::IsFilled(PartitionId partition) const {
   for (const auto& [id, keyspace] : view().keyspaces) {
     const OwnerSets sets = view().SetsOf(partition, keyspace);
-    const NodeList& keepers = Keepers(sets);
-    if (!keepers.Contains(shard().self)) continue;
-    for (const NodeId keeper : keepers) {
+    if (!sets.Contains(shard().self)) continue;
+    for (const NodeId keeper : Keepers(sets)) {
       const bool asked = keeper != shard().self && view().FindMember(keeper) != nullptr;
       if (asked && !Synced(partition, keeper)) return false;
     }
   }
   return true;
+}
+
+void RepairScheduler::FillGained(const std::set<PartitionId>& owned) {
+  // Then it may have said, before, that all had arrived of what moves to it.
+  const bool is_lost = !shard().unfilled.empty();
+  for (const PartitionId partition : owned_) {
+    if (owned.contains(partition)) continue;
+    if (!(is_lost ? OwnedWithOthers(partition) : KeptWithOthers(partition))) continue;
+    shard().unfilled.insert(partition);
+    for (auto it = shared_.lower_bound({partition, NodeId{}});
+         it != shared_.end() && it->partition == partition; ++it) {
+      dirty_.insert(*it);
+    }
+  }
 }
 
 void RepairScheduler::RenumberIfSplit() {
@@ -109,8 +134,10 @@ void RepairScheduler::RenumberIfSplit() {
   for (const auto& each : under_way_) {
     for_parts(each.first, [&](const Pair& part) { dirty_.insert(part); });
   }
-  for (const PartitionId partition : std::exchange(shard().unfilled, {})) {
-    for_parts({partition, {}}, [&](const Pair& part) { shard().unfilled.insert(part.partition); });
+  for (std::set<PartitionId>* partitions : {&shard().unfilled, &owned_}) {
+    for (const PartitionId partition : std::exchange(*partitions, {})) {
+      for_parts({partition, {}}, [&](const Pair& part) { partitions->insert(part.partition); });
+    }
   }
   stream_leaves_max_.clear();
   last_dirty_.reset();
@@ -119,7 +146,9 @@ void RepairScheduler::RenumberIfSplit() {
 
 void RepairScheduler::OnView(Env& env) {
   RenumberIfSplit();
+  const std::set<PartitionId> owned = owned_;
   ListPairs();
+  FillGained(owned);
   next_ = pairs_.empty() ? 0 : next_ % pairs_.size();
   const auto gone = [&](const Pair& pair) { return !shared_.contains(pair); };
   std::erase_if(dirty_, gone);
@@ -133,7 +162,7 @@ void RepairScheduler::OnView(Env& env) {
     return gone({shard().PartitionOfLeaf(each.leaf), each.peer});
   };
   std::erase_if(shard().unfilled, [&](PartitionId partition) {
-    return !KeptWithOthers(partition) || IsFilled(partition);
+    return !OwnedWithOthers(partition) || IsFilled(partition);
   });
   std::erase_if(begun_, [&](const auto& begun) { return !shard().unfilled.contains(begun.first); });
   std::erase_if(damaged_, not_shared);

@@ -114,6 +114,11 @@ class RepairScheduler : public Machine, public OwnersAgree {
 
  private:
   void ListPairs();
+  // By the new layout this node keeps partitions, with others, that it had no part in by the one it
+  // had: `owned`. What it was given of them went with an older disk, or was not restored.
+  void FillGained(const std::set<PartitionId>& owned);
+  // Do others have what this node is to hold of it, as its owner by now or soon?
+  bool OwnedWithOthers(PartitionId partition) const;
   // Has this node owned it all along, with others? One that is moving here is not asked for reads.
   bool KeptWithOthers(PartitionId partition) const;
   // Has each other owner given what it holds?
@@ -135,10 +140,11 @@ class RepairScheduler : public Machine, public OwnersAgree {
   bool IsGivenBy(const Pair& pair) const { return Gives(pair.partition, pair.peer, shard().self); }
   std::optional<NodeId> SourceOf(PartitionId partition) const;
 
-  int partition_bits_ = 0;   // of the view of before
-  std::vector<Pair> pairs_;  // that this node begins with when their turn comes
-  std::set<Pair> shared_;    // all that this shard has in common with others
-  std::size_t next_ = 0;     // of pairs_
+  int partition_bits_ = 0;       // of the view of before
+  std::vector<Pair> pairs_;      // that this node begins with when their turn comes
+  std::set<Pair> shared_;        // all that this shard has in common with others
+  std::set<PartitionId> owned_;  // of this shard, with others or without
+  std::size_t next_ = 0;         // of pairs_
   std::set<Pair> dirty_;
   std::optional<Pair> last_dirty_;  // that was begun with
   // Of those that are unfilled: some has come, in so many sessions. They come first, so that one
