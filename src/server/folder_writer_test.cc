@@ -9,6 +9,7 @@
 
 #include "net/net_test_util.h"
 #include "storage/layout_file.h"
+#include "storage/storage_test_util.h"
 
 namespace gyre {
 namespace {
@@ -19,14 +20,14 @@ using testing::ElementsAre;
 // disk that takes nothing is told as such, and stops nobody.
 TEST(FolderWriterTest, WritesInOrderAndTells) {
   const std::unique_ptr<Reactor> reactor = NewReactor();
-  const std::string folder = testing::TempDir();
+  const TempFolder folder;
   std::vector<std::string> told;
   const auto tell = [&](const std::string& name) {
     return
         [&told, name](const Status& status) { told.push_back(name + (status ? "" : " failed")); };
   };
   {
-    FolderWriter writer(folder, *reactor);
+    FolderWriter writer(folder.path(), *reactor);
     writer.Store("first", "one", tell("first"));
     writer.Store("no/such/folder", "x", tell("second"));
     writer.Store("first", "two", tell("third"));
@@ -34,7 +35,7 @@ TEST(FolderWriterTest, WritesInOrderAndTells) {
     ASSERT_TRUE(TurnUntil({reactor.get()}, [&] { return told.size() == 3; }));
   }
   EXPECT_THAT(told, ElementsAre("first", "second failed", "third"));
-  EXPECT_EQ(LayoutFile(folder, "first").Load().value(), "two");
+  EXPECT_EQ(LayoutFile(folder.path(), "first").Load().value(), "two");
 }
 
 TEST(FolderWriterTest, WithoutAFolderNothingIsAwaited) {
