@@ -65,18 +65,8 @@ const NodeList& Keepers(const OwnerSets& sets) { return sets.moving() ? sets.fro
 void RepairScheduler::BeginFilling() {
   for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
     const PartitionId partition(p);
-    if (shard().Serves(partition) && OwnedWithOthers(partition)) shard().unfilled.insert(partition);
+    if (shard().Serves(partition) && KeptWithOthers(partition)) shard().unfilled.insert(partition);
   }
-}
-
-bool RepairScheduler::OwnedWithOthers(PartitionId partition) const {
-  for (const auto& [id, keyspace] : view().keyspaces) {
-    const OwnerSets sets = view().SetsOf(partition, keyspace);
-    if (!sets.Contains(shard().self)) continue;
-    const NodeList& keepers = Keepers(sets);
-    if (keepers.size() > (keepers.Contains(shard().self) ? 1u : 0u)) return true;
-  }
-  return false;
 }
 
 bool RepairScheduler::KeptWithOthers(PartitionId partition) const {
@@ -91,8 +81,9 @@ bool RepairScheduler::KeptWithOthers(PartitionId partition) const {
 bool RepairScheduler::IsFilled(PartitionId partition) const {
   for (const auto& [id, keyspace] : view().keyspaces) {
     const OwnerSets sets = view().SetsOf(partition, keyspace);
-    if (!sets.Contains(shard().self)) continue;
-    for (const NodeId keeper : Keepers(sets)) {
+    const NodeList& keepers = Keepers(sets);
+    if (!keepers.Contains(shard().self)) continue;
+    for (const NodeId keeper : keepers) {
       const bool asked = keeper != shard().self && view().FindMember(keeper) != nullptr;
       if (asked && !Synced(partition, keeper)) return false;
     }
@@ -101,11 +92,8 @@ bool RepairScheduler::IsFilled(PartitionId partition) const {
 }
 
 void RepairScheduler::FillGained(const std::set<PartitionId>& owned) {
-  // Then it may have said, before, that all had arrived of what moves to it.
-  const bool is_lost = !shard().unfilled.empty();
   for (const PartitionId partition : owned_) {
-    if (owned.contains(partition)) continue;
-    if (!(is_lost ? OwnedWithOthers(partition) : KeptWithOthers(partition))) continue;
+    if (owned.contains(partition) || !KeptWithOthers(partition)) continue;
     shard().unfilled.insert(partition);
     for (auto it = shared_.lower_bound({partition, NodeId{}});
          it != shared_.end() && it->partition == partition; ++it) {
@@ -162,7 +150,7 @@ void RepairScheduler::OnView(Env& env) {
     return gone({shard().PartitionOfLeaf(each.leaf), each.peer});
   };
   std::erase_if(shard().unfilled, [&](PartitionId partition) {
-    return !OwnedWithOthers(partition) || IsFilled(partition);
+    return !KeptWithOthers(partition) || IsFilled(partition);
   });
   std::erase_if(begun_, [&](const auto& begun) { return !shard().unfilled.contains(begun.first); });
   std::erase_if(damaged_, not_shared);

@@ -117,8 +117,6 @@ class RepairScheduler : public Machine, public OwnersAgree {
   // By the new layout this node keeps partitions, with others, that it had no part in by the one it
   // had: `owned`. What it was given of them went with an older disk, or was not restored.
   void FillGained(const std::set<PartitionId>& owned);
-  // Do others have what this node is to hold of it, as its owner by now or soon?
-  bool OwnedWithOthers(PartitionId partition) const;
   // Has this node owned it all along, with others? One that is moving here is not asked for reads.
   bool KeptWithOthers(PartitionId partition) const;
   // Has each other owner given what it holds?
