@@ -4,7 +4,8 @@
 #include <rocksdb/convenience.h>
 
 #include <algorithm>
-#include <utility>
+#include <string>
+#include <vector>
 
 #include "storage/rocks_database.h"
 

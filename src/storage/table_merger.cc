@@ -1,6 +1,7 @@
 #include "storage/table_merger.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/thread_name.h"
 
