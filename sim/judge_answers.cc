@@ -194,6 +194,7 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
   if (!lost) return;
   Bits gone = state.truth.Covered(lost->clock);
   gone.Add(state.truth.Settled(*lost));
+  Bits unread = gone;  // no row has it: reads ask for rows, not for hints
   // What was in the node's own row may have been acknowledged to those who keep it for this node:
   // their hints are on the way out.
   const NodeId loser = node_ids_[static_cast<std::size_t>(node)];
@@ -206,12 +207,14 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
       if (copy == &row || copy == going) continue;
       const Result<Record> record = Record::Decode(copy->record);
       if (!record) continue;
-      gone.Remove(state.truth.Covered(record->clock));
-      gone.Remove(state.truth.Settled(*record));
+      Bits kept = state.truth.Covered(record->clock);
+      kept.Add(state.truth.Settled(*record));
+      gone.Remove(kept);
+      if (copy == storage->Durable(keys_[key])) unread.Remove(kept);
     }
   }
-  for (Bits& held : state.held) held.Remove(gone);
-  for (auto& [region, held] : state.held_in) held.Remove(gone);
+  for (Bits& held : state.held) held.Remove(unread);
+  for (auto& [region, held] : state.held_in) held.Remove(unread);
   counters_.forgiven += gone.Without(state.forgiven).count();
   state.forgiven.Add(gone);
 }

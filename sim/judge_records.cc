@@ -143,10 +143,10 @@ void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
   const Record record = BeforeOf(witness, row_key);
   const std::uint64_t digest = RowDigest(row_key, row->record.view());
   const KeyspaceConfig* keyspace = witness.view->FindKeyspace(row_key.keyspace);
-  if (!witness.view->Owns(node_ids_[static_cast<std::size_t>(witness.node)],
-                          witness.view->ring.PartitionOf(row_key.token), *keyspace)) {
-    return CheckSurplus(witness, row_key, record);
-  }
+  const NodeId self = node_ids_[static_cast<std::size_t>(witness.node)];
+  const OwnerSets sets =
+      witness.view->SetsOf(witness.view->ring.PartitionOf(row_key.token), *keyspace);
+  if (!sets.Contains(self)) return CheckSurplus(witness, row_key, record);
   const bool live = record.AnyLiveAt(witness.wall_max);
   const bool listed =
       (node_ids_.size() == 1) || listed_[static_cast<std::size_t>(witness.node)].contains(digest);
@@ -157,6 +157,10 @@ void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
     Report(Checker::kLost, "node " + std::to_string(witness.node) + " purges its row of key " +
                                std::to_string(key) + why + ToString(record));
   };
+  // What moves to it again it may have begun to drop as surplus; those of before have it.
+  if (!listed && sets.moving() && !sets.from.Contains(self)) {
+    return CheckSurplus(witness, row_key, record);
+  }
   if (!listed) return report(", which no ballot has told it to: ");
   if (live) return report(", which is alive: ");
   ++counters_.purges;

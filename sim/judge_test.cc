@@ -115,6 +115,33 @@ struct JudgeTest : ::testing::Test {
     judge->OnLoss(0, key, row, Storages());
     return judge->counters().forgiven;
   }
+  // Node 0 and node 1, or a hint for it at node 2, have an acknowledged write; then the disk of
+  // node 0 is lost. Whether reads must see it still.
+  bool PromisedWithoutTheDisk(bool hint) {
+    const Record record = RecordOf({{ActorOf(0), 1, 1}}, {Value({ActorOf(0), 1, 1}, "va")});
+    const Row row{{}, record.Encode()};
+    Op put = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
+    put.sloppy = true;
+    Store(0, record);
+    PutOutcome told = Told(record);
+    if (hint) {
+      const RowKey owed = key.OwedTo(view->ring.members()[1].id);
+      Deliver(2, record);
+      storages[2]->Write(owed, row, 0, [](Status) {});
+      while (events.RunNext()) {
+      }
+      judge->OnDurable(2, owed, row);
+      told.hints = 1;
+    } else {
+      Replicate(1, record);
+    }
+    judge->OnAnswer(WitnessOf(0), put, ClientResult(told));
+    storages[0]->Wipe();
+    judge->OnLoss(0, key, row, Storages(), Judge::Loss::kDisk);
+    EXPECT_EQ(judge->counters().forgiven, 0u);
+    ExpectReports({});
+    return NewOp(OpKind::kGet, std::nullopt, /*read_needed=*/3).must_see.any();
+  }
   // By a coordinator that claims two copies.
   static PutOutcome Told(const Record& record) {
     PutOutcome outcome;
@@ -352,6 +379,11 @@ TEST_F(JudgeTest, ReportsAcknowledgedWritesThatAreGoneAtTheEnd) {
   judge->CheckFinal(0, Storages());  // node 2 has nothing
   ExpectReports({Checker::kLost});
 }
+
+// A disk is lost, and who has not filled up answers no read: what another owner has stays promised
+// to reads of all three, for what is left in a hint alone nobody is asked.
+TEST_F(JudgeTest, ARowUpholdsThePromiseOfALostDisk) { EXPECT_TRUE(PromisedWithoutTheDisk(false)); }
+TEST_F(JudgeTest, AHintUpholdsNoPromiseOfALostDisk) { EXPECT_FALSE(PromisedWithoutTheDisk(true)); }
 
 // A write whose every copy was destroyed is not held against the system; one of which a copy is
 // left is.

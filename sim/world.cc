@@ -68,9 +68,12 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
   for (int i = 0; i < nodes; ++i) {
     const NodeId id = spec_.members[static_cast<std::size_t>(i)].id;
     world_.node_of[id] = i;
-    nodes_.push_back(std::make_unique<SimNode>(
-        world_, i, id, spec_.shard_counts[static_cast<std::size_t>(i)], prng_.Next(), spec_.storage,
-        DrawClock(prng_, spec_.clocks_differ)));
+    // Apart: compilers differ in the order of arguments, and a seed is one world in all of them.
+    const SimClock clock = DrawClock(prng_, spec_.clocks_differ);
+    const std::uint64_t seed = prng_.Next();
+    nodes_.push_back(std::make_unique<SimNode>(world_, i, id,
+                                               spec_.shard_counts[static_cast<std::size_t>(i)],
+                                               seed, spec_.storage, clock));
   }
   known_.resize(nodes_.size());
   links_.resize(nodes_.size() * nodes_.size());
@@ -626,6 +629,7 @@ void World::CheckPurged() {
   const CoreConfig& config = spec_.config;
   const auto dead = [&](const RowKey& key) -> const Row* {
     for (const auto& node : nodes_) {
+      if (view().FindMember(node->id()) == nullptr) continue;  // nobody hears of its disk again
       const Row* row = node->storage().Latest(key);
       if (row == nullptr) continue;
       const Result<Record> record = Record::Decode(row->record);
