@@ -42,9 +42,10 @@ struct CoreConfig {
   // A get that has a copy of its own asks the other owners for digests of records larger than this,
   // and for the record only of those that differ. 0: for the records.
   std::uint64_t digest_over = 4 * 1024;  // sim: 0..4 KiB
-  // For so long after a start a peer that has not been heard of yet is not taken to be down: nobody
-  // stands in for it, as it may hold what this node has missed.
-  Duration start_grace = Duration::Millis(2'000);  // sim: 50 ms..2 s
+  // For so long after a start, or after the first peer came back to a node that was without any, a
+  // peer that has not been met yet is not taken to be down: nobody stands in for it, as it may hold
+  // what this node has missed. Shorter than request_timeout: requests wait for its end.
+  Duration start_grace = Duration::Millis(1'500);  // sim: 50 ms..2 s
   // How long after a greeting that was not answered a peer is greeted again.
   Duration greeting_retry = Duration::Millis(100);  // sim: 10..100 ms
   // How long after a peer refused a message, because its view of the partition's owners is another,

@@ -23,9 +23,7 @@ Shard::~Shard() = default;
 
 void Shard::OnStart(Now now, Effects& out) {
   Env env{now, out, impl_->local};
-  impl_->state.starting = true;
-  impl_->state.start_over = now.instant + impl_->options.config.start_grace;
-  impl_->state.timers.Set(RequestId{}, impl_->state.start_over);  // nobody's: for OnTick to see it
+  impl_->state.Gather(now.instant);
   impl_->Start(std::make_unique<HintCensus>(impl_->state), env);
   impl_->state.run = impl_->prng.Next() | 1;
   impl_->state.founding_grace = impl_->options.founding_grace;
@@ -116,7 +114,7 @@ void Shard::OnPeerDown(NodeId peer, Now now, Effects& out) {
 
 void Shard::OnTick(Now now, Effects& out) {
   Env env{now, out, impl_->local};
-  if (now.instant >= impl_->state.start_over) impl_->state.starting = false;
+  if (now.instant >= impl_->state.gathered_by) impl_->state.gathering = false;
   for (const RequestId id : impl_->state.timers.TakeDue(now.instant)) {
     impl_->With(id, env, [&](Machine& m) { m.OnTimer(env); });
   }

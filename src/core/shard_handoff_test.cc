@@ -295,6 +295,29 @@ TEST(ShardHandoffTest, FallbacksAnswerReadsWithWhatTheyKeep) {
   EXPECT_EQ(scene.Run(3, GetR(scene.key, 3)).error().code, ErrorCode::kUnavailable);
 }
 
+// Goal: to a node that was without any peer these come back one by one. While the owners may be
+// next, the "absent" of fallbacks that came before them is no answer.
+TEST(ShardHandoffTest, WhoWasAloneWaitsForTheOwners) {
+  Scene scene(5);
+  ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 3)).has_value());
+  const auto link = [&](int place, bool up) {
+    scene.SetLink(3, place, up);
+    scene.SetLink(place, 3, up);
+  };
+  for (const bool owners_come : {true, false}) {
+    for (const int place : {0, 1, 2, 4}) link(place, false);
+    scene.cluster.RunFor(CoreConfig().start_grace * 2);
+    link(4, true);
+    const auto get = scene.cluster.Start(scene.Index(3), GetR(scene.key, 2));
+    scene.cluster.RunFor(Duration::Millis(500));
+    EXPECT_EQ(scene.cluster.answers.count(get), 0u);
+    for (int place = 0; place < 3 && owners_come; ++place) link(place, true);
+    scene.cluster.RunFor(CoreConfig().start_grace);
+    const Record record = RecordOf(scene.cluster.answers.at(get));
+    EXPECT_EQ(ValuesOf(record).size(), owners_come ? 1u : 0u);  // else as in a split
+  }
+}
+
 // Goal: what a fallback keeps for one owner is joined with what another owner has, and given to it.
 TEST(ShardHandoffTest, AReadJoinsOwnersAndFallbacks) {
   Scene scene(5);

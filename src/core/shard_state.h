@@ -38,7 +38,7 @@ struct ShardState {
   std::uint64_t run = 0;                   // names this life of the shard; not 0
   PeerTable peers;                         // those with a link
   boost::container::flat_set<NodeId> up;   // those of them that have been met: usable
-  boost::container::flat_set<NodeId> met;  // peers that have been up, ever
+  boost::container::flat_set<NodeId> met;  // peers that have been up since `gathering` began
   // Requests are taken: it is known that this disk has not gone back in time, or there is nobody
   // who could tell.
   bool serving = false;
@@ -46,8 +46,10 @@ struct ShardState {
   // Told to all machines when the event ends: who came up (true) or went down. This node itself
   // once, when it begins to serve.
   std::vector<std::pair<NodeId, bool>> peers_changed;
-  Instant start_over{INT64_MIN};  // by then every peer should have been met
-  bool starting = false;          // start_over is still to come
+  // Peers come up one by one: at the start, and where this node was without any (it was frozen, or
+  // cut off). Who has not been met yet is not known to be away.
+  bool gathering = false;
+  Instant gathered_by{INT64_MIN};  // it ends then
   TimerWheel timers;
   std::vector<std::pair<RequestId, Instant>> timers_wanted;  // set when the event ends
   std::vector<MachinePtr> spawned;                           // started when the event ends
@@ -67,7 +69,13 @@ struct ShardState {
   bool Reachable(NodeId node) const { return node == self || up.contains(node); }
   // May another node stand in for this one? Not while it may just not have been met yet.
   bool KnownAway(NodeId node) const {
-    return !Reachable(node) && (!starting || met.contains(node));
+    return !Reachable(node) && (!gathering || met.contains(node));
+  }
+  void Gather(Instant now) {
+    gathering = true;
+    gathered_by = now + config.start_grace;
+    met.clear();
+    timers.Set(RequestId{}, gathered_by);  // nobody's: for OnTick to see it
   }
   // Is this node the one that sees to the purge of what is dead there?
   bool IsFirstOwner(KeyspaceId id, PartitionId partition) const {

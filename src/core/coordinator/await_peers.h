@@ -1,8 +1,8 @@
-// A request that came to a shard which has just started: it has not met the peers yet that the
-// request needs, or nobody who could tell it whether its disk is up to date. Admitted once enough
-// of them are up, or refused once the start is over.
+// A request that came to a shard which gathers its peers (ShardState::gathering): it has not met
+// those yet that the request needs, or nobody who could tell it whether its disk is up to date.
+// Admitted once enough of them are up, or refused once all should have been met.
 //
-//   kIdle -Start-> kWaiting -a peer came up, start_over, or the request's time-> another machine
+//   kIdle -Start-> kWaiting -a peer came up, gathered_by, or the request's time-> another machine
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,7 @@ class AwaitPeers : public RequestMachine {
   void Start(Env& env) override {
     deadline_ = env.now.instant + TimeoutOf(request_.options, shard().config);
     SetTimer(deadline_);
-    SetTimer(shard().start_over);
+    SetTimer(shard().gathered_by);
   }
   void OnPeerUp(NodeId /*peer*/, Env& env) override { TryAgain(env); }
   void OnTimer(Env& env) override { TryAgain(env); }

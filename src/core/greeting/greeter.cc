@@ -11,7 +11,7 @@ void Greeter::Begin(bool resumes, Env& env) {
   if (view().member_count() == 1) {
     Serve();  // nobody could know better
   }
-  SetTimer(shard().start_over);
+  SetTimer(shard().gathered_by);
   ReadNotes(std::nullopt, env);
 }
 
@@ -44,7 +44,7 @@ void Greeter::OnScanDone(Result<ScanPage> page, Env& env) {
     OnNoteLost(shard().counters.damaged_pages);  // as above
   }
   shard().notes_read = true;
-  if (resumes_ || !shard().starting) Serve();
+  if (resumes_ || !shard().gathering) Serve();
   GreetUndone(env);
 }
 
@@ -99,7 +99,7 @@ void Greeter::GreetUndone(Env& env) {
 }
 
 void Greeter::OnTimer(Env& env) {
-  if (shard().notes_read && !shard().starting) Serve();
+  if (shard().notes_read && !shard().gathering) Serve();
   if (env.now.instant < next_round_) return;
   next_round_ = Instant::Max();
   GreetUndone(env);
@@ -155,7 +155,9 @@ void Greeter::OnAdopted(NodeId peer, ShardId peer_shard, std::uint64_t run, bool
 }
 
 void Greeter::NoteMet(NodeId peer, Env& env) {
-  if (!shard().peers.HasMet(peer) || !shard().up.insert(peer).second) return;
+  if (!shard().peers.HasMet(peer) || shard().up.contains(peer)) return;
+  if (shard().up.empty() && !shard().gathering) shard().Gather(env.now.instant);
+  shard().up.insert(peer);
   // Two that both have nothing: one disk at a time is replaced, so the cluster is new.
   if (shard().peers.IsUnfilled(peer) && !shard().unfilled.empty()) {
     shard().unfilled.clear();
