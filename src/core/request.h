@@ -54,7 +54,7 @@ struct ScanRequest {
   int partition_bits = 0;       // of the ring that numbers it so; not sent: there the epoch tells
   std::optional<RowKey> after;  // exclusive; nullopt: from the partition's start
   std::uint32_t limit = 100;    // rows visited, at most scan_rows_max
-  bool count_only = false;      // the number of live rows of the whole partition, no keys
+  bool count_only = false;      // the number of live rows, no keys
   RequestOptions options;
 };
 

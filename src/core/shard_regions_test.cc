@@ -101,8 +101,13 @@ TEST_F(ShardRegionsTest, OlderNodesAreNotAsked) {
     cluster.SetLink(stranger, other, true);
   }
   bool forwarded = false;
+  bool scanned = false;
   cluster.on_flight = [&](const TestCluster::Flight& flight) {
     forwarded = forwarded || std::holds_alternative<ForwardGet>(flight.message);
+    const auto* scan = std::get_if<ReplicaScan>(&flight.message);
+    if (scan == nullptr) return;
+    scanned = true;
+    EXPECT_FALSE(scan->request.options.names_regions());
   };
   const ClientResult refused = cluster.Run(stranger, GetOne(QuorumSpec::LocalQuorum()));
   ASSERT_FALSE(refused);
@@ -110,6 +115,12 @@ TEST_F(ShardRegionsTest, OlderNodesAreNotAsked) {
   EXPECT_FALSE(forwarded);
   EXPECT_TRUE(cluster.Run(stranger, GetOne(QuorumSpec::All())));
   EXPECT_TRUE(forwarded);
+  // A scan by the same connection needs no quorum.
+  const Ring& ring = cluster.ring();
+  ScanRequest scan{KeyspaceId(0), ring.PartitionOf(cluster.Key("k").token), ring.partition_bits()};
+  scan.options = GetOne(QuorumSpec::LocalQuorum()).options;
+  EXPECT_TRUE(cluster.Run(stranger, scan));
+  EXPECT_TRUE(scanned);
 }
 
 }  // namespace

@@ -116,6 +116,37 @@ TEST(ShardTest, WhatComesBeforeThePeersWaitsForThem) {
   EXPECT_EQ(CodeOf(cluster.Run(0, Get(key))), ErrorCode::kUnavailable);
 }
 
+// Goal: the rows of a partition are counted page by page: each answer is of what one page of
+// storage gives, so that none waits for a partition of gigabytes.
+TEST(ShardTest, APartitionIsCountedInPages) {
+  TestCluster cluster(4, Keyspace(2, QuorumSpec::Quorum(), QuorumSpec::All()));
+  const Ring& ring = cluster.ring();
+  const PartitionId partition(3);
+  std::uint64_t written = 0;
+  for (int i = 0; written < 23; ++i) {
+    const RowKey key = cluster.Key("k" + std::to_string(i));
+    if (ring.PartitionOf(key.token) != partition) continue;
+    ASSERT_TRUE(cluster.Run(0, Put(key, "v")).has_value());
+    ++written;
+  }
+  for (int at = 0; at < 4; ++at) {  // two of them own it
+    ScanRequest page{KeyspaceId(0), partition, ring.partition_bits()};
+    page.limit = 5;
+    page.count_only = true;
+    std::uint64_t counted = 0;
+    int pages = 0;
+    do {
+      const ClientResult result = cluster.Run(at, page);
+      const auto& outcome = std::get<ScanOutcome>(result.value());
+      EXPECT_THAT(outcome.keys, IsEmpty());
+      EXPECT_LE(outcome.live_count, page.limit);
+      counted += outcome.live_count;
+      page.after = outcome.next;
+    } while (page.after && ++pages < 20);
+    EXPECT_EQ(counted, written) << at;
+  }
+}
+
 // Goal: of a large value one copy travels at the most, unless the copies differ.
 TEST(ShardTest, LargeCopiesAreComparedByTheirDigests) {
   TestCluster cluster(3);

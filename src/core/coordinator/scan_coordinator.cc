@@ -46,11 +46,13 @@ void ScanCoordinator::AskNext(Env& env) {
     return Take(Fail(ErrorCode::kUnavailable, "this disk is new, and has yet to fill up"), env);
   }
   if (asked_ == shard().self) {
-    own_outcome_ = {};
-    ReadOwnRows(request_.after, env);
+    ReadOwnRows(env);
   } else {
     ReplicaScan scan{id(), epoch_, request_};
     scan.request.partition = partition_;
+    // Of no use there, and not known to each version.
+    scan.request.options.read_quorum.reset();
+    scan.request.options.write_quorum.reset();
     env.out.emplace_back(SendEffect{asked_, std::nullopt, std::move(scan)});
   }
 }
@@ -80,31 +82,33 @@ void ScanCoordinator::OnReply(NodeId from, Message& reply, Env& env) {
   Take(std::move(scan->outcome), env);
 }
 
-void ScanCoordinator::ReadOwnRows(std::optional<RowKey> after, Env& env) {
+void ScanCoordinator::ReadOwnRows(Env& env) {
   const TokenSpan span = SpanOf(partition_.value, view().ring.partition_bits());
-  ScanRange range{{}, request_.keyspace, span.first, span.last, std::move(after), 0, 0};
-  range.rows_max = request_.count_only ? shard().config.scan_rows_max : request_.limit;
-  range.bytes_max = shard().config.scan_bytes_max;
-  env.out.emplace_back(ScanEffect{id(), std::move(range)});
+  env.out.emplace_back(ScanEffect{id(),
+                                  {{},
+                                   request_.keyspace,
+                                   span.first,
+                                   span.last,
+                                   request_.after,
+                                   request_.limit,
+                                   shard().config.scan_bytes_max}});
 }
 
 void ScanCoordinator::OnScanDone(Result<ScanPage> page, Env& env) {
   if (asked_ != shard().self) return;
   if (!page) return Take(Fail(std::move(page.error())), env);
+  ScanOutcome outcome;
   for (const ScannedRow& row : page->rows) {
     const Result<Record> record = Record::Decode(row.row.record);
     if (!record) return Take(Fail(record.error()), env);
     const Sibling* newest = record->NewestLive(env.now.wall);
     if (newest == nullptr) continue;
-    ++own_outcome_.live_count;
-    if (!request_.count_only) own_outcome_.keys.push_back({row.key.key.Compact(), newest->type});
+    ++outcome.live_count;
+    if (!request_.count_only) outcome.keys.push_back({row.key.key.Compact(), newest->type});
   }
-  if (page->done) return Take(std::move(own_outcome_), env);
-  GYRE_CHECK(!page->rows.empty());
-  RowKey last = std::move(page->rows.back().key);
-  if (request_.count_only) return ReadOwnRows(std::move(last), env);
-  own_outcome_.next = std::move(last);
-  Take(std::move(own_outcome_), env);
+  GYRE_CHECK(page->done || !page->rows.empty());
+  if (!page->done) outcome.next = std::move(page->rows.back().key);
+  Take(std::move(outcome), env);
 }
 
 void ScanCoordinator::OnPeerDown(NodeId peer, Env& env) {

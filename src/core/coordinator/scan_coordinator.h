@@ -7,8 +7,7 @@
 // where to go on; in the other it waits for the view.
 //
 //   kIdle -Start-> asking -page-> done;  asking -error, link down, silence-> asking the next
-// Asking itself means pages of rows from storage, until they make a page of keys or all are
-// counted.
+// Counts come page by page as well: each has its own time, so that a partition may take any.
 #pragma once
 
 #include "core/coordinator/replica_plan.h"
@@ -35,12 +34,11 @@ class ScanCoordinator : public RequestMachine {
  private:
   void AskNext(Env& env);
   void Take(Result<ScanOutcome> outcome, Env& env);
-  void ReadOwnRows(std::optional<RowKey> after, Env& env);
+  void ReadOwnRows(Env& env);
   void BeginAnewAt(Instant at);
   void AdmitAgain(Env& env);
 
   ScanRequest request_;
-  ScanOutcome own_outcome_;  // while asking itself
   NodeList candidates_;
   NodeId asked_;
   const PartitionId partition_;

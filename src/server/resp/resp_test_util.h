@@ -180,17 +180,14 @@ class FakeBackend final : public Backend {
         continue;
       }
       const bool live = row->second.record.AnyLiveAt(now_.wall);
-      if (scan.count_only) {
-        if (live) ++outcome.live_count;
-        continue;
-      }
       if (visited == limit) {
         outcome.next = *last;
         break;
       }
       ++visited;
       last = &row->first;
-      if (live) outcome.keys.push_back({row->first.key, ValueType::kBytes});
+      if (live) ++outcome.live_count;
+      if (live && !scan.count_only) outcome.keys.push_back({row->first.key, ValueType::kBytes});
     }
     return outcome;
   }
