@@ -225,6 +225,28 @@ TEST_F(ShardExchangeTest, EqualOwnersCompareOneSumForEachPair) {
   EXPECT_EQ(RecordsMoved(), 0u);
 }
 
+// Goal: all pairs are compared in the end also where each comparison lasts some turns, as between
+// far regions, and there is room for one only.
+TEST_F(ShardExchangeTest, NoPairIsPassedOverForEver) {
+  CoreConfig config = Config();
+  config.exchange_sessions_max = 1;
+  config.repair_cycle = Duration::Millis(80);
+  Begin(2, config);
+  std::set<std::uint32_t> compared;
+  cluster_->on_flight = [&](const TestCluster::Flight& flight) {
+    const auto* compare = std::get_if<TreeCompare>(&flight.message);
+    if (compare != nullptr) compared.insert(compare->nodes[0].index);
+  };
+  for (int turns = 2; turns < 10; ++turns) {
+    compared.clear();
+    for (int i = 0; i < 50; ++i) {
+      for (int turn = 0; turn < turns; ++turn) cluster_->Advance(Duration::Millis(12));
+      cluster_->DeliverAll();
+    }
+    EXPECT_EQ(compared.size(), 16u) << turns;
+  }
+}
+
 // Goal: one session repairs both ways: what either of the two has alone.
 TEST_F(ShardExchangeTest, OneSessionRepairsBothWays) {
   Begin(2);

@@ -28,6 +28,34 @@ class ShardFillingTest : public ::testing::Test {
     return got ? ErrorCode::kNotFound : got.error().code;
   }
 
+  // What moved to place 3 is lost with its disk, and 1 had missed it. `each`: 3 hears of all
+  // layouts.
+  void LosesDiskAndLayout(bool each) {
+    const Layout joint = scene.To({0, 1, 3});
+    const Layout settled = scene.Settled(joint);
+    scene.TakeAll(joint);
+    scene.cluster.RunFor(Duration::Millis(500));
+    ASSERT_TRUE(scene.Arrived(3, joint));
+    scene.TakeAll(settled);
+    scene.Isolate(1);
+    ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 2)).has_value());
+    ASSERT_TRUE(scene.Own(3).has_value());
+
+    for (const int place : {0, 2, 4, 5, 6}) scene.Isolate(place);
+    scene.cluster.RestoreView(scene.Index(3), scene.founded);
+    ReplaceDisk(3);
+    scene.Rejoin(3);
+    if (each) scene.Take(3, joint);
+    scene.Take(3, settled);
+    scene.Rejoin(1);
+    scene.cluster.RunFor(Duration::Millis(300));
+    EXPECT_EQ(CodeOfGet(1, 2), ErrorCode::kUnavailable);
+    for (const int place : {0, 2, 4, 5, 6}) scene.Rejoin(place);
+    scene.cluster.RunFor(Duration::Seconds(2));
+    EXPECT_EQ(Unfilled(3), 0u);
+    EXPECT_THAT(ValuesOf(scene.Run(1, GetR(scene.key, 2))), ::testing::ElementsAre("v"));
+  }
+
   MovingScene scene{Quick()};
 };
 
@@ -57,31 +85,10 @@ TEST_F(ShardFillingTest, AnEmptyDiskIsNoAbsence) {
 }
 
 // Goal: a disk is lost, and with it the layout: the node starts as it was founded, and hears that
-// it owns what it did not own then. That is to be filled as well.
-TEST_F(ShardFillingTest, WhatItOwnsByALaterLayoutIsFilledToo) {
-  const Layout joint = scene.To({0, 1, 3});
-  const Layout settled = scene.Settled(joint);
-  scene.TakeAll(joint);
-  scene.cluster.RunFor(Duration::Millis(500));
-  ASSERT_TRUE(scene.Arrived(3, joint));
-  scene.TakeAll(settled);
-  scene.Isolate(1);
-  ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 2)).has_value());
-  ASSERT_TRUE(scene.Own(3).has_value());
-
-  for (const int place : {0, 2, 4, 5, 6}) scene.Isolate(place);
-  scene.cluster.RestoreView(scene.Index(3), scene.founded);
-  ReplaceDisk(3);
-  scene.Rejoin(3);
-  scene.Take(3, settled);
-  scene.Rejoin(1);
-  scene.cluster.RunFor(Duration::Millis(300));
-  EXPECT_EQ(CodeOfGet(1, 2), ErrorCode::kUnavailable);
-  for (const int place : {0, 2, 4, 5, 6}) scene.Rejoin(place);
-  scene.cluster.RunFor(Duration::Seconds(2));
-  EXPECT_EQ(Unfilled(3), 0u);
-  EXPECT_THAT(ValuesOf(scene.Run(1, GetR(scene.key, 2))), ::testing::ElementsAre("v"));
-}
+// it owns what it did not own then. That is to be filled as well; also where it hears of one layout
+// after the other, by which all that moved to it came long ago.
+TEST_F(ShardFillingTest, WhatItOwnsByALaterLayoutIsFilledToo) { LosesDiskAndLayout(false); }
+TEST_F(ShardFillingTest, WhatMovedToItLongAgoIsFilledToo) { LosesDiskAndLayout(true); }
 
 // Goal: partitions are whole, and answer, one after the other, and not all at the end.
 TEST(ShardFillingOrderTest, OnePartitionAfterTheOther) {

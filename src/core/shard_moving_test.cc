@@ -455,11 +455,12 @@ TEST(ShardMovingTest, ScansAskTheOwnersOfBefore) {
 // Goal: a scan that was reading when the partition was let go does not end as if nothing were
 // there.
 TEST(ShardMovingTest, AScanUnderWayBeginsAnewWithTheOwnersOfNow) {
-  MovingScene scene(WithoutExchange());
+  MovingScene scene(Quick());
   ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 3)).has_value());
   const Layout joint = scene.To({3, 4, 5});
   const Layout settled = scene.Settled(joint);
-  for (int place = 1; place < 7; ++place) scene.Take(place, joint);
+  for (int place = 0; place < 7; ++place) scene.Take(place, joint);
+  scene.cluster.RunFor(Duration::Seconds(2));  // it arrives
   for (int place = 1; place < 7; ++place) scene.Take(place, settled);
   ASSERT_TRUE(scene.Run(3, PutW(scene.key, "new", 3)).has_value());
   int asked = 0;

@@ -17,6 +17,9 @@ constexpr int kBegunSessionsMax = 16;
 void RepairScheduler::Start(Env& env) {
   partition_bits_ = view().ring.partition_bits();
   ListPairs();
+  for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
+    if (Keeps(PartitionId(p))) whole_.insert(PartitionId(p));
+  }
   MarkMoving();
   if (shared_.empty()) return;
   // Nodes that start together do not begin with the same partition.
@@ -29,14 +32,12 @@ void RepairScheduler::Start(Env& env) {
 void RepairScheduler::ListPairs() {
   pairs_.clear();
   shared_.clear();
-  owned_.clear();
   for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
     const PartitionId partition(p);
     if (!shard().Serves(partition)) continue;
     for (const auto& [id, keyspace] : view().keyspaces) {
       const NodeList owners = view().SetsOf(partition, keyspace).All();
       if (!owners.Contains(shard().self)) continue;
-      owned_.insert(partition);
       bool first = false;  // has this node come already?
       for (const NodeId owner : owners) {
         if (owner == shard().self) {
@@ -91,9 +92,23 @@ bool RepairScheduler::IsFilled(PartitionId partition) const {
   return true;
 }
 
-void RepairScheduler::FillGained(const std::set<PartitionId>& owned) {
-  for (const PartitionId partition : owned_) {
-    if (owned.contains(partition) || !KeptWithOthers(partition)) continue;
+bool RepairScheduler::Keeps(PartitionId partition) const {
+  return shard().Serves(partition) &&
+         std::any_of(view().keyspaces.begin(), view().keyspaces.end(), [&](const auto& each) {
+           return Keepers(view().SetsOf(partition, each.second)).Contains(shard().self);
+         });
+}
+
+void RepairScheduler::FillGained() {
+  std::erase_if(whole_, [&](PartitionId partition) {
+    return !std::any_of(view().keyspaces.begin(), view().keyspaces.end(), [&](const auto& each) {
+      return view().Owns(shard().self, partition, each.second);
+    });
+  });
+  for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
+    const PartitionId partition(p);
+    if (!Keeps(partition) || !whole_.insert(partition).second) continue;
+    if (!KeptWithOthers(partition)) continue;
     shard().unfilled.insert(partition);
     for (auto it = shared_.lower_bound({partition, NodeId{}});
          it != shared_.end() && it->partition == partition; ++it) {
@@ -122,7 +137,7 @@ void RepairScheduler::RenumberIfSplit() {
   for (const auto& each : under_way_) {
     for_parts(each.first, [&](const Pair& part) { dirty_.insert(part); });
   }
-  for (std::set<PartitionId>* partitions : {&shard().unfilled, &owned_}) {
+  for (std::set<PartitionId>* partitions : {&shard().unfilled, &whole_}) {
     for (const PartitionId partition : std::exchange(*partitions, {})) {
       for_parts({partition, {}}, [&](const Pair& part) { partitions->insert(part.partition); });
     }
@@ -134,9 +149,8 @@ void RepairScheduler::RenumberIfSplit() {
 
 void RepairScheduler::OnView(Env& env) {
   RenumberIfSplit();
-  const std::set<PartitionId> owned = owned_;
   ListPairs();
-  FillGained(owned);
+  FillGained();
   next_ = pairs_.empty() ? 0 : next_ % pairs_.size();
   const auto gone = [&](const Pair& pair) { return !shared_.contains(pair); };
   std::erase_if(dirty_, gone);
@@ -300,16 +314,18 @@ bool RepairScheduler::Agree(SectionId section) const {
   return agree;
 }
 
-bool RepairScheduler::CanBegin(const Pair& pair) const {
+bool RepairScheduler::HasRoom(NodeId peer) const {
   const std::size_t sessions_max = shard().config.exchange_sessions_max;
-  if (under_way_.size() >= sessions_max || under_way_.contains(pair)) return false;
+  if (under_way_.size() >= sessions_max) return false;
   // One that is silent does not hold up what others could give.
-  const auto with_peer = std::count_if(under_way_.begin(), under_way_.end(), [&](const auto& each) {
-    return each.first.peer == pair.peer;
-  });
+  const auto with_peer = std::count_if(under_way_.begin(), under_way_.end(),
+                                       [&](const auto& each) { return each.first.peer == peer; });
   const bool spare_one = sessions_max > 1 && shard().up.size() > 1;
-  return static_cast<std::size_t>(with_peer) < sessions_max - (spare_one ? 1 : 0) &&
-         shard().Reachable(pair.peer);
+  return static_cast<std::size_t>(with_peer) < sessions_max - (spare_one ? 1 : 0);
+}
+
+bool RepairScheduler::CanBegin(const Pair& pair) const {
+  return HasRoom(pair.peer) && !under_way_.contains(pair) && shard().Reachable(pair.peer);
 }
 
 void RepairScheduler::BeginSession(const Pair& pair, Instant now) {
@@ -372,10 +388,14 @@ void RepairScheduler::OnTimer(Env& env) {
   damaged_.merge(fetched_in_vain_);
   fetched_in_vain_.clear();
   BeginDirty(env);
-  if (!pairs_.empty() && MayCompare(pairs_[next_], env.now.instant)) {
-    BeginSession(pairs_[next_], env.now.instant);
+  if (!pairs_.empty()) {
+    const Pair& pair = pairs_[next_];
+    // Passed over for want of room it would be again in the next cycle, where sessions are as long
+    // as turns.
+    const bool waits = !HasRoom(pair.peer) && shard().Reachable(pair.peer);
+    if (MayCompare(pair, env.now.instant)) BeginSession(pair, env.now.instant);
+    if (!waits) next_ = (next_ + 1) % pairs_.size();
   }
-  if (!pairs_.empty()) next_ = (next_ + 1) % pairs_.size();
   const auto turns = static_cast<std::int64_t>(std::max<std::size_t>(pairs_.size(), 1));
   constexpr std::int64_t kTurnUsMin = 1'000;
   next_turn_ =
@@ -430,6 +450,7 @@ void RepairScheduler::OnSessionEnd(const Pair& pair, RingEpoch epoch, Outcome ou
   }
   if (outcome == Outcome::kEqual || outcome == Outcome::kRepaired) {
     synced_[pair] = epoch;
+    if (HasArrived(pair.partition)) whole_.insert(pair.partition);
     if (shard().unfilled.contains(pair.partition) && IsFilled(pair.partition)) {
       shard().unfilled.erase(pair.partition);
     }

@@ -114,10 +114,11 @@ class RepairScheduler : public Machine, public OwnersAgree {
 
  private:
   void ListPairs();
-  // By the new layout this node keeps partitions, with others, that it had no part in by the one it
-  // had: `owned`. What it was given of them went with an older disk, or was not restored.
-  void FillGained(const std::set<PartitionId>& owned);
-  // Has this node owned it all along, with others? One that is moving here is not asked for reads.
+  // By the new layout this node keeps partitions, with others, that are not whole here by the one
+  // it had. What it was given of them went with an older disk, or was not restored.
+  void FillGained();
+  // Has this node owned it all along? One that is moving here is not asked for reads.
+  bool Keeps(PartitionId partition) const;
   bool KeptWithOthers(PartitionId partition) const;
   // Has each other owner given what it holds?
   bool IsFilled(PartitionId partition) const;
@@ -131,6 +132,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
   void BeginBegun(Env& env);
   void BeginFailed(Env& env);
   void RetryAt(const Pair& pair, Instant at);
+  bool HasRoom(NodeId peer) const;  // for one more session with this one
   bool CanBegin(const Pair& pair) const;
   bool MayCompare(const Pair& pair, Instant now) const;
   // Does the partition move to `to`, away from owners among which is `from`?
@@ -141,7 +143,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
   int partition_bits_ = 0;       // of the view of before
   std::vector<Pair> pairs_;      // that this node begins with when their turn comes
   std::set<Pair> shared_;        // all that this shard has in common with others
-  std::set<PartitionId> owned_;  // of this shard, with others or without
+  std::set<PartitionId> whole_;  // owned all along, or has arrived; unless it is unfilled
   std::size_t next_ = 0;         // of pairs_
   std::set<Pair> dirty_;
   std::optional<Pair> last_dirty_;  // that was begun with
