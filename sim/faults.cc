@@ -112,6 +112,7 @@ bool Faults::Crash(FaultKind kind) {
   if (kind == FaultKind::kCleanRestart) {
     if (world_.node(node).paused()) return false;
     world_.StopNode(node);
+    world_.node(node).SetVersion(kProtocolVersion);  // one node after the other is upgraded so
   } else {
     world_.CrashNode(node,
                      kind == FaultKind::kProcessCrash ? CrashKind::kProcess : CrashKind::kPower);

@@ -194,7 +194,10 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
   if (!lost) return;
   Bits gone = state.truth.Covered(lost->clock);
   gone.Add(state.truth.Settled(*lost));
-  Bits unread = gone;  // no row has it: reads ask for rows, not for hints
+  // Nobody who is asked by reads has it: neither hints are asked for, nor what others than the
+  // owners have left.
+  Bits unread = gone;
+  const std::uint32_t owners = OwnersMask(key);
   // What was in the node's own row may have been acknowledged to those who keep it for this node:
   // their hints are on the way out.
   const NodeId loser = node_ids_[static_cast<std::size_t>(node)];
@@ -202,7 +205,8 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
   const Row* going = loss == Loss::kStillThere
                          ? others[static_cast<std::size_t>(node)]->Durable(row_key)
                          : nullptr;
-  for (const SimStorage* storage : others) {
+  for (std::size_t other = 0; other < others.size(); ++other) {
+    const SimStorage* storage = others[other];
     for (const Row* copy : DurableCopies(key, *storage, not_for)) {
       if (copy == &row || copy == going) continue;
       const Result<Record> record = Record::Decode(copy->record);
@@ -210,7 +214,8 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
       Bits kept = state.truth.Covered(record->clock);
       kept.Add(state.truth.Settled(*record));
       gone.Remove(kept);
-      if (copy == storage->Durable(keys_[key])) unread.Remove(kept);
+      const bool of_owner = (owners >> other & 1) != 0;
+      if (of_owner && copy == storage->Durable(keys_[key])) unread.Remove(kept);
     }
   }
   for (Bits& held : state.held) held.Remove(unread);

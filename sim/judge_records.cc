@@ -174,15 +174,22 @@ void Judge::OnPurge(const Witness& witness, const RowKey& row_key) {
 }
 
 // Rows that others own are not dropped while nobody else has had all of them (failures of disks
-// apart). Not each owner need have had it: a copy that was on its way when the view changed may
-// come after all that was here was given, and its coordinator, who is refused, goes on with those
-// of now.
+// apart), or has it on its way to the disk: nobody has been told that such a write was made. Not
+// each owner need have had it: a copy that was on its way when the view changed may come after all
+// that was here was given, and its coordinator, who is refused, goes on with those of now.
 void Judge::CheckSurplus(const Witness& witness, const RowKey& row_key, const Record& record) {
   const std::size_t key = KeyIndex(row_key);
   KeyState& state = states_[key];
   if (state.losses > 0) return;
   Bits held = state.truth.Covered(record.clock);
   held.Add(state.truth.SiblingsOf(record));
+  for (const SimStorage* other : all_storages()) {
+    const Row* row = other == witness.storage ? nullptr : other->Latest(row_key);
+    if (row == nullptr) continue;
+    if (const Result<Record> there = Record::Decode(row->record)) {
+      held.Remove(state.truth.Covered(there->clock));
+    }
+  }
   for (const std::size_t index : held.Indexes()) {
     if ((state.truth.event(index).holders & ~NodeBit(witness.node)) != 0) continue;
     return Report(Checker::kLost, "node " + std::to_string(witness.node) +

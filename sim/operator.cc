@@ -155,6 +155,9 @@ bool Operator::Split() {
   const Ring& ring = world_.layout().ring();
   const int proposer = DrawProposer();
   if (proposer < 0 || ring.partition_bits() >= ring.section_bits() + kSplitsMax) return false;
+  for (int i = 0; i < static_cast<int>(world_.node_count()); ++i) {
+    if (world_.node(i).version() < FirstVersionOf(Feature::kSplit)) return false;
+  }
   const Result<Layout> split = world_.layout().Split();
   return split && world_.Decide(proposer, *split);
 }

@@ -383,6 +383,10 @@ class EmptyDiskAnswers : public PlantedBug {
   void OnStart(ShardOptions& options, bool /*replaced*/) override { options.fills = false; }
 };
 
+class UpgradeIgnored : public PlantedBug {
+  void OnLink(LinkTerms& terms) override { terms.version = kProtocolVersion; }
+};
+
 class HiddenChance : public PlantedBug {
   std::uint64_t Disturbance() override {
     static std::uint64_t calls = 0;
@@ -511,6 +515,10 @@ const std::vector<PlantInfo>& PlantedBugs() {
        "a disk that was replaced says absent before it has filled up",
        {Checker::kSessions},
        Make<EmptyDiskAnswers>},
+      {"upgrade-ignored",
+       "nodes are sent what their version does not know",
+       {Checker::kInvented},
+       Make<UpgradeIgnored>},
       {"hidden-chance",
        "something depends on more than the seed",
        {Checker::kDeterminism},

@@ -51,6 +51,8 @@ class PlantedBug {
   virtual bool OnStore(WriteEffect& /*write*/) { return false; }
   // Before a start: is what the node has noted of ballots gone?
   virtual bool loses_notes() const { return false; }
+  // What shards are told of a link that has come up.
+  virtual void OnLink(LinkTerms& /*terms*/) {}
   // Is no shard told that a peer is down?
   virtual bool hides_downs() const { return false; }
   // How long after it was written a row that is dead goes, whoever else holds what; 0: it stays.

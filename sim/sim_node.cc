@@ -23,6 +23,28 @@ enum Happening : std::uint64_t {
   kWriteAtHand
 };
 
+// Is that among what this version of the peer protocol says?
+bool Knows(std::uint16_t version, const Message& message) {
+  const auto has = [version](Feature feature) { return version >= FirstVersionOf(feature); };
+  const auto options_known = [&](const RequestOptions& options) {
+    return !options.names_regions() || has(Feature::kRegions);
+  };
+  if (std::holds_alternative<RangeGet>(message) || std::holds_alternative<RangeGetReply>(message)) {
+    return has(Feature::kStreaming);
+  }
+  if (const auto* greeting = std::get_if<Greeting>(&message)) {
+    return !greeting->unfilled || has(Feature::kFilling);
+  }
+  if (const auto* get = std::get_if<ForwardGet>(&message)) {
+    return options_known(get->request.options);
+  }
+  if (const auto* put = std::get_if<ForwardPut>(&message)) {
+    return options_known(put->request.options);
+  }
+  const auto* scan = std::get_if<ReplicaScan>(&message);
+  return scan == nullptr || options_known(scan->request.options);
+}
+
 }  // namespace
 
 SimNode::SimNode(Surroundings& world, int index, NodeId id, std::uint16_t shard_count,
@@ -75,7 +97,7 @@ void SimNode::Start() {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     returns_[i].may_serve = returns_[i].may_serve || actors[i].resumes;
   }
-  peer_shards_.clear();
+  links_.clear();
   started_ = 0;
   serves_from_ = LocalNow().instant + config.start_grace;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
@@ -252,11 +274,11 @@ void SimNode::NoteSetAside(std::size_t index) {
 // each that it has partitions in common with.
 void SimNode::NoteTaken(std::size_t index, NodeId peer, const std::optional<ShardId>& peer_shard) {
   Return& back = returns_[index];
-  const auto shards = peer_shards_.find(peer);
-  if (shards == peer_shards_.end() || !peer_shard) return;
+  const auto link = links_.find(peer);
+  if (link == links_.end() || !peer_shard) return;
   std::set<ShardId>& taken = back.taken[peer];
   taken.insert(*peer_shard);
-  const int common = shards->second / std::gcd(shards->second, shard_count_);
+  const int common = link->second.shard_count / std::gcd(link->second.shard_count, shard_count_);
   if (static_cast<int>(taken.size()) < common) return;
   back.went_back = false;
   back.may_serve = true;
@@ -341,17 +363,22 @@ void SimNode::OnFrame(int from, const Bytes& frame, Fate fate) {
   });
 }
 
-void SimNode::OnPeer(NodeId peer, std::uint16_t shard_count, bool is_up) {
-  if (!is_up && world_.plant->hides_downs()) return;
-  if (is_up) {
-    peer_shards_[peer] = shard_count;
-    for (Return& back : returns_) back.taken.erase(peer);
-  }
+void SimNode::OnPeerUp(NodeId peer, const LinkTerms& terms) {
+  links_[peer] = terms;
+  for (Return& back : returns_) back.taken.erase(peer);
+  LinkTerms told = terms;
+  world_.plant->OnLink(told);
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    Dispatch(i, [peer, shard_count, is_up](Shard& shard, Now now, Effects& out) {
-      is_up ? shard.OnPeerUp(peer, {.shard_count = shard_count}, now, out)
-            : shard.OnPeerDown(peer, now, out);
+    Dispatch(i, [peer, told](Shard& shard, Now now, Effects& out) {
+      shard.OnPeerUp(peer, told, now, out);
     });
+  }
+}
+
+void SimNode::OnPeerDown(NodeId peer) {
+  if (world_.plant->hides_downs()) return;
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    Dispatch(i, [peer](Shard& shard, Now now, Effects& out) { shard.OnPeerDown(peer, now, out); });
   }
 }
 
@@ -485,6 +512,13 @@ void SimNode::Send(std::size_t index, NodeId to, SendEffect effect, const Witnes
     return;
   }
   if (world_.plant->OnMessage(index_, target->second, effect.message)) return;
+  const auto link = links_.find(to);
+  if (link != links_.end() && !Knows(link->second.version, effect.message)) {
+    return world_.judge->Report(Checker::kInvented,
+                                "node " + std::to_string(index_) + " sends " +
+                                    std::to_string(target->second) + " what protocol " +
+                                    std::to_string(link->second.version) + " does not know");
+  }
   const Bytes frame = EncodeFrame(Envelope{ShardId(static_cast<std::uint16_t>(index)),
                                            effect.to_shard, std::move(effect.message)});
   world_.trace->Event(world_.events->now() + static_cast<std::int64_t>(world_.plant->Disturbance()),

@@ -53,6 +53,8 @@ class SimNode {
   void StopCleanly();
   // For the next start.
   void SetShardCount(std::uint16_t shard_count) { shard_count_ = shard_count; }
+  // The peer protocol that its binary speaks. (The rest of it is today's.)
+  void SetVersion(std::uint16_t version) { version_ = version; }
   // An empty disk with the old name; gives what was on it. REQUIRES: !up().
   SimStorage::RowList WipeDisk();
   // The disk as it was at some time; gives what that has undone. REQUIRES: !up().
@@ -69,7 +71,8 @@ class SimNode {
 
   void OnRequest(ClientId client, ClientRequest request, int read_needed);
   void OnFrame(int from, const Bytes& frame, Fate fate);
-  void OnPeer(NodeId peer, std::uint16_t shard_count, bool up);
+  void OnPeerUp(NodeId peer, const LinkTerms& terms);
+  void OnPeerDown(NodeId peer);
   // Sent by a shard that is still alive?
   bool IsOfThisLife(const Greeting& greeting) const;
   // As SIGSTOP: nothing happens here before this time of the world; then all of it.
@@ -79,6 +82,7 @@ class SimNode {
   NodeId id() const { return id_; }
   int index() const { return index_; }
   std::uint16_t shard_count() const { return shard_count_; }
+  std::uint16_t version() const { return version_; }
   std::uint64_t life() const { return life_; }
   std::uint64_t pauses() const { return pauses_; }
   bool paused() const { return world_.events->now() < paused_until_; }
@@ -131,6 +135,7 @@ class SimNode {
   int index_;
   NodeId id_;
   std::uint16_t shard_count_;
+  std::uint16_t version_ = kProtocolVersion;
   WallTime wall_max_;  // that the clock has shown
   Prng prng_;
   SimStorage storage_;
@@ -146,8 +151,8 @@ class SimNode {
     std::map<NodeId, std::set<ShardId>> taken;  // whose numbers it has taken over
   };
   std::vector<Return> returns_;
-  Instant serves_from_;                          // even if it has met nobody
-  std::map<NodeId, std::uint16_t> peer_shards_;  // of those that are linked
+  Instant serves_from_;                // even if it has met nobody
+  std::map<NodeId, LinkTerms> links_;  // with those that are linked
   bool replaced_ = false;
   bool fills_ = true;                      // ShardOptions::fills
   std::size_t started_ = 0;                // shards, in this life

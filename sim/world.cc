@@ -75,6 +75,9 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
                                                spec_.shard_counts[static_cast<std::size_t>(i)],
                                                seed, spec_.storage, clock));
   }
+  for (std::size_t i = 0; i < spec_.versions.size(); ++i) {
+    nodes_[i]->SetVersion(spec_.versions[i]);
+  }
   known_.resize(nodes_.size());
   links_.resize(nodes_.size() * nodes_.size());
   backups_.resize(nodes_.size());
@@ -207,7 +210,7 @@ void World::TellDown(int a, int b, std::int64_t delay) {
     if (state.generation != generation || !state.told_up || !node(a).up()) return;
     state.told_up = false;
     Note("node " + std::to_string(a) + " hears that " + std::to_string(b) + " is down");
-    node(a).OnPeer(node(b).id(), node(b).shard_count(), false);
+    node(a).OnPeerDown(node(b).id());
   });
 }
 
@@ -220,9 +223,12 @@ void World::TellUp(int a, int b, std::int64_t delay) {
       LinkState& state = link(self, peer);
       ++state.generation;
       // The old connection is known to be gone before there is a new one.
-      if (state.told_up) node(self).OnPeer(node(peer).id(), node(peer).shard_count(), false);
+      if (state.told_up) node(self).OnPeerDown(node(peer).id());
       state.told_up = true;
-      node(self).OnPeer(node(peer).id(), node(peer).shard_count(), true);
+      node(self).OnPeerUp(node(peer).id(),
+                          {.shard_count = node(peer).shard_count(),
+                           .version = std::min(node(self).version(), node(peer).version()),
+                           .peer_version_max = node(peer).version()});
     }
   });
 }
@@ -305,8 +311,23 @@ void World::WipeNode(int index) {
   for (const auto& [key, row] : lost) {
     judge_->OnLoss(index, key, row, storages(), Judge::Loss::kDisk);
   }
-  // The layout went with it: it starts as it was founded, if it was.
-  if (decided_.front()->view->FindMember(node(index).id()) != nullptr) ForgetLayout(index);
+  if (MayForgetLayout(index)) ForgetLayout(index);
+}
+
+// With its disk a node loses the layout, and starts as it was founded. Not so one that joined later
+// (it asks at its start), or was removed (nobody starts it again); nor where nobody else knows as
+// much: what was decided is on the disks of a majority. With a single copy of a keyspace it would
+// answer for what has moved from it (docs/adr/0015-empty-disks.md, what is not covered).
+bool World::MayForgetLayout(int index) const {
+  const NodeId id = nodes_[static_cast<std::size_t>(index)]->id();
+  if (decided_.front()->view->FindMember(id) == nullptr) return false;
+  if (view().FindMember(id) == nullptr) return false;
+  for (const KeyspaceConfig& keyspace : spec_.keyspaces) {
+    if (keyspace.replicas == 1) return false;
+  }
+  const std::size_t known = known_[static_cast<std::size_t>(index)];
+  return std::count_if(known_.begin(), known_.end(),
+                       [known](std::size_t other) { return other >= known; }) > 1;
 }
 
 void World::ForgetLayout(int index) {
@@ -588,7 +609,8 @@ std::int64_t World::HealAndCheck() {
     std::string text = "when all should be whole key " + std::to_string(key) + " differs:";
     for (const auto& node : nodes_) {
       const Row* row = node->storage().Latest(judge_->keys()[key]);
-      text += "\n      node " + std::to_string(node->index()) + ": ";
+      const bool owns = Owns(node->index(), judge_->keys()[key]);
+      text += "\n      node " + std::to_string(node->index()) + (owns ? ", an owner: " : ": ");
       if (row == nullptr) {
         text += node->storage().IsRotten(judge_->keys()[key]) ? "damaged" : "nothing";
       } else if (const Result<Record> record = Record::Decode(row->record)) {

@@ -140,6 +140,7 @@ class World {
   };
   bool ReachesMajority(int node, const Layout& layout);
   void Adopt(int node, std::size_t number);
+  bool MayForgetLayout(int node) const;
   void ForgetLayout(int node);
   void SpreadRumours();
   bool KnowEachOther(int a, int b);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/prng.h"
+#include "core/features.h"
 #include "core/ring/claim.h"
 
 namespace gyre::sim {
@@ -208,7 +209,15 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
   spec.config.stream_bytes_max = static_cast<std::size_t>(DrawScaled(prng, 1'024, 256 << 10));
   spec.config.stream_batches_max = static_cast<std::size_t>(prng.Between(1, 4));
   spec.config.transfer_unthrottled = prng.Chance(300'000);
-  if (nodes >= 4 && prng.Chance(250'000)) DrawRegions(prng, spec);
+  const bool regions = nodes >= 4 && prng.Chance(250'000);
+  if (regions) DrawRegions(prng, spec);
+  // In the middle of an upgrade. A keyspace's regions are known to all who are told of it.
+  if (prng.Chance(250'000)) {
+    const std::int64_t oldest = regions ? FirstVersionOf(Feature::kRegions) : kProtocolVersionMin;
+    for (int i = 0; i < nodes; ++i) {
+      spec.versions.push_back(static_cast<std::uint16_t>(prng.Between(oldest, kProtocolVersion)));
+    }
+  }
   return spec;
 }
 
@@ -272,6 +281,8 @@ ClusterViewPtr MakeView(const WorldSpec& spec, const Layout& layout) {
 std::string WorldSpec::Describe() const {
   std::string text = std::to_string(members.size()) + " nodes with shards";
   for (const std::uint16_t count : shard_counts) text += " " + std::to_string(count);
+  if (!versions.empty()) text += ", of protocol";
+  for (const std::uint16_t version : versions) text += " " + std::to_string(version);
   for (const KeyspaceConfig& keyspace : keyspaces) {
     text += "; keyspace " + keyspace.name + " N=" + std::to_string(keyspace.replicas) +
             " R=" + keyspace.read_quorum.ToString() + " W=" + keyspace.write_quorum.ToString() +

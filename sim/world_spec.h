@@ -20,6 +20,8 @@ struct WorldSpec {
   std::vector<Member> members;              // all that ever are
   int founders = 0;                         // of them: the first so many begin; 0: all
   std::vector<std::uint16_t> shard_counts;  // by node
+  // The peer protocol that each node speaks until it is upgraded (core/features.h); empty: today's.
+  std::vector<std::uint16_t> versions;
   int partition_bits = 4;
   PartitionerKind partitioner = PartitionerKind::kMd5;
   std::vector<KeyspaceConfig> keyspaces;
