@@ -173,8 +173,14 @@ void World::Adopt(int index, std::size_t number) {
     if (peer == index) continue;
     const bool linked = link(index, peer).told_up;
     if (linked && !KnowEachOther(index, peer)) {
-      TellDown(index, peer, 0);
-      TellDown(peer, index, prng_.Between(0, 5'000));
+      // Unless the next layout, which may come at once, has them both.
+      const auto part = [this](int a, int b, std::int64_t delay) {
+        events_.After(delay, [this, a, b] {
+          if (!KnowEachOther(a, b)) TellDown(a, b, 0);
+        });
+      };
+      part(index, peer, 0);
+      part(peer, index, prng_.Between(0, 5'000));
     }
     if (!linked && KnowEachOther(index, peer)) TellUp(index, peer, prng_.Between(100, 20'000));
   }
