@@ -579,8 +579,10 @@ std::int64_t World::HealAndCheck() {
   // and what its steps may take.
   const CoreConfig& config = spec_.config;
   const std::int64_t healing = events_.now();
-  const std::int64_t end =
-      healing + 3 * config.repair_cycle.us + 3 * config.scrub_cycle.us + 60'000'000;
+  // Partitions that move are settled one by one, each as all come to know of the one before.
+  const auto moving = static_cast<std::int64_t>(layout().moves().count());
+  const std::int64_t end = healing + 3 * config.repair_cycle.us + 3 * config.scrub_cycle.us +
+                           60'000'000 + moving * 2'000'000;
   while (!Whole() && events_.now() < end) RunFor(50'000);
   const std::int64_t healed_us = events_.now() - healing;
   const bool equal = AllEqual();

@@ -208,6 +208,25 @@ TEST(ShardArrivalTest, SurplusIsDroppedAtThePaceOfTheBudget) {
   EXPECT_EQ(scene.CountersOf(0).surplus_dropped, 1u);
 }
 
+// Goal: while an owner that has been given the surplus is away it is kept: with what disk will that
+// one come back?
+TEST(ShardArrivalTest, SurplusIsKeptWhileAnOwnerIsAway) {
+  MovingScene scene(Quick());
+  PutAtFirstOwner(scene);
+  scene.Cut(0, 3);
+  scene.TakeAll(scene.Settled(scene.To({1, 2, 3})));
+  scene.cluster.RunFor(Duration::Seconds(2));
+  ASSERT_TRUE(scene.Own(1).has_value());
+  scene.Isolate(1);
+  scene.Heal(0, 3);
+  scene.cluster.RunFor(Duration::Seconds(2));
+  EXPECT_TRUE(scene.Own(3).has_value());
+  EXPECT_TRUE(scene.Own(0).has_value());
+  scene.Rejoin(1);
+  scene.cluster.RunFor(Duration::Seconds(2));
+  EXPECT_EQ(scene.Own(0), std::nullopt);
+}
+
 // Goal: what an owner was given it may have lost since, if it was away (a disk restored from a
 // backup): surplus stays until it has been compared again.
 TEST(ShardArrivalTest, SurplusIsKeptForAnOwnerThatComesBackWithLess) {

@@ -56,11 +56,11 @@ class RepairScheduler : public Machine, public OwnersAgree {
   bool Synced(PartitionId partition, NodeId peer) const;
   // ... with each owner of before that is a member, if the partition moves to this node.
   bool HasArrived(PartitionId partition) const;
-  // Synced, and the peer still has what went there: it has not been away since, from where it may
-  // have come back with less.
+  // Synced, and the peer still has what went there: it is not away, and has not been since, from
+  // where it may come back with less.
   bool HasGiven(const Pair& pair) const {
-    return Synced(pair.partition, pair.peer) && !dirty_.contains(pair) &&
-           !unequal_.contains(pair) && !under_way_.contains(pair);
+    return Synced(pair.partition, pair.peer) && shard().Reachable(pair.peer) &&
+           !dirty_.contains(pair) && !unequal_.contains(pair) && !under_way_.contains(pair);
   }
   // The partition moves to this node, and no owner of before has given what it has of it yet. Then
   // one of them is asked for it, and only this node begins: the others would find all of it
