@@ -29,13 +29,14 @@ TEST(RunnerTest, SeedsRunCleanAndAlikeTwice) {
 // Goal: seeds that once showed a fault of the core or of the simulator stay clean.
 TEST(RunnerTest, SeedsThatOnceFailedRunClean) {
   for (const std::uint64_t seed :
-       {46, 68, 86, 141, 147, 221, 239, 361, 389, 536, 645, 651, 682, 696, 1340, 11878}) {
+       {46, 68, 86, 141, 147, 221, 239, 361, 389, 536, 549, 645, 651, 682, 696, 1340, 2178, 11878}) {
     const SeedResult result = RunSeed(seed, {});
     EXPECT_TRUE(result.ok()) << TextOf(result);
   }
   RunOptions changes;
   changes.spec.changes = true;
-  for (const std::uint64_t seed : {104, 122, 201, 355, 399, 488}) {
+  for (const std::uint64_t seed :
+       {104, 122, 201, 355, 380, 399, 420, 470, 488, 1331, 1398, 1561, 1818, 2018}) {
     const SeedResult result = RunSeed(seed, changes);
     EXPECT_TRUE(result.ok()) << TextOf(result);
   }

@@ -321,19 +321,24 @@ void World::WipeNode(int index) {
 }
 
 // With its disk a node loses the layout, and starts as it was founded. Not so one that joined later
-// (it asks at its start), or was removed (nobody starts it again); nor where nobody else knows as
-// much: what was decided is on the disks of a majority. With a single copy of a keyspace it would
-// answer for what has moved from it (docs/adr/0015-empty-disks.md, what is not covered).
+// (it asks at its start), or was removed (nobody starts it again); nor while it is news to most of
+// the founders, who could go on with it without those that have joined. With a single copy of a
+// keyspace it would answer for what has moved from it. (docs/adr/0015-empty-disks.md, what is not
+// covered.)
 bool World::MayForgetLayout(int index) const {
   const NodeId id = nodes_[static_cast<std::size_t>(index)]->id();
-  if (decided_.front()->view->FindMember(id) == nullptr) return false;
+  const ClusterView& founders = *decided_.front()->view;
+  if (founders.FindMember(id) == nullptr) return false;
   if (view().FindMember(id) == nullptr) return false;
   for (const KeyspaceConfig& keyspace : spec_.keyspaces) {
     if (keyspace.replicas == 1) return false;
   }
-  const std::size_t known = known_[static_cast<std::size_t>(index)];
-  return std::count_if(known_.begin(), known_.end(),
-                       [known](std::size_t other) { return other >= known; }) > 1;
+  std::size_t others = 0;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    others += static_cast<int>(i) != index && founders.FindMember(nodes_[i]->id()) != nullptr &&
+              known_[i] >= known_[static_cast<std::size_t>(index)];
+  }
+  return 2 * others > founders.member_count();
 }
 
 void World::ForgetLayout(int index) {

@@ -262,7 +262,7 @@ bool RepairScheduler::MayCompare(const Pair& pair, Instant now) const {
   const std::optional<NodeId> source = SourceOf(pair.partition);
   if (!source || *source == pair.peer) return source.has_value();
   const auto asked = under_way_.find({pair.partition, *source});
-  return asked != under_way_.end() && now >= asked->second + shard().config.exchange_settle;
+  return asked != under_way_.end() && now >= asked->second.since + shard().config.exchange_settle;
 }
 
 void RepairScheduler::OnPeerUp(NodeId peer, Env& env) {
@@ -308,8 +308,10 @@ bool RepairScheduler::Agree(SectionId section) const {
       const auto it = pairs->lower_bound(first);
       agree = agree && (it == pairs->end() || it->partition != partition);
     }
-    const auto it = under_way_.lower_bound(first);
-    agree = agree && (it == under_way_.end() || it->first.partition != partition);
+    for (auto it = under_way_.lower_bound(first);
+         it != under_way_.end() && it->first.partition == partition; ++it) {
+      agree = agree && it->second.in_turn;
+    }
   });
   return agree;
 }
@@ -328,8 +330,8 @@ bool RepairScheduler::CanBegin(const Pair& pair) const {
   return HasRoom(pair.peer) && !under_way_.contains(pair) && shard().Reachable(pair.peer);
 }
 
-void RepairScheduler::BeginSession(const Pair& pair, Instant now) {
-  under_way_.emplace(pair, now);
+void RepairScheduler::BeginSession(const Pair& pair, bool in_turn, Instant now) {
+  under_way_.emplace(pair, UnderWay{now, in_turn});
   shard().spawned.push_back(
       std::make_unique<ExchangeSession>(shard(), *this, pair.peer, pair.partition));
 }
@@ -341,7 +343,7 @@ void RepairScheduler::BeginFetch(Env& env) {
       ++it;
       continue;
     }
-    under_way_.emplace(pair, env.now.instant);
+    under_way_.emplace(pair, UnderWay{env.now.instant, false});
     shard().spawned.push_back(std::make_unique<ExchangeSession>(
         shard(), *this, pair.peer, pair.partition, LeafName{it->keyspace, it->leaf}));
     it = damaged_.erase(it);
@@ -358,7 +360,7 @@ void RepairScheduler::BeginBegun(Env& env) {
         ++it;
         continue;
       }
-      BeginSession(*it, env.now.instant);
+      BeginSession(*it, /*in_turn=*/false, env.now.instant);
       it = dirty_.erase(it);
     }
   }
@@ -376,7 +378,7 @@ void RepairScheduler::BeginDirty(Env& env) {
       ++it;
       continue;
     }
-    BeginSession(*it, env.now.instant);
+    BeginSession(*it, /*in_turn=*/false, env.now.instant);
     last_dirty_ = *it;
     it = dirty_.erase(it);
   }
@@ -393,7 +395,9 @@ void RepairScheduler::OnTimer(Env& env) {
     // Passed over for want of room it would be again in the next cycle, where sessions are as long
     // as turns.
     const bool waits = !HasRoom(pair.peer) && shard().Reachable(pair.peer);
-    if (MayCompare(pair, env.now.instant)) BeginSession(pair, env.now.instant);
+    if (MayCompare(pair, env.now.instant)) {
+      BeginSession(pair, /*in_turn=*/!dirty_.contains(pair), env.now.instant);
+    }
     if (!waits) next_ = (next_ + 1) % pairs_.size();
   }
   const auto turns = static_cast<std::int64_t>(std::max<std::size_t>(pairs_.size(), 1));

@@ -126,7 +126,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
   void RenumberIfSplit();
   // Those that cannot wait for their turn.
   void MarkMoving();
-  void BeginSession(const Pair& pair, Instant now);
+  void BeginSession(const Pair& pair, bool in_turn, Instant now);
   void BeginFetch(Env& env);
   void BeginDirty(Env& env);
   void BeginBegun(Env& env);
@@ -159,7 +159,11 @@ class RepairScheduler : public Machine, public OwnersAgree {
   };
   std::set<DamagedLeaf> damaged_;
   std::set<DamagedLeaf> fetched_in_vain_;  // tried again at the next turn
-  std::map<Pair, Instant> under_way_;      // since when
+  struct UnderWay {
+    Instant since;
+    bool in_turn = false;  // nothing tells that the two differ
+  };
+  std::map<Pair, UnderWay> under_way_;
   std::map<PartitionId, StreamProgress> streams_;
   std::map<std::pair<Pair, KeyspaceId>, std::size_t> stream_leaves_max_;
   std::set<Pair> unequal_;
