@@ -28,8 +28,8 @@ TEST(RunnerTest, SeedsRunCleanAndAlikeTwice) {
 
 // Goal: seeds that once showed a fault of the core or of the simulator stay clean.
 TEST(RunnerTest, SeedsThatOnceFailedRunClean) {
-  for (const std::uint64_t seed :
-       {46, 68, 86, 141, 147, 221, 239, 361, 389, 536, 549, 645, 651, 682, 696, 1340, 2178, 11878}) {
+  for (const std::uint64_t seed : {46, 68, 86, 141, 147, 221, 239, 361, 389, 536, 549, 645, 651,
+                                   682, 696, 1340, 2178, 11878}) {
     const SeedResult result = RunSeed(seed, {});
     EXPECT_TRUE(result.ok()) << TextOf(result);
   }
