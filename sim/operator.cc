@@ -83,6 +83,8 @@ bool Operator::Join() {
   const int proposer = DrawProposer();
   if (spare.empty() || proposer < 0) return false;
   const int joiner = spare[prng_.Below(spare.size())];
+  // It has promised nothing of what was purged without it: as one whose disk has gone back.
+  if (!world_.MayReplaceDisk(joiner)) return false;
   MemberChanges changes;
   changes.joins = {world_.spec().members[static_cast<std::size_t>(joiner)]};
   const Result<Ring> ring = ChangeRing(layout.ring(), changes, layout.replicas());
