@@ -126,13 +126,10 @@ bool Operator::RemoveDead() {
   world_.WipeNode(index);
   removed_.insert(dead);
   world_.NoteRemoved(index);
-  // Somebody starts it again all the same; it knows the ring of its time. Where one copy is a
-  // quorum it answers alone, until it hears that it is no member (ADR 8: dead must mean dead).
+  // Somebody starts it again all the same; it knows the ring of its time.
   if (prng_.Chance(500'000)) {
     world_.events().After(prng_.Between(1'000, 500'000), [this, index] {
-      if (world_.rumours_ended()) return;
-      world_.judge().PromiseNothing();
-      world_.StartNode(index);
+      if (!world_.rumours_ended()) world_.StartNode(index);
     });
   }
   return true;

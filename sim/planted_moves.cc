@@ -114,7 +114,6 @@ std::vector<PlantInfo> MovingBugs() {
       {Checker::kSessions}));
   bugs.push_back(Moving<EpochsIgnored>(
       "epochs-ignored", "a receiver takes what is meant for other owners", {Checker::kSessions}));
-  bugs.back().seed_first = 541;  // none of the first 400 shows it
   bugs.push_back(Moving<SurplusThrownAway>(
       "surplus-thrown-away", "rows that others own are dropped, and not given to them",
       {Checker::kLost}));

@@ -269,6 +269,9 @@ void World::StartAll() {
 
 void World::StartNode(int index) {
   if (node(index).up() || !node(index).IsMember()) return;
+  // Where one copy is a quorum it answers alone, until it hears that it is no member (ADR 8: dead
+  // must mean dead).
+  if (removed_.contains(index)) judge_->PromiseNothing();
   Note("node " + std::to_string(index) + " starts");
   node(index).Start();
   for (int peer = 0; peer < static_cast<int>(nodes_.size()); ++peer) {
