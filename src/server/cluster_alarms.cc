@@ -16,6 +16,8 @@ void ClusterAlarms::See(Notice notice, Instant now) {
   auto key = std::pair(notice.kind, notice.subject);
   if (const auto known = sights_.find(key); known != sights_.end()) {
     known->second.last = now;
+    // Another node may be what is left of it: the first was about to take the newer layout.
+    if (!known->second.raised) known->second.notice = std::move(notice);
     return;
   }
   if (sights_.size() >= kSubjectsMax) return;

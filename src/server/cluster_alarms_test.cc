@@ -42,6 +42,22 @@ TEST(ClusterAlarmsTest, RaisedOnceAndOverOnce) {
   EXPECT_THAT(alarms.Look(now), IsEmpty());
 }
 
+// Goal: who still has the old layout when it is told of is named, and not who had it for a moment.
+TEST(ClusterAlarmsTest, NamesWhoStaysWithALayout) {
+  ClusterAlarms alarms;
+  Instant now{1'000'000};
+  alarms.See(Of(AlarmKind::kOtherLayout, "4"), now);
+  for (int i = 0; i <= 60; ++i) {
+    ClusterAlarms::Notice stays = Of(AlarmKind::kOtherLayout, "4");
+    stays.node = "n3";
+    alarms.See(stays, now);
+    now = now + Duration::Seconds(1);
+  }
+  const auto told = alarms.Look(now);
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].node, "n3");
+}
+
 // Goal: another layout is what any change of members looks like for a moment: an alarm only if the
 // same one stays.
 TEST(ClusterAlarmsTest, AnotherLayoutMustStay) {

@@ -45,7 +45,7 @@ constexpr CommandSpec kOffered[] = {
     {"config|get", -3, kAd, 0, 0, 0, CommandGroup::kServer, KeyAccess::kNone, Operation::kOther, ConfigGetCommand, "2.0.0", "pattern [pattern ...]", "Redis's settings, as far as they mean something here"},
     {"config|help", 2, kCn, 0, 0, 0, CommandGroup::kServer, KeyAccess::kNone, Operation::kOther, HelpCommand, "5.0.0", "", "The subcommands"},
     {"config|set", -4, kAd, 0, 0, 0, CommandGroup::kServer, KeyAccess::kNone, Operation::kOther, ConfigSetCommand, "2.0.0", "...", "Refused: settings come from the configuration file"},
-    {"dbsize", 1, kRO, 0, 0, 0, CommandGroup::kServer, KeyAccess::kAlone, Operation::kScan, DbsizeCommand, "1.0.0", "", "How many keys the keyspace holds. Counts them all"},
+    {"dbsize", 1, kRO, 0, 0, 0, CommandGroup::kServer, KeyAccess::kAlone, Operation::kScan, DbsizeCommand, "1.0.0", "", "How many keys the keyspace holds. Counts them all, which reads all: seconds for each gigabyte"},
     {"debug", -2, kAd, 0, 0, 0, CommandGroup::kServer, KeyAccess::kNone, Operation::kOther, DebugCommand, "1.0.0", "...", "Refused"},
     {"del", -2, kW, 1, -1, 1, CommandGroup::kGeneric, KeyAccess::kWrite, Operation::kDelete, DelCommand, "1.0.0", "key [key ...]", "Deletes keys; answers how many there were. Each on its own"},
     {"echo", 2, kCn, 0, 0, 0, CommandGroup::kConnection, KeyAccess::kNone, Operation::kOther, EchoCommand, "1.0.0", "message", "The message"},
