@@ -90,6 +90,27 @@ TEST_F(ShardFillingTest, AnEmptyDiskIsNoAbsence) {
 TEST_F(ShardFillingTest, WhatItOwnsByALaterLayoutIsFilledToo) { LosesDiskAndLayout(false); }
 TEST_F(ShardFillingTest, WhatMovedToItLongAgoIsFilledToo) { LosesDiskAndLayout(true); }
 
+// Goal: a disk is lost after its node has said that all of a partition had arrived: the others
+// settle the move, and what the node has then to get again it answers no reads of.
+TEST_F(ShardFillingTest, WhatHadArrivedIsFilledAgain) {
+  const Layout joint = scene.To({0, 1, 3});
+  const Layout settled = scene.Settled(joint);
+  scene.TakeAll(joint);
+  scene.cluster.RunFor(Duration::Millis(500));
+  ASSERT_TRUE(scene.Arrived(3, joint));
+  scene.Isolate(1);
+  ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 2)).has_value());
+  ASSERT_TRUE(scene.Own(3).has_value());
+
+  for (const int place : {0, 2, 4, 5, 6}) scene.Isolate(place);
+  ReplaceDisk(3);
+  scene.TakeAll(settled);
+  scene.Rejoin(3);
+  scene.Rejoin(1);
+  scene.cluster.RunFor(Duration::Millis(300));
+  EXPECT_EQ(CodeOfGet(1, 2), ErrorCode::kUnavailable);
+}
+
 // Goal: partitions are whole, and answer, one after the other, and not all at the end.
 TEST(ShardFillingOrderTest, OnePartitionAfterTheOther) {
   CoreConfig config = Quick();

@@ -99,12 +99,14 @@ bool RepairScheduler::Keeps(PartitionId partition) const {
          });
 }
 
-void RepairScheduler::FillGained() {
-  std::erase_if(whole_, [&](PartitionId partition) {
-    return !std::any_of(view().keyspaces.begin(), view().keyspaces.end(), [&](const auto& each) {
-      return view().Owns(shard().self, partition, each.second);
-    });
+bool RepairScheduler::Owns(PartitionId partition) const {
+  return std::any_of(view().keyspaces.begin(), view().keyspaces.end(), [&](const auto& each) {
+    return view().Owns(shard().self, partition, each.second);
   });
+}
+
+void RepairScheduler::FillGained() {
+  std::erase_if(whole_, [&](PartitionId partition) { return !Owns(partition); });
   for (std::uint32_t p = 0; p < view().ring.partition_count(); ++p) {
     const PartitionId partition(p);
     if (!Keeps(partition) || !whole_.insert(partition).second) continue;
@@ -454,7 +456,7 @@ void RepairScheduler::OnSessionEnd(const Pair& pair, RingEpoch epoch, Outcome ou
   }
   if (outcome == Outcome::kEqual || outcome == Outcome::kRepaired) {
     synced_[pair] = epoch;
-    if (HasArrived(pair.partition)) whole_.insert(pair.partition);
+    if (Owns(pair.partition) && HasArrived(pair.partition)) whole_.insert(pair.partition);
     if (shard().unfilled.contains(pair.partition) && IsFilled(pair.partition)) {
       shard().unfilled.erase(pair.partition);
     }

@@ -117,6 +117,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
   // By the new layout this node keeps partitions, with others, that are not whole here by the one
   // it had. What it was given of them went with an older disk, or was not restored.
   void FillGained();
+  bool Owns(PartitionId partition) const;
   // Has this node owned it all along? One that is moving here is not asked for reads.
   bool Keeps(PartitionId partition) const;
   bool KeptWithOthers(PartitionId partition) const;
@@ -143,7 +144,7 @@ class RepairScheduler : public Machine, public OwnersAgree {
   int partition_bits_ = 0;       // of the view of before
   std::vector<Pair> pairs_;      // that this node begins with when their turn comes
   std::set<Pair> shared_;        // all that this shard has in common with others
-  std::set<PartitionId> whole_;  // owned all along, or has arrived; unless it is unfilled
+  std::set<PartitionId> whole_;  // owned all along, or has arrived; or noted as unfilled
   std::size_t next_ = 0;         // of pairs_
   std::set<Pair> dirty_;
   std::optional<Pair> last_dirty_;  // that was begun with
