@@ -107,7 +107,7 @@ class RespWriter {
       to[1] = static_cast<char>('0' + value);
       end = to + 2;
     } else {
-      end = std::to_chars(to + 1, to + kHeaderMax, value).ptr;
+      end = std::to_chars(to + 1, to + kHeaderMax - 2, value).ptr;
     }
     *end++ = '\r';
     *end++ = '\n';
