@@ -14,13 +14,13 @@ namespace {
 
 constexpr std::string_view kUsage =
     "usage: gyre-sim scale --scenario NAME [--nodes N] [--seed S] [--loss P] [--plain] ...\n"
-    "  --scenario   change, death, false-deaths, halves, split, traffic\n"
+    "  --scenario   change, clone, death, false-deaths, halves, split, traffic\n"
     "  --nodes N    2 to 10000 (100)\n"
     "  --loss P     share of messages lost, such as 0.3 (0)\n"
     "  --plain      SWIM without refinements\n"
     "  --without R  without one: health, nacks, dynamic, buddy, resend, volunteers\n"
     "  --suspicion-ms T  the least time of a suspect, for each factor of 10 of nodes (500)\n"
-    "  --seconds T  that false-deaths and traffic run (60)\n"
+    "  --seconds T  that clone, false-deaths and traffic run (60)\n"
     "  --times K    changes (10) or deaths (20)\n"
     "  --slow K     false-deaths: so many nodes stop again and again, --slow-ms T each time "
     "(4000)\n"

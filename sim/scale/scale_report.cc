@@ -76,6 +76,18 @@ ScenarioReport Traffic(const ScenarioOptions& options) {
                ratio)};
 }
 
+ScenarioReport Clone(const ScenarioOptions& options) {
+  const CloneResult r = RunClone(options);
+  return {TimesJson("alarmed", r.alarmed) +
+              Text(",\"alarms\":%llu,\"bytes_per_node_second\":%.1f,\"before\":%.1f,"
+                   "\"settled\":%s",
+                   Count(r.alarms), r.bytes_per_node_second, r.bytes_before,
+                   r.settled ? "true" : "false"),
+          Text("%zu of the two alarmed: ", r.alarmed.ms.size()) + TimesText(r.alarmed) +
+              Text("; %llu alarms; %.1f B/s a node, %.1f before; %s", Count(r.alarms),
+                   r.bytes_per_node_second, r.bytes_before, r.settled ? "settled" : "not settled")};
+}
+
 ScenarioReport Halves(const ScenarioOptions& options, bool split) {
   const HalvesResult result = RunHalves(options, split);
   return {Text("\"met\":%s,\"ms\":%.0f", result.met ? "true" : "false", result.ms),
@@ -86,12 +98,13 @@ ScenarioReport Halves(const ScenarioOptions& options, bool split) {
 }  // namespace
 
 std::vector<std::string_view> ScenarioNames() {
-  return {"change", "death", "false-deaths", "halves", "split", "traffic"};
+  return {"change", "clone", "death", "false-deaths", "halves", "split", "traffic"};
 }
 
 ScenarioReport RunScenario(std::string_view name, const ScenarioOptions& options) {
   ScenarioReport report;
   if (name == "change") report = Change(options);
+  if (name == "clone") report = Clone(options);
   if (name == "death") report = Death(options);
   if (name == "false-deaths") report = FalseDeaths(options);
   if (name == "halves") report = Halves(options, /*split=*/false);

@@ -221,4 +221,39 @@ HalvesResult RunHalves(const ScenarioOptions& options, bool split) {
   return result;
 }
 
+CloneResult RunClone(const ScenarioOptions& options) {
+  ScaleWorld world = MakeCluster(options);
+  CloneResult result;
+  const auto bytes_over = [&](Duration duration) {
+    const std::uint64_t before = world.bytes_sent();
+    world.RunFor(duration);
+    return static_cast<double>(world.bytes_sent() - before) * 1e6 /
+           (static_cast<double>(options.nodes) * static_cast<double>(duration.us));
+  };
+  result.bytes_before = bytes_over(Duration::Seconds(30));
+  const std::size_t first = AnyRunning(world);
+  const std::size_t clone = world.AddClone(first);
+  std::vector<bool> alarmed(world.size());
+  const Instant begun = world.now();
+  world.on_event = [&](std::size_t node, const MembershipEvent& event) {
+    if (event.kind != MembershipEvent::Kind::kDoubleIdentity) return;
+    ++result.alarms;
+    const bool of_the_two = node == first || node == clone;
+    if (of_the_two && !alarmed[node]) result.alarmed.Add(world.now() - begun);
+    alarmed[node] = true;
+  };
+  world.Start(clone);
+  result.bytes_per_node_second = bytes_over(Duration::Seconds(options.seconds));
+  world.Kill(clone);
+  const std::string address = world.AddressOf(first);
+  result.settled = RunUntilDone(world, [&] {
+    return AllRunning(world, [&](const Membership& membership) {
+      const MemberTable::Entry* const entry = membership.table().Find(world.id(first));
+      return entry->description->fields().peer_address == address && IsLive(entry->life);
+    });
+  });
+  std::sort(result.alarmed.ms.begin(), result.alarmed.ms.end());
+  return result;
+}
+
 }  // namespace gyre::sim

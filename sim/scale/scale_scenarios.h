@@ -67,6 +67,16 @@ struct HalvesResult {
 };
 HalvesResult RunHalves(const ScenarioOptions& options, bool split);
 
+// A member's disk is copied, and both run for a while, `seconds`; then the copy is stopped.
+struct CloneResult {
+  Times alarmed;                     // each of the two, until its first alarm
+  std::uint64_t alarms = 0;          // of all nodes
+  double bytes_per_node_second = 0;  // meanwhile
+  double bytes_before = 0;
+  bool settled = false;  // all know the first one again, within a minute
+};
+CloneResult RunClone(const ScenarioOptions& options);
+
 // One scenario by its name: a line of JSON, and one for people. nullopt: no such scenario.
 struct ScenarioReport {
   std::string json;

@@ -53,6 +53,19 @@ TEST(ScaleTest, NobodyIsHeldForDeadAtOnePercentLoss) {
   EXPECT_LT(result.bytes_per_node_second, 300);
 }
 
+// Goal: a copy of a node's disk that is started too is noticed by both, without a storm, and all
+// find back once it is gone.
+TEST(ScaleTest, AClonedDiskRaisesAnAlarm) {
+  for (const std::size_t nodes : {3, 100}) {
+    const CloneResult result = RunClone(Options(nodes));
+    EXPECT_EQ(result.alarmed.ms.size(), 2u) << nodes;
+    EXPECT_LT(result.alarmed.Percentile(100), 30'000) << nodes;
+    EXPECT_LE(result.alarms, 2u * 7) << nodes;
+    EXPECT_LT(result.bytes_per_node_second, 5 * result.bytes_before) << nodes;
+    EXPECT_TRUE(result.settled) << nodes;
+  }
+}
+
 // Goal: Lifeguard: at heavy loss, and beside nodes that stand still again and again, far fewer of
 // the living are held for dead than by SWIM alone.
 TEST(ScaleTest, FewerFalseDeathsThanPlainSwim) {

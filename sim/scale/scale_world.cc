@@ -44,13 +44,31 @@ std::size_t ScaleWorld::Add(std::vector<std::string> seeds) {
   fields.region = "region";
   fields.protocol_min = 3;
   fields.protocol_max = 3;
-  by_address_[fields.peer_address] = number;
   index_[id.value] = number;
+  return AddNode({id, 1, SharedDescription::Make(std::move(fields)).value()}, std::move(seeds));
+}
+
+std::size_t ScaleWorld::AddClone(std::size_t of) {
+  const MemberTable& known = at(of).table();
+  MemberDescription fields = known.Find(id(of))->description->fields();
+  fields.peer_address = "10.2.0." + std::to_string(nodes_.size()) + ":7381";
+  // Each start raises what is kept.
+  const std::size_t clone = AddNode(
+      {id(of), at(of).incarnation() + 1, SharedDescription::Make(std::move(fields)).value()}, {});
+  clones_[id(of).value] = clone;
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    nodes_[clone].membership->Restore(known.NewsOf(known.id_at(i), /*with_description=*/true),
+                                      now_);
+  }
+  return clone;
+}
+
+std::size_t ScaleWorld::AddNode(Membership::Identity identity, std::vector<std::string> seeds) {
+  const std::size_t number = nodes_.size();
+  by_address_[identity.description->fields().peer_address] = number;
   Node node;
   node.prng = Prng(prng_.Next());
-  node.membership = std::make_unique<Membership>(
-      config_, Membership::Identity{id, 1, SharedDescription::Make(std::move(fields)).value()},
-      std::move(seeds));
+  node.membership = std::make_unique<Membership>(config_, std::move(identity), std::move(seeds));
   nodes_.push_back(std::move(node));
   return number;
 }
@@ -154,15 +172,19 @@ void ScaleWorld::CarryOut(std::size_t node) {
   }
 }
 
-void ScaleWorld::Send(std::size_t from, MembershipSend& send) {
-  std::size_t to = 0;
-  if (send.to != NodeId()) {
-    to = IndexOf(send.to);
-  } else {
+std::size_t ScaleWorld::ReceiverOf(const MembershipSend& send) {
+  if (send.to == NodeId()) {
     const auto it = by_address_.find(send.address);
-    if (it == by_address_.end()) return;
-    to = it->second;
+    return it == by_address_.end() ? size() : it->second;
   }
+  const auto clone = clones_.find(send.to.value);
+  const bool other = clone != clones_.end() && running(clone->second) && prng_.Chance(500'000);
+  return other ? clone->second : IndexOf(send.to);
+}
+
+void ScaleWorld::Send(std::size_t from, MembershipSend& send) {
+  const std::size_t to = ReceiverOf(send);
+  if (to == size()) return;
   ++messages_sent_;
   bytes_sent_ += MembershipBytes(send.message) + kFrameOverhead;
   if (!nodes_[to].running) return;

@@ -29,6 +29,9 @@ class ScaleWorld {
 
   // A new node, not started; nodes are numbered from 0 on.
   std::size_t Add(std::vector<std::string> seeds = {});
+  // One that runs from a copy of this node's disk, at another address; not started. Who sends to
+  // their name reaches the one or the other, as the links of both are that name's.
+  std::size_t AddClone(std::size_t of);
   std::string AddressOf(std::size_t node) const;
   // Those of [first, last) know each other from before.
   void Acquaint(std::size_t first, std::size_t last);
@@ -101,6 +104,9 @@ class ScaleWorld {
   }
 
   MembershipTurn TurnOf(std::size_t node) { return {now_, nodes_[node].prng, out_}; }
+  std::size_t AddNode(Membership::Identity identity, std::vector<std::string> seeds);
+  // Where it goes; size() if nowhere.
+  std::size_t ReceiverOf(const MembershipSend& send);
   void Push(Instant time, What what, std::uint32_t which);
   void Run(const Event& event);
   void Deliver(std::uint32_t slot);
@@ -116,7 +122,8 @@ class ScaleWorld {
   std::function<bool(std::size_t, std::size_t)> reach_;
   Instant now_;
   std::vector<Node> nodes_;
-  std::unordered_map<std::uint32_t, std::size_t> index_;  // by id
+  std::unordered_map<std::uint32_t, std::size_t> index_;  // by id; clones are not in it
+  std::unordered_map<std::uint32_t, std::size_t> clones_;
   std::unordered_map<std::string, std::size_t> by_address_;
   std::vector<Event> heap_;
   std::uint64_t next_order_ = 0;
