@@ -22,14 +22,15 @@ namespace {
 
 constexpr std::string_view kUsage =
     "usage: gyre-sim scale ...  (thousands of nodes' membership; without arguments: its usage)\n"
-    "       gyre-sim --seed S [--nodes N] [--ops K] [--changes] [--print] [--twice]\n"
-    "       gyre-sim --seeds A..B [--nodes N] [--ops K] [--changes] [--jobs J] [--twice]\n"
+    "       gyre-sim --seed S [--nodes N] [--ops K] [--changes|--plans] [--print] [--twice]\n"
+    "       gyre-sim --seeds A..B [--nodes N] [--ops K] [--changes|--plans] [--jobs J] [--twice]\n"
     "       gyre-sim --plant NAME|all [--seeds A..B] [--nodes N] [--ops K]\n"
     "  --seed S     one world; prints what it did\n"
     "  --seeds A..B many worlds; prints a summary\n"
     "  --nodes N    1 to 7 (drawn by the seed)\n"
     "  --ops K      operations of the clients (drawn by the seed)\n"
     "  --changes    members join and leave in every world, not only where the seed draws it\n"
+    "  --plans      the same, by plans of several changes, replacements and other weights too\n"
     "  --print      every event that a person may want to see\n"
     "  --twice      runs each seed twice and compares the traces\n"
     "  --jobs J     processes (default 2)\n"
@@ -97,6 +98,8 @@ Arguments Parse(int argc, char** argv) {
       arguments.plant = value();
     } else if (name == "--changes") {
       arguments.run.spec.changes = true;
+    } else if (name == "--plans") {
+      arguments.run.spec.plans = true;
     } else if (name == "--print") {
       arguments.run.print = true;
     } else if (name == "--twice") {
@@ -115,6 +118,7 @@ std::string RepeatCommand(std::uint64_t seed, const Arguments& arguments) {
   }
   if (arguments.run.spec.ops > 0) command += " --ops " + std::to_string(arguments.run.spec.ops);
   if (arguments.run.spec.changes) command += " --changes";
+  if (arguments.run.spec.plans) command += " --plans";
   if (arguments.twice) command += " --twice";
   return command;
 }

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/ring/claim.h"
-
 namespace gyre::sim {
 
 std::string_view ChangeName(Operator::Change change) {
-  constexpr std::string_view kNames[Operator::kChanges] = {"join", "leave", "remove dead",
-                                                           "take back", "split partitions"};
+  constexpr std::string_view kNames[Operator::kChanges] = {
+      "join", "leave", "remove dead", "take back", "split partitions", "replace", "reweigh"};
   return kNames[static_cast<int>(change)];
 }
 
@@ -40,100 +38,178 @@ int Operator::DrawProposer() {
 }
 
 void Operator::Act() {
-  constexpr Change kDraws[] = {Change::kJoin,       Change::kJoin,     Change::kLeave,
-                               Change::kRemoveDead, Change::kTakeBack, Change::kSplit};
   for (int i = 0; i < 10; ++i) {
-    const Change change = kDraws[prng_.Below(std::size(kDraws))];
+    const std::vector<Change> changes = DrawChanges();
     const bool moving = world_.layout().moves().any();
     const Ring before = world_.layout().ring();
-    if (!Try(change)) continue;
+    if (!Try(changes)) continue;
     former_.push_back(before);
-    ++counters_.decided[static_cast<std::size_t>(change)];
     counters_.while_moving += moving;
-    world_.Note("operator: " + std::string(ChangeName(change)));
+    counters_.together += changes.size() > 1;
+    for (const Change change : changes) {
+      ++counters_.decided[static_cast<std::size_t>(change)];
+      world_.Note("operator: " + std::string(ChangeName(change)));
+    }
     return;
   }
 }
 
-bool Operator::Try(Change change) {
+std::vector<Operator::Change> Operator::DrawChanges() {
+  constexpr Change kDraws[] = {Change::kJoin,       Change::kJoin,     Change::kLeave,
+                               Change::kRemoveDead, Change::kTakeBack, Change::kSplit};
+  constexpr Change kPlanned[] = {Change::kJoin,    Change::kLeave,   Change::kRemoveDead,
+                                 Change::kReplace, Change::kReplace, Change::kReweigh};
+  if (!world_.spec().plans || prng_.Chance(300'000)) {
+    return {kDraws[prng_.Below(std::size(kDraws))]};
+  }
+  std::vector<Change> changes;
+  for (std::uint64_t left = prng_.Between(1, 3); left > 0; --left) {
+    changes.push_back(kPlanned[prng_.Below(std::size(kPlanned))]);
+  }
+  return changes;
+}
+
+bool Operator::Try(std::span<const Change> changes) {
+  if (changes.front() == Change::kTakeBack) return TakeBack();
+  if (changes.front() == Change::kSplit) return Split();
+  Plan plan;
+  return std::all_of(changes.begin(), changes.end(),
+                     [&](Change change) { return Add(change, plan); }) &&
+         CarryOut(plan);
+}
+
+// ---- plans -------------------------------------------------------------------------------------
+
+int Operator::ProposerOf(Plan& plan) {
+  if (!plan.proposer) plan.proposer = DrawProposer();
+  return *plan.proposer;
+}
+
+NodeId Operator::DrawMember() {
+  const std::vector<Member>& members = world_.layout().ring().members();
+  return members[prng_.Below(members.size())].id;
+}
+
+int Operator::IndexOf(NodeId member) const {
+  int index = 0;
+  while (world_.node(index).id() != member) ++index;
+  return index;
+}
+
+bool Operator::Add(Change change, Plan& plan) {
   switch (change) {
     case Change::kJoin:
-      return Join();
+      return AddJoin(plan);
     case Change::kLeave:
-      return Leave();
+      return AddLeave(plan);
     case Change::kRemoveDead:
-      return RemoveDead();
+      return AddRemoval(plan);
+    case Change::kReplace:
+      return AddReplacement(plan);
+    case Change::kReweigh:
+      return AddWeight(plan);
     case Change::kTakeBack:
-      return TakeBack();
     case Change::kSplit:
-      return Split();
+      break;  // they go alone
   }
   return false;
 }
 
-bool Operator::Join() {
-  const Layout& layout = world_.layout();
+std::optional<int> Operator::DrawJoiner(Plan& plan) {
   std::vector<int> spare;
   for (int i = 0; i < static_cast<int>(world_.node_count()); ++i) {
     const NodeId id = world_.node(i).id();
-    if (layout.FindMember(id) == nullptr && !removed_.contains(id) && !world_.node(i).up()) {
+    const bool taken = std::find(plan.joiners.begin(), plan.joiners.end(), i) != plan.joiners.end();
+    if (world_.layout().FindMember(id) == nullptr && !removed_.contains(id) && !taken &&
+        !world_.node(i).up()) {
       spare.push_back(i);
     }
   }
-  const int proposer = DrawProposer();
-  if (spare.empty() || proposer < 0) return false;
+  if (ProposerOf(plan) < 0 || spare.empty()) return std::nullopt;
   const int joiner = spare[prng_.Below(spare.size())];
   // It has promised nothing of what was purged without it: as one whose disk has gone back.
-  if (!world_.MayReplaceDisk(joiner)) return false;
-  MemberChanges changes;
-  changes.joins = {world_.spec().members[static_cast<std::size_t>(joiner)]};
-  const Result<Ring> ring = ChangeRing(layout.ring(), changes, layout.replicas());
-  if (!ring || !world_.Decide(proposer, *layout.ChangeTo(*ring, {}))) return false;
-  world_.Tell(proposer, joiner);
-  world_.node(joiner).NoteJoin();
-  world_.StartNode(joiner);
+  if (!world_.MayReplaceDisk(joiner)) return std::nullopt;
+  plan.joiners.push_back(joiner);
+  return joiner;
+}
+
+bool Operator::AddJoin(Plan& plan) {
+  const std::optional<int> joiner = DrawJoiner(plan);
+  if (!joiner) return false;
+  plan.members.joins.push_back(world_.spec().members[static_cast<std::size_t>(*joiner)]);
   return true;
 }
 
-Ring Operator::RingWithout(NodeId gone) const {
-  MemberChanges changes;
-  changes.leaves = {gone};
-  return *ChangeRing(world_.layout().ring(), changes, world_.layout().replicas());
+bool Operator::AddLeave(Plan& plan) {
+  if (ProposerOf(plan) < 0) return false;
+  if (world_.layout().ring().members().size() <= 2) return false;
+  plan.members.leaves.push_back(DrawMember());
+  return true;
 }
 
-bool Operator::Leave() {
-  const Layout& layout = world_.layout();
-  const std::vector<Member>& members = layout.ring().members();
-  const int proposer = DrawProposer();
-  if (proposer < 0 || members.size() <= 2) return false;
-  const NodeId leaver = members[prng_.Below(members.size())].id;
-  return world_.Decide(proposer, *layout.ChangeTo(RingWithout(leaver), {}));
+bool Operator::AddRemoval(Plan& plan) {
+  if (world_.layout().ring().members().size() <= 2) return false;
+  const NodeId dead = DrawMember();
+  plan.members.leaves.push_back(dead);
+  return AddDead(dead, plan);
 }
 
-// One that is down, or goes down now and does not come back.
-bool Operator::RemoveDead() {
+bool Operator::AddReplacement(Plan& plan) {
+  const std::optional<int> joiner = DrawJoiner(plan);
+  if (!joiner) return false;
+  const NodeId old = DrawMember();
+  plan.members.replacements.push_back(
+      {old, world_.spec().members[static_cast<std::size_t>(*joiner)]});
+  return prng_.Chance(500'000) || AddDead(old, plan);
+}
+
+bool Operator::AddWeight(Plan& plan) {
+  if (ProposerOf(plan) < 0) return false;
+  const NodeId member = DrawMember();
+  plan.members.weights.push_back({member, static_cast<std::uint32_t>(prng_.Between(1, 4))});
+  return true;
+}
+
+// One that is down, or goes down now and does not come back. One disk at a time is lost.
+bool Operator::AddDead(NodeId member, Plan& plan) {
+  const int index = IndexOf(member);
+  const int proposer = ProposerOf(plan);
+  if (proposer < 0 || proposer == index || !plan.dead.empty()) return false;
+  plan.dead.push_back(index);
+  return world_.MayReplaceDisk(index);
+}
+
+bool Operator::CarryOut(Plan& plan) {
   const Layout& layout = world_.layout();
-  const std::vector<Member>& members = layout.ring().members();
-  if (members.size() <= 2) return false;
-  const NodeId dead = members[prng_.Below(members.size())].id;
-  const int proposer = DrawProposer();
-  int index = 0;
-  while (world_.node(index).id() != dead) ++index;
-  if (proposer < 0 || proposer == index || !world_.MayReplaceDisk(index)) return false;
-  if (world_.node(index).up()) world_.CrashNode(index, CrashKind::kPower);
-  const std::vector<NodeId> removed = {dead};
-  if (!world_.Decide(proposer, *layout.ChangeTo(RingWithout(dead), removed))) return false;
-  world_.WipeNode(index);
-  removed_.insert(dead);
-  world_.NoteRemoved(index);
-  // Somebody starts it again all the same; it knows the ring of its time.
-  if (prng_.Chance(500'000)) {
+  const Result<Ring> ring = ChangeRing(layout.ring(), plan.members, layout.replicas());
+  // A member is named twice, or too few are left.
+  if (!ring || ring->members().size() < 2) return false;
+  std::vector<NodeId> removed;
+  for (const int index : plan.dead) {
+    if (world_.node(index).up()) world_.CrashNode(index, CrashKind::kPower);
+    removed.push_back(world_.node(index).id());
+  }
+  const int proposer = ProposerOf(plan);
+  if (!world_.Decide(proposer, *layout.ChangeTo(*ring, removed))) return false;
+  for (const int index : plan.dead) {
+    world_.WipeNode(index);
+    removed_.insert(world_.node(index).id());
+    world_.NoteRemoved(index);
+    // Somebody starts it again all the same; it knows the ring of its time.
+    if (!prng_.Chance(500'000)) continue;
     world_.events().After(prng_.Between(1'000, 500'000), [this, index] {
       if (!world_.rumours_ended()) world_.StartNode(index);
     });
   }
+  for (const int joiner : plan.joiners) {
+    world_.Tell(proposer, joiner);
+    world_.node(joiner).NoteJoin();
+    world_.StartNode(joiner);
+  }
   return true;
 }
+
+// ---- changes that go alone ---------------------------------------------------------------------
 
 // Everything back to a ring of before, if its members are still there.
 bool Operator::TakeBack() {
@@ -195,8 +271,7 @@ void Operator::Release(int proposer) {
   const Layout& layout = world_.layout();
   std::vector<NodeId> free;
   for (const Member& member : layout.leaving()) {
-    int index = 0;
-    while (world_.node(index).id() != member.id) ++index;
+    const int index = IndexOf(member.id);
     SimNode& node = world_.node(index);
     // Not by itself: it would stop, and perhaps nobody else would know.
     if (!layout.Releasable(member.id) || index == proposer || !world_.CanTalk(proposer, index) ||

@@ -310,6 +310,7 @@ std::string SeedResult::Report() const {
     line(std::string(ChangeName(static_cast<Operator::Change>(i))),
          changes.decided[static_cast<std::size_t>(i)]);
   }
+  line("plans of several", changes.together);
   line("while partitions moved", changes.while_moving);
   line("partitions settled", changes.settled);
   line("members released", changes.released);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "sim/runner.h"
 
@@ -40,6 +41,30 @@ TEST(RunnerTest, SeedsThatOnceFailedRunClean) {
     const SeedResult result = RunSeed(seed, changes);
     EXPECT_TRUE(result.ok()) << TextOf(result);
   }
+  RunOptions plans;
+  plans.spec.plans = true;
+  for (const std::uint64_t seed : {874, 1399, 2548}) {
+    const SeedResult result = RunSeed(seed, plans);
+    EXPECT_TRUE(result.ok()) << TextOf(result);
+  }
+}
+
+// Goal: each kind of change is decided, alone and with others.
+TEST(RunnerTest, PlansHoldEveryChange) {
+  RunOptions options;
+  options.spec.plans = true;
+  std::array<std::uint64_t, Operator::kChanges> decided{};
+  std::uint64_t together = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const SeedResult result = RunSeed(seed, options);
+    EXPECT_TRUE(result.ok()) << TextOf(result);
+    for (std::size_t i = 0; i < decided.size(); ++i) decided[i] += result.changes.decided[i];
+    together += result.changes.together;
+  }
+  for (std::size_t i = 0; i < decided.size(); ++i) {
+    EXPECT_GT(decided[i], 0u) << ChangeName(static_cast<Operator::Change>(i));
+  }
+  EXPECT_GT(together, 0u);
 }
 
 TEST(RunnerTest, DifferentSeedsGiveDifferentTraces) {

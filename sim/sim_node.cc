@@ -280,12 +280,14 @@ void SimNode::NoteTaken(std::size_t index, NodeId peer, const std::optional<Shar
   taken.insert(*peer_shard);
   const int common = link->second.shard_count / std::gcd(link->second.shard_count, shard_count_);
   if (static_cast<int>(taken.size()) < common) return;
-  back.went_back = false;
   back.may_serve = true;
+  // What was promised before it came it cannot have told.
+  if (world_.is_newcomer(peer)) return;
+  back.went_back = false;
   if (std::any_of(returns_.begin(), returns_.end(), [](const Return& r) { return r.went_back; })) {
     return;
   }
-  replaced_ = went_back_ = false;
+  replaced_ = went_back_ = newcomer_ = false;
 }
 
 void SimNode::ScheduleTick(std::size_t index) {

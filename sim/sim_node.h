@@ -38,6 +38,7 @@ struct Surroundings {
   std::map<NodeId, int> node_of;
   std::function<void(const Witness&, ClientId, ClientResult)> answer;
   std::function<bool(int from, const Greeting& greeting)> greets;
+  std::function<bool(NodeId node)> is_newcomer;  // SimNode::newcomer
   bool print = false;
 };
 
@@ -67,7 +68,9 @@ class SimNode {
   void SetView(ClusterViewPtr view);
   bool IsMember() const { return view_->FindMember(id_) != nullptr; }
   // It has taken no part in what the members have purged so far.
-  void NoteJoin() { went_back_ = true; }
+  void NoteJoin() { went_back_ = newcomer_ = true; }
+  // It has joined, and has met no other member than such.
+  bool newcomer() const { return newcomer_; }
 
   void OnRequest(ClientId client, ClientRequest request, int read_needed);
   void OnFrame(int from, const Bytes& frame, Fate fate);
@@ -154,9 +157,10 @@ class SimNode {
   Instant serves_from_;                // even if it has met nobody
   std::map<NodeId, LinkTerms> links_;  // with those that are linked
   bool replaced_ = false;
-  bool fills_ = true;                      // ShardOptions::fills
-  std::size_t started_ = 0;                // shards, in this life
-  bool went_back_ = false;                 // or has lost with its power what it had told others
+  bool fills_ = true;        // ShardOptions::fills
+  std::size_t started_ = 0;  // shards, in this life
+  bool went_back_ = false;   // or has lost with its power what it had told others
+  bool newcomer_ = false;
   std::optional<std::string> clean_stop_;  // on the disk
   std::uint64_t life_ = 0;
   std::uint64_t disk_ = 0;  // changes when wiped

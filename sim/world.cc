@@ -62,6 +62,7 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
   world_.greets = [this](int from, const Greeting& greeting) {
     return node(from).IsOfThisLife(greeting);
   };
+  world_.is_newcomer = [this](NodeId id) { return node(world_.node_of.at(id)).newcomer(); };
   world_.answer = [this](const Witness& witness, ClientId client, ClientResult result) {
     OnAnswer(witness, client, std::move(result));
   };
@@ -371,24 +372,26 @@ bool World::RotRow(int index, const RowKey& key) {
   SimStorage& storage = node(index).storage();
   const Row* row = storage.Latest(key);
   if (row == nullptr) return false;
-  if (!HeldElsewhere(index, key)) return false;
+  if (!OwnerHolds(index, key)) return false;
   const Row lost = *row;
   storage.Rot(key);
   judge_->OnLoss(index, key, lost, storages());
   return true;
 }
 
-bool World::HeldElsewhere(int index, const RowKey& key) const {
+bool World::OwnerHolds(int index, const RowKey& key) const {
+  const NodeList owners =
+      view().OwnersOf(view().ring.PartitionOf(key.token), *view().FindKeyspace(key.keyspace));
   return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
-    return other->index() != index && !other->replaced() &&
-           view().FindMember(other->id()) != nullptr && other->storage().Durable(key) != nullptr;
+    return other->index() != index && !other->replaced() && owners.Contains(other->id()) &&
+           other->storage().Durable(key) != nullptr;
   });
 }
 
 bool World::LoseRow(int index, const RowKey& key) {
   SimStorage& storage = node(index).storage();
   const Row* row = storage.Latest(key);
-  if (row == nullptr || !HeldElsewhere(index, key)) return false;
+  if (row == nullptr || !OwnerHolds(index, key)) return false;
   const Row lost = *row;
   if (!storage.Lose(key)) return false;
   judge_->OnLoss(index, key, lost, storages());

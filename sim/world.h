@@ -155,8 +155,9 @@ class World {
   }
   void BreakRequests(int node);
   bool Whole() const;
-  // On a disk that is not known to be behind: what lies on a restored one may be set aside.
-  bool HeldElsewhere(int node, const RowKey& key) const;
+  // Another owner than `node` has it, on a disk that is not known to be behind: what lies on a
+  // restored one may be set aside. Those that it moves from may drop it any time.
+  bool OwnerHolds(int node, const RowKey& key) const;
   void ReadEveryKey(QuorumSpec read, int start);
   bool AllEqual() const;
   void CheckPurged();

@@ -157,8 +157,9 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
   WorldSpec spec;
   spec.seed = seed;
   int nodes = options.nodes > 0 ? options.nodes : static_cast<int>(prng.Between(1, 7));
-  if (options.changes) nodes = std::max(nodes, kChangingNodesMin);
-  const int replicas_max = options.changes ? nodes - 1 : kDrawnReplicasMax;
+  const bool changing = options.changes || options.plans;
+  if (changing) nodes = std::max(nodes, kChangingNodesMin);
+  const int replicas_max = changing ? nodes - 1 : kDrawnReplicasMax;
   spec.ops = options.ops > 0 ? options.ops : static_cast<int>(prng.Between(400, 900));
   const int zones = static_cast<int>(prng.Between(1, 4));
   for (int i = 0; i < nodes; ++i) {
@@ -196,7 +197,8 @@ WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options) {
   spec.restores = prng.Chance(400'000);
   spec.episodes = prng.Chance(100'000) ? 0 : static_cast<int>(prng.Between(1, 3));
   // Drawn last, so that what a seed draws of all else stays.
-  if (nodes > ReplicasOf(spec) && nodes > 2 && (prng.Chance(600'000) || options.changes)) {
+  if (nodes > ReplicasOf(spec) && nodes > 2 && (prng.Chance(600'000) || changing)) {
+    spec.plans = options.plans;
     spec.changes = static_cast<int>(prng.Between(1, 6));
     spec.founders = static_cast<int>(prng.Between(std::max(2, ReplicasOf(spec)), nodes));
     spec.config.view_retry = Duration::Micros(DrawScaled(prng, 1'000, 50'000));
@@ -299,7 +301,8 @@ std::string WorldSpec::Describe() const {
   text += "\n" + std::to_string(sessions) + " sessions, " + std::to_string(keys) + " keys, " +
           std::to_string(ops) + " operations, " + std::to_string(faults) + " faults";
   if (changes > 0) {
-    text += "; " + std::to_string(founders) + " found it, " + std::to_string(changes) + " changes";
+    text += "; " + std::to_string(founders) + " found it, " + std::to_string(changes) +
+            (plans ? " plans" : " changes");
   }
   text += "; request timeout " + std::to_string(config.request_timeout.ms()) + " ms, clocks of " +
           std::to_string(config.clock_entries_max) + " entries, siblings up to " +

@@ -40,6 +40,8 @@ struct WorldSpec {
   int episodes = 0;
   // Joins, leaves, removals (operator.h), and whether the cluster's owners can change at all.
   int changes = 0;
+  // Of several changes at once, of replacements and other weights.
+  bool plans = false;
   // How long it takes at most until some node tells another what it knows of the owners.
   std::int64_t rumour_us_max = 60'000;
   // Between nodes of two regions, one way, on top of the network's latency.
@@ -54,6 +56,7 @@ struct SpecOptions {
   int ops = 0;    // 0: drawn
   // The members change in every world, which has 4 nodes or more and fewer copies than nodes.
   bool changes = false;
+  bool plans = false;  // the same, and WorldSpec::plans
 };
 WorldSpec DrawSpec(std::uint64_t seed, const SpecOptions& options);
 
