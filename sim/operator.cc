@@ -203,7 +203,7 @@ bool Operator::CarryOut(Plan& plan) {
   }
   for (const int joiner : plan.joiners) {
     world_.Tell(proposer, joiner);
-    world_.node(joiner).NoteJoin();
+    world_.node(joiner).NoteJoin(world_.layout().number().value);
     world_.StartNode(joiner);
   }
   return true;

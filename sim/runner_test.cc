@@ -43,7 +43,7 @@ TEST(RunnerTest, SeedsThatOnceFailedRunClean) {
   }
   RunOptions plans;
   plans.spec.plans = true;
-  for (const std::uint64_t seed : {874, 1399, 2548}) {
+  for (const std::uint64_t seed : {874, 1399, 2548, 4164}) {
     const SeedResult result = RunSeed(seed, plans);
     EXPECT_TRUE(result.ok()) << TextOf(result);
   }

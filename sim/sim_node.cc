@@ -281,8 +281,8 @@ void SimNode::NoteTaken(std::size_t index, NodeId peer, const std::optional<Shar
   const int common = link->second.shard_count / std::gcd(link->second.shard_count, shard_count_);
   if (static_cast<int>(taken.size()) < common) return;
   back.may_serve = true;
-  // What was promised before it came it cannot have told.
-  if (world_.is_newcomer(peer)) return;
+  // Who came with it need not have known what was promised before.
+  if (newcomer_ && world_.joined(peer) >= joined_) return;
   back.went_back = false;
   if (std::any_of(returns_.begin(), returns_.end(), [](const Return& r) { return r.went_back; })) {
     return;

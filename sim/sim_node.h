@@ -38,7 +38,7 @@ struct Surroundings {
   std::map<NodeId, int> node_of;
   std::function<void(const Witness&, ClientId, ClientResult)> answer;
   std::function<bool(int from, const Greeting& greeting)> greets;
-  std::function<bool(NodeId node)> is_newcomer;  // SimNode::newcomer
+  std::function<std::uint64_t(NodeId node)> joined;  // SimNode::joined
   bool print = false;
 };
 
@@ -68,9 +68,12 @@ class SimNode {
   void SetView(ClusterViewPtr view);
   bool IsMember() const { return view_->FindMember(id_) != nullptr; }
   // It has taken no part in what the members have purged so far.
-  void NoteJoin() { went_back_ = newcomer_ = true; }
-  // It has joined, and has met no other member than such.
-  bool newcomer() const { return newcomer_; }
+  // By the layout of this number.
+  void NoteJoin(std::uint64_t layout) {
+    went_back_ = newcomer_ = true;
+    joined_ = layout;
+  }
+  std::uint64_t joined() const { return joined_; }
 
   void OnRequest(ClientId client, ClientRequest request, int read_needed);
   void OnFrame(int from, const Bytes& frame, Fate fate);
@@ -160,7 +163,8 @@ class SimNode {
   bool fills_ = true;        // ShardOptions::fills
   std::size_t started_ = 0;  // shards, in this life
   bool went_back_ = false;   // or has lost with its power what it had told others
-  bool newcomer_ = false;
+  bool newcomer_ = false;    // has met nobody who was there before it
+  std::uint64_t joined_ = 0;
   std::optional<std::string> clean_stop_;  // on the disk
   std::uint64_t life_ = 0;
   std::uint64_t disk_ = 0;  // changes when wiped

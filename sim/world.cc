@@ -62,7 +62,7 @@ World::World(const WorldSpec& spec, const PlantInfo* plant, bool print)
   world_.greets = [this](int from, const Greeting& greeting) {
     return node(from).IsOfThisLife(greeting);
   };
-  world_.is_newcomer = [this](NodeId id) { return node(world_.node_of.at(id)).newcomer(); };
+  world_.joined = [this](NodeId id) { return node(world_.node_of.at(id)).joined(); };
   world_.answer = [this](const Witness& witness, ClientId client, ClientResult result) {
     OnAnswer(witness, client, std::move(result));
   };
