@@ -18,7 +18,9 @@ TEST(ShareOpenFilesTest, TheSharesFitWithinWhatIsGranted) {
     EXPECT_GE(share->tables, 20) << "of RocksDB";
     const auto tables = static_cast<std::uint64_t>(share->tables);
     EXPECT_LE(share->clients + 2 * tables + 128, granted);
-    if (share->clients < 20'000) EXPECT_EQ(share->clients + 2 * tables + 128, granted);
+    if (share->clients < 20'000) {
+      EXPECT_EQ(share->clients + 2 * tables + 128, granted);
+    }
   }
   EXPECT_EQ(ShareOpenFiles(65'536, 20'000)->clients, 20'000u);
   EXPECT_EQ(ShareOpenFiles(1'024, 20'000)->clients, 640u);
