@@ -48,19 +48,19 @@ class Operator {
   const Counters& counters() const { return counters_; }
 
  private:
-  // What is decided at once.
+  // What is decided at once. Nodes by their index.
   struct Plan {
     std::optional<int> proposer;
     MemberChanges members;
     std::vector<int> joiners;  // and those that replace others
-    std::vector<int> dead;     // removed by force
+    std::vector<int> dead;     // removed by force; one at the most
   };
 
   void Tick();
   std::vector<Change> DrawChanges();
   // A member that can decide things; -1 if there is none.
   int DrawProposer();
-  // Drawn when first asked for.
+  // Drawn when first asked for; -1 as above.
   int ProposerOf(Plan& plan);
   NodeId DrawMember();
   std::optional<int> DrawJoiner(Plan& plan);

@@ -67,12 +67,12 @@ class SimNode {
   const ClusterViewPtr& view() const { return view_; }
   void SetView(ClusterViewPtr view);
   bool IsMember() const { return view_->FindMember(id_) != nullptr; }
-  // It has taken no part in what the members have purged so far.
-  // By the layout of this number.
+  // By the layout of this number. It has taken no part in what the members have purged so far.
   void NoteJoin(std::uint64_t layout) {
     went_back_ = newcomer_ = true;
     joined_ = layout;
   }
+  // The number of that layout; 0: it was there from the beginning.
   std::uint64_t joined() const { return joined_; }
 
   void OnRequest(ClientId client, ClientRequest request, int read_needed);

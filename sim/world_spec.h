@@ -40,7 +40,7 @@ struct WorldSpec {
   int episodes = 0;
   // Joins, leaves, removals (operator.h), and whether the cluster's owners can change at all.
   int changes = 0;
-  // Of several changes at once, of replacements and other weights.
+  // These come several at once too, and replacements and other weights are among them.
   bool plans = false;
   // How long it takes at most until some node tells another what it knows of the owners.
   std::int64_t rumour_us_max = 60'000;
