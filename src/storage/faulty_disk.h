@@ -78,7 +78,7 @@ class FaultyDisk {
     const std::lock_guard lock(mutex_);
     tear_writes_ = true;
   }
-  // Copies `from` as it would be after a power cut now: logs end where they were synced last. The
+  // Copies `from` as it would be after a power cut now: of logs, what was not synced is zeros. The
   // database may be at work; its files stay as they are meanwhile.
   void CopyAfterPowerCut(const std::string& from, const std::string& to) {
     const std::lock_guard still(files_);
@@ -88,7 +88,10 @@ class FaultyDisk {
       if (entry.path().extension() != ".log") continue;
       const auto it = synced_bytes_.find(entry.path().filename());
       const std::uintmax_t kept = it == synced_bytes_.end() ? 0 : it->second;
-      if (kept < entry.file_size()) std::filesystem::resize_file(entry.path(), kept);
+      const std::uintmax_t size = entry.file_size();
+      if (kept >= size) continue;
+      std::filesystem::resize_file(entry.path(), kept);
+      std::filesystem::resize_file(entry.path(), size);
     }
   }
 

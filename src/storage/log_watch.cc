@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "storage/log_ahead.h"
 
 namespace gyre {
 namespace {
@@ -58,22 +59,27 @@ class LogWatch::LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
 
 class LogWatch::Files final : public rocksdb::FileSystemWrapper {
  public:
-  using FileSystemWrapper::FileSystemWrapper;
+  Files(const std::shared_ptr<rocksdb::FileSystem>& below, bool filled_ahead)
+      : FileSystemWrapper(below), filled_ahead_(filled_ahead) {}
   const char* Name() const override { return "LogWatch"; }
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* context) override {
     rocksdb::IOStatus status = FileSystemWrapper::NewWritableFile(name, options, file, context);
     if (status.ok() && std::string_view(name).ends_with(".log")) {
+      if (filled_ahead_) *file = FillAhead(std::move(*file));
       *file = std::make_unique<LogFile>(std::move(*file));
     }
     return status;
   }
+
+ private:
+  const bool filled_ahead_;
 };
 
-LogWatch::LogWatch(rocksdb::Env* below) {
+LogWatch::LogWatch(rocksdb::Env* below, bool filled_ahead) {
   if (below == nullptr) below = rocksdb::Env::Default();
-  env_ = rocksdb::NewCompositeEnv(std::make_shared<Files>(below->GetFileSystem()));
+  env_ = rocksdb::NewCompositeEnv(std::make_shared<Files>(below->GetFileSystem(), filled_ahead));
 }
 
 LogWatch::Write::Write(std::function<void()> logged) : logged_(std::move(logged)) {

@@ -14,8 +14,8 @@ namespace gyre {
 class LogWatch {
  public:
   // RocksDB is opened with env(); `below` (null: the system's) does the work. Must outlive the
-  // database.
-  explicit LogWatch(rocksdb::Env* below);
+  // database. `filled_ahead`: so are its logs (log_ahead.h).
+  explicit LogWatch(rocksdb::Env* below, bool filled_ahead = false);
 
   rocksdb::Env* env() { return env_.get(); }
 

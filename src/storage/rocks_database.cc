@@ -8,6 +8,7 @@
 #include "storage/background_priority.h"
 #include "storage/file_ops.h"
 #include "storage/key_layout.h"
+#include "storage/log_ahead.h"
 #include "storage/rocks_options.h"
 #include "storage/row_codec.h"
 
@@ -77,6 +78,9 @@ rocksdb::Status RocksDatabase::OpenOnce(const EngineOptions& options, const std:
   // RocksDB would make it, and log an error that it was not there.
   std::error_code failed;  // shows in Open
   std::filesystem::create_directory(path, failed);
+  if (Status cut = CutTornTail(*log_watch_.env(), path); !cut) {
+    return rocksdb::Status::IOError(cut.error().message);
+  }
   block_cache_ = rocksdb::NewLRUCache(options.block_cache_bytes);
   rocksdb::DBOptions db_options = MakeDbOptions(options, log_watch_.env());
   if (!options.salvages) damaged_->LeaveAsTheyAre();

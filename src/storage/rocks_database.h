@@ -117,7 +117,7 @@ class RocksDatabase {
   explicit RocksDatabase(const EngineOptions& options)
       : options_(options),
         path_(options.path),
-        log_watch_(options.env),
+        log_watch_(options.env, /*filled_ahead=*/options.durability == Durability::kSync),
         leaf_bits_(options.leaf_bits),
         leaf_log_(options.leaf_bits) {}
   rocksdb::Status OpenOnce(const EngineOptions& options, const std::string& path);

@@ -78,7 +78,7 @@ TEST_F(RocksLeavesTest, ATornLogTearsRowsAndSumsAlike) {
     fs::copy(folder_.path() + "/db", torn.path() + "/db", fs::copy_options::recursive);
     for (const auto& entry : fs::directory_iterator(torn.path() + "/db")) {
       if (entry.path().extension() != ".log") continue;
-      fs::resize_file(entry.path(), entry.file_size() * static_cast<unsigned>(tenths) / 10);
+      fs::resize_file(entry.path(), HeldBytes(entry.path()) * static_cast<unsigned>(tenths) / 10);
     }
     const auto revived = OpenAt(torn.path());
     EXPECT_EQ(revived->Stats().quarantines, 0u);

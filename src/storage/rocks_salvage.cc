@@ -185,7 +185,7 @@ rocksdb::Status RocksDatabase::Bury(rocksdb::SstFileReader& file, const DamagedB
       batch.Delete(family, others->key());
     }
     if (batch.GetDataSize() < kBatchBytesMax) continue;
-    const rocksdb::Status status = Write(batch);
+    const rocksdb::Status status = WriteSynced(batch, [] {});
     if (!status.ok()) return status;
     batch.Clear();
   }
@@ -275,7 +275,7 @@ rocksdb::Status RocksDatabase::Settle(const Settlement& settlement,
   for (const WriteRequest& row : settlement.rows) {
     AddToBatch(row, batch);
     if (batch.GetDataSize() < kBatchBytesMax) continue;
-    const rocksdb::Status status = Write(batch);
+    const rocksdb::Status status = WriteSynced(batch, [] {});
     if (!status.ok()) return status;
     batch.Clear();
   }

@@ -104,7 +104,7 @@ TEST_F(RocksTrapsTest, RowsOfATableThatIsNotOpenAreRead) {
 TEST_F(RocksTrapsTest, ATornTailOfTheLogIsAccepted) {
   FillFolder(folder_.path(), 1000, /*crash=*/true);
   const fs::path log = LargestFile(folder_.path() + "/db", ".log");
-  fs::resize_file(log, fs::file_size(log) - 3);
+  fs::resize_file(log, HeldBytes(log) - 3);
   const auto engine = Open();
   EXPECT_EQ(engine->Stats().quarantines, 0u);
   TestSession session(*engine);
@@ -118,7 +118,7 @@ TEST_F(RocksTrapsTest, AFlipInMidLogSetsTheDatabaseAside) {
     fs::remove_all(folder_.path() + "/db");
     FillFolder(folder_.path(), 1000, /*crash=*/true);
     const fs::path log = LargestFile(folder_.path() + "/db", ".log");
-    FlipByte(log, fs::file_size(log) / 2);
+    FlipByte(log, HeldBytes(log) / 2);
     const auto engine = Open();
     EXPECT_EQ(engine->Stats().quarantines, 1u);
     EXPECT_EQ(engine->Stats().corruptions, 1u);

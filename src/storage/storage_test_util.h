@@ -118,6 +118,13 @@ inline void FlipByte(const std::filesystem::path& file, std::uintmax_t at) {
   GYRE_CHECK(stream.good());
 }
 
+// Of a log that is filled with zeros ahead: where those begin. Its last byte must not be zero.
+inline std::uintmax_t HeldBytes(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+  return bytes.find_last_not_of('\0') + 1;
+}
+
 // One session, used as a shard's loop uses it: asks, flushes, polls when woken.
 class TestSession {
  public:
