@@ -11,11 +11,13 @@ namespace gyre {
 namespace {
 
 constexpr std::size_t kMetaWriteBufferBytes = 1 << 20;
-constexpr int kNotesMax = 100'000;
 // Memtables are small, because an insert into one that has outgrown the processor's caches costs
 // more, and flushed together, because small files at level 0 would be compacted more often.
 constexpr int kMemtablesMax = 16;
 constexpr int kMemtablesPerFlush = 8;
+// At level 0, past which writes wait for compactions: of rows, and of the other families.
+constexpr int kRowFilesMax = 128;
+constexpr int kSmallFilesMax = 100'000;
 // Of the other families: parts of EngineOptions::memtables_bytes. Two of each, beside the rows',
 // are less than the ballast by default, so that a full disk that got it back can take them all.
 constexpr int kHintShare = 16;
@@ -26,6 +28,13 @@ constexpr std::size_t kRemovalWindow = 1024;
 constexpr std::size_t kRemovalsInWindowMax = 512;
 // Blocks of leaf sums are written again and again: a merge of few files costs as much as of many.
 constexpr int kLeafFilesPerCompaction = 8;
+
+// Where compactions of rows take all the time there is, small files of a family (each flush and
+// each group of runs leaves one) are no reason to hold up writes.
+void LetFilesPileUp(rocksdb::ColumnFamilyOptions& family) {
+  family.level0_slowdown_writes_trigger = kSmallFilesMax;
+  family.level0_stop_writes_trigger = kSmallFilesMax;
+}
 
 std::shared_ptr<rocksdb::TableFactory> MakeTableFactory(
     const std::shared_ptr<rocksdb::Cache>& cache) {
@@ -64,6 +73,9 @@ rocksdb::DBOptions MakeDbOptions(const EngineOptions& options, rocksdb::Env* env
   db.bytes_per_sync = 1 << 20;
   db.strict_bytes_per_sync = true;
   db.max_background_jobs = 2;
+  // How far writes are slowed down while flushes fall behind. Slower than a disk takes them, each
+  // group would sleep for seconds.
+  db.delayed_write_rate = 256 << 20;
   // One thread writes; what serves many only costs it.
   db.allow_concurrent_memtable_write = false;
   db.enable_write_thread_adaptive_yield = false;
@@ -78,6 +90,10 @@ rocksdb::ColumnFamilyOptions MakeRowOptions(const EngineOptions& options,
   rows.max_write_buffer_number = kMemtablesMax;
   rows.min_write_buffer_number_to_merge = kMemtablesPerFlush;
   rows.memtable_factory = MakeRingMemtableFactory();
+  // Compactions that fall behind catch up by larger steps; what they leave costs reads one look at
+  // a filter each.
+  rows.level0_slowdown_writes_trigger = kRowFilesMax / 2;
+  rows.level0_stop_writes_trigger = kRowFilesMax;
   // With so many memtables, a read of what is in none must not search each.
   rows.memtable_whole_key_filtering = true;
   rows.memtable_prefix_bloom_size_ratio = 0.02;
@@ -94,6 +110,7 @@ rocksdb::ColumnFamilyOptions MakeHintOptions(const EngineOptions& options,
   hints.table_factory = MakeTableFactory(cache);
   hints.write_buffer_size = options.memtables_bytes / kHintShare;
   hints.max_write_buffer_number = 2;
+  LetFilesPileUp(hints);
   hints.compression = rocksdb::kLZ4Compression;
   hints.level_compaction_dynamic_level_bytes = true;
   hints.table_properties_collector_factories.push_back(
@@ -111,6 +128,7 @@ rocksdb::ColumnFamilyOptions MakeLeafOptions(const EngineOptions& options) {
   leaves.write_buffer_size = options.memtables_bytes / kLeafShare;
   leaves.max_write_buffer_number = 2;
   leaves.level0_file_num_compaction_trigger = kLeafFilesPerCompaction;
+  LetFilesPileUp(leaves);
   leaves.compression = rocksdb::kNoCompression;  // sums are hashes
   return leaves;
 }
@@ -119,10 +137,7 @@ rocksdb::ColumnFamilyOptions MakeMetaOptions() {
   rocksdb::ColumnFamilyOptions meta;
   meta.write_buffer_size = kMetaWriteBufferBytes;
   meta.max_write_buffer_number = 2;
-  // Each group of runs leaves a file of one note here. Where compactions of rows take all the time
-  // there is, hundreds of them are no reason to hold up writes.
-  meta.level0_slowdown_writes_trigger = kNotesMax;
-  meta.level0_stop_writes_trigger = kNotesMax;
+  LetFilesPileUp(meta);
   return meta;
 }
 
