@@ -25,10 +25,19 @@ namespace gyre {
 namespace {
 
 constexpr std::size_t kReceiveBytes = 256 * 1024;
-constexpr std::size_t kLoadPipeline = 32;
+// In flight on a connection while keys are loaded: as fast as can be, but no more than a server
+// can take in a second.
+constexpr std::size_t kLoadPipelineMax = 32;
+constexpr std::size_t kLoadBytesMax = 256 * 1024;
 constexpr std::int64_t kReconnectDelayNs = 50'000'000;
 constexpr std::size_t kErrorWordMax = 30;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
+
+std::size_t LoadPipeline(const BenchOptions& options) {
+  if (options.protocol == BenchProtocol::kEtcd) return 1;
+  return std::clamp<std::size_t>(kLoadBytesMax / std::max<std::size_t>(options.value_bytes, 1), 1,
+                                 kLoadPipelineMax);
+}
 
 std::int64_t NowNs() {
   timespec now{};
@@ -138,8 +147,7 @@ class Runner {
     }
     if (options_.load) {
       last_reply_ns_ = NowNs();
-      RunPhase({.sequential = true,
-                .pipeline = options_.protocol == BenchProtocol::kEtcd ? 1 : kLoadPipeline});
+      RunPhase({.sequential = true, .pipeline = LoadPipeline(options_)});
     }
     if (options_.warmup_seconds > 0) {
       RunPhase({.pipeline = options_.pipeline,

@@ -46,6 +46,11 @@ class RespArgs {
     GYRE_DCHECK(i < count_);
     return {base_ + pieces_[i].offset, pieces_[i].size};
   }
+  // From the first one's begin to the last one's end. REQUIRES: not empty.
+  std::size_t bytes() const {
+    const Piece& last = pieces_[count_ - 1];
+    return last.offset + last.size - pieces_[0].offset;
+  }
 
  private:
   const char* base_ = nullptr;

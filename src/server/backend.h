@@ -34,6 +34,8 @@ struct Drain {
 };
 
 inline constexpr Duration kClusterCommandMax = Duration::Seconds(60);
+// Of smaller values the number of requests is limit enough.
+inline constexpr std::size_t kLargeValueBytes = 4 * 1024;
 inline constexpr std::size_t kClusterBodyBytesMax = 16 * 1024;
 
 class Backend {
@@ -48,9 +50,9 @@ class Backend {
   // needs no waiting is answered before the turn ends. A key's token is the backend's to set, for
   // the same reason.
   virtual void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) = 0;
-  // How many more requests clients should send now. Past it they are taken, but wait for each
-  // other.
-  virtual std::size_t Room() const { return SIZE_MAX; }
+  // How many more requests clients should send now, if the first brings a value of `bytes`, which
+  // counts from kLargeValueBytes on. Past it they are taken, but wait for each other.
+  virtual std::size_t Room(std::size_t /*bytes*/) const { return SIZE_MAX; }
   // Carries out what was gathered, now.
   virtual void Settle() {}
   // Has every shard compare what it holds with the other owners now (`gyre repair`).

@@ -15,8 +15,9 @@ namespace gyre {
 struct PendingClient {
   ResultSink* sink = nullptr;  // null: another shard asked
   std::uint64_t tag = 0;
-  ShardId from_shard;    // if another shard asked
-  ClientId from_client;  // its own id for the request
+  ShardId from_shard;     // if another shard asked
+  ClientId from_client;   // its own id for the request
+  std::size_t bytes = 0;  // of the value that it writes
 };
 
 class ClientTable {

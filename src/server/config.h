@@ -115,6 +115,8 @@ struct ServerConfig {
   // Threads, each a shard of its own; 0 until checked, then the CPUs this process may run on.
   std::uint16_t shards = 0;
 
+  std::size_t value_bytes_in_flight =
+      4 * 1024 * 1024;                               // being written for clients, over all shards
   std::size_t connections_max = 10'000;              // clients, over all shards; see open_files.h
   std::size_t output_bytes_max = 256 * 1024 * 1024;  // not yet taken by one client
   std::size_t peer_queue_bytes_max = 64 * 1024 * 1024;    // not yet taken by one peer link

@@ -12,6 +12,11 @@ namespace {
 constexpr Duration kPublishInterval = Duration::Millis(100);
 // So many cache misses a processor can have under way, or a few more.
 constexpr std::size_t kGatheredMax = 16;
+std::size_t ValueBytesOf(const ClientRequest& request) {
+  const auto* put = std::get_if<PutRequest>(&request);
+  const auto* write = put == nullptr ? nullptr : std::get_if<WriteValue>(&put->mutation);
+  return write == nullptr ? 0 : write->value.size();
+}
 // Commands of operators at once: each keeps its connection waiting.
 constexpr std::size_t kClusterCommandsMax = 64;
 
@@ -63,13 +68,25 @@ void ShardLoop::Begin() {
 // ---- requests ----------------------------------------------------------------------------------
 
 void ShardLoop::Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) {
-  gathered_.push_back(GatheredRequest{{sink, tag, index_, {}}, std::move(request)});
+  Gather({sink, tag, index_, {}}, std::move(request));
+}
+
+void ShardLoop::Gather(PendingClient client, ClientRequest&& request) {
+  client.bytes = ValueBytesOf(request);
+  value_bytes_ += client.bytes;
+  gathered_.push_back(GatheredRequest{client, std::move(request)});
   SettleIfMany();
 }
 
 // A part of what the shard takes: the rest is for what other nodes and shards send, which is
-// refused when nothing is left; and what is in flight should fit the processor's caches.
-std::size_t ShardLoop::Room() const {
+// refused when nothing is left; and what is in flight should fit the processor's caches. Large
+// values wait for each other, so that a disk which falls behind is not asked for more than it can
+// write while their clients wait; and nobody else waits for them.
+std::size_t ShardLoop::Room(std::size_t bytes) const {
+  if (bytes >= kLargeValueBytes && value_bytes_ > 0 &&
+      value_bytes_ + bytes > config().value_bytes_in_flight / shard_count_) {
+    return 0;
+  }
   constexpr std::size_t kClientsPart = 4;
   const std::size_t most =
       std::max<std::size_t>(config().core.requests_in_flight_max / kClientsPart, 1);
@@ -79,8 +96,7 @@ std::size_t ShardLoop::Room() const {
 
 // From another shard.
 void ShardLoop::TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client) {
-  gathered_.push_back(GatheredRequest{{nullptr, 0, from_shard, from_client}, std::move(request)});
-  SettleIfMany();
+  Gather({nullptr, 0, from_shard, from_client}, std::move(request));
 }
 
 void ShardLoop::SettleIfMany() {
@@ -214,6 +230,7 @@ void ShardLoop::RunGathered(GatheredRequest& gathered) {
 }
 
 void ShardLoop::Answer(const PendingClient& client, ClientResult&& result) {
+  value_bytes_ -= client.bytes;
   if (client.sink != nullptr) return client.sink->OnResult(client.tag, std::move(result));
   ShardLoop* asker = siblings_[client.from_shard.value];
   asker->reactor_->Post([asker, id = client.from_client, result = std::move(result)]() mutable {

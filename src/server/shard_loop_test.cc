@@ -238,6 +238,34 @@ TEST_F(ShardLoopTest, RequestsFindTheShardOfTheirKey) {
   EXPECT_EQ(puts, kKeys);
 }
 
+// Goal: values that are being written leave less room for large ones, in the shard that was asked
+// and in the one that does it; whoever brings small ones does not feel it.
+TEST_F(ShardLoopTest, ValuesInFlightTakeRoom) {
+  config_.value_bytes_in_flight = 2 << 20;
+  Start(/*shards=*/2, /*polls_a_write=*/1000);
+  constexpr std::size_t kShare = 1 << 20;
+  const auto both_have_room = [&](std::size_t bytes) {
+    return loop(0).Room(bytes) > 0 && loop(1).Room(bytes) > 0;
+  };
+  EXPECT_TRUE(both_have_room(2 * kShare)) << "nothing else is in flight";
+  Sink sink;
+  loop(0).reactor().Post([&] {
+    for (std::uint64_t i = 0; i < 20; ++i) {
+      loop(0).Submit(Put("k" + std::to_string(i), std::string(kShare / 20, 'x')), &sink, i);
+    }
+    EXPECT_TRUE(loop(0).Room(0) > 0 && loop(0).Room(kLargeValueBytes - 1) > 0);
+    EXPECT_EQ(loop(0).Room(kShare / 20 + 100), 0u);
+  });
+  loop(0).reactor().RunOnce(Duration());
+  loop(1).reactor().RunOnce(Duration());
+  EXPECT_EQ(loop(0).Room(kShare / 20 + 100), 0u);
+  EXPECT_EQ(loop(1).Room(kShare), 0u);
+  EXPECT_GT(loop(1).Room(kShare / 10), 0u) << "it does but a part of them";
+  ASSERT_TRUE(
+      TurnUntil({&loop(0).reactor(), &loop(1).reactor()}, [&] { return sink.order.size() == 20; }));
+  EXPECT_TRUE(both_have_room(2 * kShare));
+}
+
 // Notes what operators say, and answers when the test does.
 class TestAgent final : public NodeAgent {
  public:

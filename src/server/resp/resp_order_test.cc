@@ -466,6 +466,43 @@ TEST(RespOrderTest, ConnectionsWaitForRoomInTurn) {
   EXPECT_THAT(answered, testing::Each(3u));
 }
 
+// Goal: while enough bytes of values are in flight, who brings another large one waits, in turn, or
+// is refused if it has waited too long; nobody else waits for them.
+TEST(RespOrderTest, LargeValuesWaitForEachOther) {
+  LateWorld world({.unread_max = Duration::Millis(500)});
+  world.backend.bytes_wanted = 10'000;
+  FakeConnection second(world.service), third(world.service), small(world.service),
+      old(world.service);
+  const std::string large = "SET a " + std::string(20'000, 'x');
+  world.client.Send(Command(large) + Command("GET b"));
+  EXPECT_EQ(world.backend.waiting(), 2u) << "alone, it is not too large";
+  for (FakeConnection* connection : {&second, &third}) {
+    connection->Send(Command("GET c") + Command(large) + Command("GET d"));
+    EXPECT_TRUE(connection->paused());
+  }
+  EXPECT_EQ(world.backend.waiting(), 4u);
+  small.Send(Command("SET e 1") + Command("GET f"));
+  EXPECT_FALSE(small.paused());
+  old.input_age = Duration::Millis(500);
+  old.old_bytes = SIZE_MAX;
+  old.Send(Command(large));
+  EXPECT_THAT(old.Take(), testing::StartsWith("-BUSY"));
+
+  world.service.OnTurnEnd();
+  second.Turn();
+  EXPECT_EQ(world.backend.waiting(), 6u) << "there is no room yet";
+  for (FakeConnection* connection : {&second, &third}) {
+    while (world.backend.waiting() > 0) world.backend.Release(0);
+    world.service.OnTurnEnd();
+    second.Turn();
+    third.Turn();
+    EXPECT_FALSE(connection->paused());
+  }
+  while (world.backend.waiting() > 0) world.backend.Release(0);
+  EXPECT_THAT(second.Take(), testing::EndsWith("+OK\r\n$-1\r\n"));
+  EXPECT_THAT(third.Take(), testing::EndsWith("+OK\r\n$-1\r\n"));
+}
+
 TEST(RespOrderTest, WithoutALimitNothingIsTooOld) {
   RespWorld world;
   world.client.input_age = Duration::Seconds(10);

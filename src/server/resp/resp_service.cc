@@ -70,11 +70,14 @@ void RespService::SendAway(const Drain& drain) {
 // lines up at the end again.
 void RespService::GiveTurns() {
   constexpr std::size_t kUsualPipeline = 16;
-  const std::size_t room = backend_.Room();
+  const std::size_t room = backend_.Room(0);
   std::size_t turns = room == 0 ? 0 : 1 + room / kUsualPipeline;
-  for (; turns > 0 && !awaiting_room_.empty(); --turns) {
-    const auto session = sessions_.find(awaiting_room_.front());
+  for (std::size_t bytes = 0; turns > 0 && !awaiting_room_.empty(); --turns) {
+    const RoomWait next = awaiting_room_.front();
+    bytes += next.bytes;
+    if (backend_.Room(bytes) == 0) return;
     awaiting_room_.pop_front();
+    const auto session = sessions_.find(next.id);
     if (session != sessions_.end()) session->second->TakeTurn();
   }
 }

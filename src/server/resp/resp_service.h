@@ -103,8 +103,8 @@ class RespService {
  private:
   friend class RespSession;
   std::uint64_t Register(RespSession* session);
-  // Once for each wait.
-  void AwaitRoom(std::uint64_t id) { awaiting_room_.push_back(id); }
+  // Once for each wait, for a command of so many bytes (zero: not looked at yet).
+  void AwaitRoom(std::uint64_t id, std::size_t bytes) { awaiting_room_.push_back({id, bytes}); }
   bool HasRoomToAwaitRing() const { return ring_waits_.size() < kRingWaitsMax; }
   // The slot `sequence` of session `id` gets its AnswerRing. REQUIRES: there is room.
   void AwaitRing(std::uint64_t id, std::uint64_t sequence, RingEpoch after, Instant until);
@@ -122,7 +122,11 @@ class RespService {
   Prng prng_;
   std::uint64_t next_id_;
   std::map<std::uint64_t, RespSession*> sessions_;  // open ones, by id
-  std::deque<std::uint64_t> awaiting_room_;         // of sessions; some may be gone
+  struct RoomWait {
+    std::uint64_t id;
+    std::size_t bytes;
+  };
+  std::deque<RoomWait> awaiting_room_;  // of sessions; some may be gone
   struct RingWait {
     RingEpoch after;
     Instant until;

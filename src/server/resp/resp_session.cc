@@ -95,9 +95,8 @@ std::size_t RespSession::OnBytes(std::string_view bytes) {
       next = Next::kBlocked;
       break;
     }
-    if (consumed >= overdue && backend().Room() == 0) {
-      Wait(Block::kRoom);
-      service_.AwaitRoom(id_);
+    if (consumed >= overdue && backend().Room(0) == 0) {
+      AwaitRoom(0);
       next = Next::kBlocked;
       break;
     }
@@ -122,7 +121,11 @@ RespSession::Next RespSession::ReadOne(std::string_view bytes, std::size_t overd
       return Next::kNeedMore;
     case RespParser::Status::kCommand:
       command_bytes_ = *consumed;
-      if (Dispatch(parser_.args(), /*overdue=*/command_bytes_ <= overdue)) return Next::kGoOn;
+      if (command_bytes_ > overdue && TooLargeForNow(parser_.args().bytes())) {
+        AwaitRoom(parser_.args().bytes());
+      } else if (Dispatch(parser_.args(), /*overdue=*/command_bytes_ <= overdue)) {
+        return Next::kGoOn;
+      }
       *consumed -= parser_.Unget();
       return Next::kBlocked;
     case RespParser::Status::kTooLarge:
@@ -289,6 +292,15 @@ bool RespSession::OverCapacity() const {
   return queue_.size() >= service_.options().in_flight_max ||
          (!queue_.empty() &&
           in_flight_bytes_ + parked_bytes_ > service_.options().in_flight_bytes_max);
+}
+
+bool RespSession::TooLargeForNow(std::size_t bytes) {
+  return bytes >= kLargeValueBytes && backend().Room(bytes) == 0;
+}
+
+void RespSession::AwaitRoom(std::size_t bytes) {
+  Wait(Block::kRoom);
+  service_.AwaitRoom(id_, bytes);
 }
 
 bool RespSession::StillBlocked() const {
