@@ -34,7 +34,7 @@ struct Drain {
 };
 
 inline constexpr Duration kClusterCommandMax = Duration::Seconds(60);
-// Of smaller values the number of requests is limit enough.
+// Smaller values do not count in Backend::ValueRoom.
 inline constexpr std::size_t kLargeValueBytes = 4 * 1024;
 inline constexpr std::size_t kClusterBodyBytesMax = 16 * 1024;
 
@@ -50,9 +50,12 @@ class Backend {
   // needs no waiting is answered before the turn ends. A key's token is the backend's to set, for
   // the same reason.
   virtual void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) = 0;
-  // How many more requests clients should send now, if the first brings a value of `bytes`, which
-  // counts from kLargeValueBytes on. Past it they are taken, but wait for each other.
-  virtual std::size_t Room(std::size_t /*bytes*/) const { return SIZE_MAX; }
+  // How many more requests clients should send now. Past it they are taken, but wait for each
+  // other.
+  virtual std::size_t Room() const { return SIZE_MAX; }
+  // How many more bytes of large values they should bring now: one value may take more than that,
+  // if it is not zero.
+  virtual std::size_t ValueRoom() const { return SIZE_MAX; }
   // Carries out what was gathered, now.
   virtual void Settle() {}
   // Has every shard compare what it holds with the other owners now (`gyre repair`).

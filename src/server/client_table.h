@@ -17,7 +17,7 @@ struct PendingClient {
   std::uint64_t tag = 0;
   ShardId from_shard;     // if another shard asked
   ClientId from_client;   // its own id for the request
-  std::size_t bytes = 0;  // of the value that it writes
+  std::size_t bytes = 0;  // of the value that it writes, if that is large
 };
 
 class ClientTable {

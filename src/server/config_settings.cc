@@ -349,7 +349,7 @@ const SettingRow kRows[] = {
       "requests in flight per shard; past it, new ones are refused", "requests-in-flight-max"},
      GYRE_COUNT(core.requests_in_flight_max, 1, 10'000'000)},
     {{"limits.value_bytes_in_flight", "a size such as 4MiB",
-      "of values being written; past it, RESP clients with larger ones are not read",
+      "of values of 4 KiB and more that are being written; past it, RESP clients with another wait",
       "value-bytes-in-flight"},
      GYRE_SIZE(value_bytes_in_flight, kMiB, 64 * kGiB)},
     {{"limits.waiters_per_key", "a whole number from 1 to 10000000",

@@ -12,10 +12,11 @@ namespace {
 constexpr Duration kPublishInterval = Duration::Millis(100);
 // So many cache misses a processor can have under way, or a few more.
 constexpr std::size_t kGatheredMax = 16;
-std::size_t ValueBytesOf(const ClientRequest& request) {
+// Zero: it brings no large value.
+std::size_t LargeValueBytesOf(const ClientRequest& request) {
   const auto* put = std::get_if<PutRequest>(&request);
   const auto* write = put == nullptr ? nullptr : std::get_if<WriteValue>(&put->mutation);
-  return write == nullptr ? 0 : write->value.size();
+  return write == nullptr || write->value.size() < kLargeValueBytes ? 0 : write->value.size();
 }
 // Commands of operators at once: each keeps its connection waiting.
 constexpr std::size_t kClusterCommandsMax = 64;
@@ -72,26 +73,27 @@ void ShardLoop::Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t 
 }
 
 void ShardLoop::Gather(PendingClient client, ClientRequest&& request) {
-  client.bytes = ValueBytesOf(request);
+  client.bytes = LargeValueBytesOf(request);
   value_bytes_ += client.bytes;
   gathered_.push_back(GatheredRequest{client, std::move(request)});
   SettleIfMany();
 }
 
 // A part of what the shard takes: the rest is for what other nodes and shards send, which is
-// refused when nothing is left; and what is in flight should fit the processor's caches. Large
-// values wait for each other, so that a disk which falls behind is not asked for more than it can
-// write while their clients wait; and nobody else waits for them.
-std::size_t ShardLoop::Room(std::size_t bytes) const {
-  if (bytes >= kLargeValueBytes && value_bytes_ > 0 &&
-      value_bytes_ + bytes > config().value_bytes_in_flight / shard_count_) {
-    return 0;
-  }
+// refused when nothing is left; and what is in flight should fit the processor's caches.
+std::size_t ShardLoop::Room() const {
   constexpr std::size_t kClientsPart = 4;
   const std::size_t most =
       std::max<std::size_t>(config().core.requests_in_flight_max / kClientsPart, 1);
   const std::size_t taken = shard_.requests_in_flight() + gathered_.size();
   return taken < most ? most - taken : 0;
+}
+
+// Large values wait for each other, so that a disk which falls behind is not asked for more than it
+// can write while their clients wait; and nobody else waits for them.
+std::size_t ShardLoop::ValueRoom() const {
+  const std::size_t most = config().value_bytes_in_flight / shard_count_;
+  return value_bytes_ < most ? most - value_bytes_ : 0;
 }
 
 // From another shard.

@@ -70,7 +70,8 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   const ServerConfig& config() const override { return *options_.config; }
   Now now() const override { return reactor_->now(); }
   void Submit(ClientRequest&& request, ResultSink* sink, std::uint64_t tag) override;
-  std::size_t Room(std::size_t bytes) const override;
+  std::size_t Room() const override;
+  std::size_t ValueRoom() const override;
   void Settle() override;
   void HurryRepair() override;
   std::optional<Drain> drain() const override { return drain_; }
@@ -162,7 +163,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   PeerLinks links_;
   std::vector<ShardLoop*> siblings_;
   ClientTable clients_;
-  std::size_t value_bytes_ = 0;  // of all requests that are not answered
+  std::size_t value_bytes_ = 0;  // of large values, in all requests that are not answered
   std::map<std::uint64_t, ClusterCommandPending> commands_;
   std::uint64_t next_command_ = 0;
   std::vector<Gathered> gathered_;  // not yet given to the shard

@@ -244,26 +244,28 @@ TEST_F(ShardLoopTest, ValuesInFlightTakeRoom) {
   config_.value_bytes_in_flight = 2 << 20;
   Start(/*shards=*/2, /*polls_a_write=*/1000);
   constexpr std::size_t kShare = 1 << 20;
-  const auto both_have_room = [&](std::size_t bytes) {
-    return loop(0).Room(bytes) > 0 && loop(1).Room(bytes) > 0;
+  const auto all_free = [&] {
+    return loop(0).ValueRoom() == kShare && loop(1).ValueRoom() == kShare;
   };
-  EXPECT_TRUE(both_have_room(2 * kShare)) << "nothing else is in flight";
+  EXPECT_TRUE(all_free());
   Sink sink;
   loop(0).reactor().Post([&] {
     for (std::uint64_t i = 0; i < 20; ++i) {
       loop(0).Submit(Put("k" + std::to_string(i), std::string(kShare / 20, 'x')), &sink, i);
     }
-    EXPECT_TRUE(loop(0).Room(0) > 0 && loop(0).Room(kLargeValueBytes - 1) > 0);
-    EXPECT_EQ(loop(0).Room(kShare / 20 + 100), 0u);
+    EXPECT_LT(loop(0).ValueRoom(), 20u);
+    loop(0).Submit(Put("one more", std::string(kLargeValueBytes, 'x')), &sink, 20);
+    EXPECT_EQ(loop(0).ValueRoom(), 0u);
+    loop(0).Submit(Put("small", std::string(kLargeValueBytes - 1, 'x')), &sink, 21);
   });
   loop(0).reactor().RunOnce(Duration());
   loop(1).reactor().RunOnce(Duration());
-  EXPECT_EQ(loop(0).Room(kShare / 20 + 100), 0u);
-  EXPECT_EQ(loop(1).Room(kShare), 0u);
-  EXPECT_GT(loop(1).Room(kShare / 10), 0u) << "it does but a part of them";
+  EXPECT_EQ(loop(0).ValueRoom(), 0u);
+  EXPECT_LT(loop(1).ValueRoom(), kShare);
+  EXPECT_GT(loop(1).ValueRoom(), kShare / 10) << "it does but a part of them";
   ASSERT_TRUE(
-      TurnUntil({&loop(0).reactor(), &loop(1).reactor()}, [&] { return sink.order.size() == 20; }));
-  EXPECT_TRUE(both_have_room(2 * kShare));
+      TurnUntil({&loop(0).reactor(), &loop(1).reactor()}, [&] { return sink.order.size() == 22; }));
+  EXPECT_TRUE(all_free());
 }
 
 // Notes what operators say, and answers when the test does.

@@ -470,12 +470,13 @@ TEST(RespOrderTest, ConnectionsWaitForRoomInTurn) {
 // is refused if it has waited too long; nobody else waits for them.
 TEST(RespOrderTest, LargeValuesWaitForEachOther) {
   LateWorld world({.unread_max = Duration::Millis(500)});
-  world.backend.bytes_wanted = 10'000;
+  world.backend.value_room = 1;
   FakeConnection second(world.service), third(world.service), small(world.service),
       old(world.service);
   const std::string large = "SET a " + std::string(20'000, 'x');
   world.client.Send(Command(large) + Command("GET b"));
-  EXPECT_EQ(world.backend.waiting(), 2u) << "alone, it is not too large";
+  EXPECT_EQ(world.backend.waiting(), 2u) << "one may take more than there is";
+  world.backend.value_room = 0;
   for (FakeConnection* connection : {&second, &third}) {
     connection->Send(Command("GET c") + Command(large) + Command("GET d"));
     EXPECT_TRUE(connection->paused());
@@ -491,13 +492,15 @@ TEST(RespOrderTest, LargeValuesWaitForEachOther) {
   world.service.OnTurnEnd();
   second.Turn();
   EXPECT_EQ(world.backend.waiting(), 6u) << "there is no room yet";
-  for (FakeConnection* connection : {&second, &third}) {
-    while (world.backend.waiting() > 0) world.backend.Release(0);
-    world.service.OnTurnEnd();
-    second.Turn();
-    third.Turn();
-    EXPECT_FALSE(connection->paused());
-  }
+  while (world.backend.waiting() > 0) world.backend.Release(0);
+  world.backend.value_room = 15'000;
+  world.service.OnTurnEnd();
+  EXPECT_FALSE(second.paused());
+  EXPECT_TRUE(third.paused()) << "the second takes all there is";
+  second.Turn();
+  world.service.OnTurnEnd();
+  EXPECT_FALSE(third.paused());
+  third.Turn();
   while (world.backend.waiting() > 0) world.backend.Release(0);
   EXPECT_THAT(second.Take(), testing::EndsWith("+OK\r\n$-1\r\n"));
   EXPECT_THAT(third.Take(), testing::EndsWith("+OK\r\n$-1\r\n"));

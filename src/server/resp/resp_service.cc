@@ -70,15 +70,18 @@ void RespService::SendAway(const Drain& drain) {
 // lines up at the end again.
 void RespService::GiveTurns() {
   constexpr std::size_t kUsualPipeline = 16;
-  const std::size_t room = backend_.Room(0);
+  const std::size_t room = backend_.Room();
   std::size_t turns = room == 0 ? 0 : 1 + room / kUsualPipeline;
-  for (std::size_t bytes = 0; turns > 0 && !awaiting_room_.empty(); --turns) {
+  std::size_t value_room = backend_.ValueRoom();
+  for (; turns > 0 && !awaiting_room_.empty(); --turns) {
     const RoomWait next = awaiting_room_.front();
-    bytes += next.bytes;
-    if (backend_.Room(bytes) == 0) return;
-    awaiting_room_.pop_front();
     const auto session = sessions_.find(next.id);
-    if (session != sessions_.end()) session->second->TakeTurn();
+    if (session != sessions_.end()) {
+      if (next.value_bytes > 0 && value_room == 0) return;
+      value_room -= std::min(value_room, next.value_bytes);
+      session->second->TakeTurn();
+    }
+    awaiting_room_.pop_front();
   }
 }
 

@@ -103,8 +103,10 @@ class RespService {
  private:
   friend class RespSession;
   std::uint64_t Register(RespSession* session);
-  // Once for each wait, for a command of so many bytes (zero: not looked at yet).
-  void AwaitRoom(std::uint64_t id, std::size_t bytes) { awaiting_room_.push_back({id, bytes}); }
+  // Once for each wait. `value_bytes`: for ValueRoom, with so many; zero: for Room.
+  void AwaitRoom(std::uint64_t id, std::size_t value_bytes) {
+    awaiting_room_.push_back({id, value_bytes});
+  }
   bool HasRoomToAwaitRing() const { return ring_waits_.size() < kRingWaitsMax; }
   // The slot `sequence` of session `id` gets its AnswerRing. REQUIRES: there is room.
   void AwaitRing(std::uint64_t id, std::uint64_t sequence, RingEpoch after, Instant until);
@@ -124,7 +126,7 @@ class RespService {
   std::map<std::uint64_t, RespSession*> sessions_;  // open ones, by id
   struct RoomWait {
     std::uint64_t id;
-    std::size_t bytes;
+    std::size_t value_bytes;
   };
   std::deque<RoomWait> awaiting_room_;  // of sessions; some may be gone
   struct RingWait {

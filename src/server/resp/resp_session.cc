@@ -95,7 +95,7 @@ std::size_t RespSession::OnBytes(std::string_view bytes) {
       next = Next::kBlocked;
       break;
     }
-    if (consumed >= overdue && backend().Room(0) == 0) {
+    if (consumed >= overdue && backend().Room() == 0) {
       AwaitRoom(0);
       next = Next::kBlocked;
       break;
@@ -294,13 +294,13 @@ bool RespSession::OverCapacity() const {
           in_flight_bytes_ + parked_bytes_ > service_.options().in_flight_bytes_max);
 }
 
-bool RespSession::TooLargeForNow(std::size_t bytes) {
-  return bytes >= kLargeValueBytes && backend().Room(bytes) == 0;
+bool RespSession::TooLargeForNow(std::size_t command_bytes) {
+  return command_bytes >= kLargeValueBytes && backend().ValueRoom() == 0;
 }
 
-void RespSession::AwaitRoom(std::size_t bytes) {
+void RespSession::AwaitRoom(std::size_t value_bytes) {
   Wait(Block::kRoom);
-  service_.AwaitRoom(id_, bytes);
+  service_.AwaitRoom(id_, value_bytes);
 }
 
 bool RespSession::StillBlocked() const {

@@ -139,8 +139,8 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   bool OverCapacity() const;
   bool StillBlocked() const;
   void Wait(Block block) { block_ = block; }
-  bool TooLargeForNow(std::size_t bytes);
-  void AwaitRoom(std::size_t bytes);
+  bool TooLargeForNow(std::size_t command_bytes);
+  void AwaitRoom(std::size_t value_bytes);
   void AnswerError(const std::string& text);
 
   ReplySlot& Open(std::uint64_t* sequence);

@@ -45,10 +45,10 @@ class FakeBackend final : public Backend {
   Now now() const override { return now_; }
   NodeStats Stats() const override { return {}; }
   std::optional<Drain> drain() const override { return draining; }
-  std::size_t Room(std::size_t bytes) const override {
-    if (bytes > bytes_wanted && !waiting_.empty()) return 0;
+  std::size_t Room() const override {
     return in_flight_wanted > waiting_.size() ? in_flight_wanted - waiting_.size() : 0;
   }
+  std::size_t ValueRoom() const override { return value_room; }
   void RecordLatency(Operation operation, Duration) override {
     ++recorded[static_cast<std::size_t>(operation)];
   }
@@ -111,7 +111,7 @@ class FakeBackend final : public Backend {
   std::size_t submitted = 0;
   std::size_t waiting_max = 0;
   std::size_t in_flight_wanted = SIZE_MAX;  // past it there is no room
-  std::size_t bytes_wanted = SIZE_MAX;      // nor for a value of more, beside anything
+  std::size_t value_room = SIZE_MAX;
   std::size_t page_rows_max = SIZE_MAX;
   std::array<std::uint64_t, kOperationCount> recorded{};
   std::optional<RequestOptions> last_options;
