@@ -16,7 +16,7 @@ constexpr std::size_t kMetaWriteBufferBytes = 1 << 20;
 constexpr int kMemtablesMax = 16;
 constexpr int kMemtablesPerFlush = 8;
 // At level 0, past which writes wait for compactions: of rows, and of the other families.
-constexpr int kRowFilesMax = 128;
+constexpr int kRowFilesMax = 256;
 constexpr int kSmallFilesMax = 100'000;
 // Of the other families: parts of EngineOptions::memtables_bytes. Two of each, beside the rows',
 // are less than the ballast by default, so that a full disk that got it back can take them all.
@@ -90,8 +90,8 @@ rocksdb::ColumnFamilyOptions MakeRowOptions(const EngineOptions& options,
   rows.max_write_buffer_number = kMemtablesMax;
   rows.min_write_buffer_number_to_merge = kMemtablesPerFlush;
   rows.memtable_factory = MakeRingMemtableFactory();
-  // Compactions that fall behind catch up by larger steps; what they leave costs reads one look at
-  // a filter each.
+  // Late, as RocksDB slows down by a fifth with each memtable, to next to nothing within seconds.
+  // Each file costs reads a look at its filter, and up to half a megabyte of the block cache.
   rows.level0_slowdown_writes_trigger = kRowFilesMax / 2;
   rows.level0_stop_writes_trigger = kRowFilesMax;
   // With so many memtables, a read of what is in none must not search each.
