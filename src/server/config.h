@@ -115,14 +115,13 @@ struct ServerConfig {
   // Threads, each a shard of its own; 0 until checked, then the CPUs this process may run on.
   std::uint16_t shards = 0;
 
-  std::size_t value_bytes_in_flight =
-      4 * 1024 * 1024;                               // being written for clients, over all shards
   std::size_t connections_max = 10'000;              // clients, over all shards; see open_files.h
   std::size_t output_bytes_max = 256 * 1024 * 1024;  // not yet taken by one client
-  std::size_t peer_queue_bytes_max = 64 * 1024 * 1024;    // not yet taken by one peer link
-  Duration unread_max = Duration::Seconds(1);             // in which a RESP command must be read
-  Duration client_idle_timeout;                           // zero: none (RESP); HTTP: 60 s
-  Duration http_request_timeout = Duration::Seconds(30);  // from first byte to last of a request
+  std::size_t peer_queue_bytes_max = 64 * 1024 * 1024;      // not yet taken by one peer link
+  std::size_t value_bytes_in_flight_max = 4 * 1024 * 1024;  // of large ones, over all shards
+  Duration unread_max = Duration::Seconds(1);               // in which a RESP command must be read
+  Duration client_idle_timeout;                             // zero: none (RESP); HTTP: 60 s
+  Duration http_request_timeout = Duration::Seconds(30);    // from first byte to last of a request
 
   // A node that is away for so long is reported to people; zero: none is.
   Duration dead_notice_after = Duration::Seconds(60);

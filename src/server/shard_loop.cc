@@ -92,7 +92,7 @@ std::size_t ShardLoop::Room() const {
 // Large values wait for each other, so that a disk which falls behind is not asked for more than it
 // can write while their clients wait; and nobody else waits for them.
 std::size_t ShardLoop::ValueRoom() const {
-  const std::size_t most = config().value_bytes_in_flight / shard_count_;
+  const std::size_t most = config().value_bytes_in_flight_max / shard_count_;
   return value_bytes_ < most ? most - value_bytes_ : 0;
 }
 

@@ -241,7 +241,7 @@ TEST_F(ShardLoopTest, RequestsFindTheShardOfTheirKey) {
 // Goal: values that are being written leave less room for large ones, in the shard that was asked
 // and in the one that does it; whoever brings small ones does not feel it.
 TEST_F(ShardLoopTest, ValuesInFlightTakeRoom) {
-  config_.value_bytes_in_flight = 2 << 20;
+  config_.value_bytes_in_flight_max = 2 << 20;
   Start(/*shards=*/2, /*polls_a_write=*/1000);
   constexpr std::size_t kShare = 1 << 20;
   const auto all_free = [&] {

@@ -215,9 +215,9 @@ TEST_F(LogAheadTest, DamageStays) {
   for (std::size_t at = 0; at < end; at += 3001) check(at, "", "a flip");
   for (std::size_t at = 0; at + 2 * kSector < begin; at += 4 * kSector)
     check(at, sector, "a lost sector");
-  check(begin + 4, "", "a length that is too long, of the last but one");
+  check(begin + 4, "", "a wrong length, of the last write");
   Put("c", "behind it");
-  check(begin + 4, "", "a wrong length");
+  check(begin + 4, "", "a wrong length, with a write behind it");
   check(begin, std::string(7, '\0'), "a lost header");
 }
 

@@ -68,7 +68,7 @@ class RocksDatabase {
   // Of the next batch to be written, and of no other. One thread adds and writes.
   void AddToBatch(const WriteRequest& write, rocksdb::WriteBatch& batch);
   // Adds what the rows do to the sums of their leaves. Not synced: outlives a crash of the process,
-  // not a power cut.
+  // not a power cut. REQUIRES: durability is kInterval (log_ahead.h).
   rocksdb::Status Write(rocksdb::WriteBatch& batch);
   // The same, synced. `logged` is called once if the batch is durable: mostly before it can be
   // read, and always before the return. If it is called, the result is ok.

@@ -162,7 +162,7 @@ TEST_F(RocksEngineTest, FilesThatWaitForCompactionsHoldUpWritesLate) {
     EXPECT_GT(family.level0_stop_writes_trigger, 10'000);
   }
   const rocksdb::ColumnFamilyOptions rows = MakeRowOptions(options_, nullptr);
-  EXPECT_GE(rows.level0_slowdown_writes_trigger, 64);
+  EXPECT_GE(rows.level0_slowdown_writes_trigger, 128);
   EXPECT_GE(rows.level0_stop_writes_trigger, 2 * rows.level0_slowdown_writes_trigger);
 }
 
