@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace gyre {
 
@@ -30,9 +31,11 @@ std::uint64_t Xxh3_64(std::string_view bytes);
 std::uint64_t Xxh3_64Seeded(std::string_view bytes, std::uint64_t seed);
 
 // Castagnoli's polynomial, as iSCSI and RocksDB use it. `seed` is the value so far, for chaining.
-// Uses SSE4.2 where the processor has it, a table elsewhere; same result.
+// Uses SSE4.2 and VPCLMULQDQ where the processor has them, a table elsewhere; same result.
 std::uint32_t Crc32c(std::string_view bytes, std::uint32_t seed = 0);
-// The table form, for the test that holds both against each other.
-std::uint32_t Crc32cPortable(std::string_view bytes, std::uint32_t seed = 0);
+// Each form that this processor has, the fastest last, for the test that holds them against
+// another.
+using Crc32cForm = std::uint32_t (*)(std::string_view bytes, std::uint32_t seed);
+std::vector<Crc32cForm> Crc32cForms();
 
 }  // namespace gyre

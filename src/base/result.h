@@ -62,9 +62,8 @@ using Result = tl::expected<T, Error>;
 using Status = Result<void>;
 
 // Makes the failed side of any Result: `return Fail(ErrorCode::kNotFound, "no such keyspace");`
-inline tl::unexpected<Error> Fail(ErrorCode code, std::string message) {
-  return tl::unexpected<Error>(Error{code, std::move(message)});
-}
-inline tl::unexpected<Error> Fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+// Cold: the compiler takes a branch that comes to it for unlikely, and keeps it away from the rest.
+[[gnu::cold]] tl::unexpected<Error> Fail(ErrorCode code, std::string_view message);
+[[gnu::cold]] tl::unexpected<Error> Fail(Error error);
 
 }  // namespace gyre

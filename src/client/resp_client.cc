@@ -179,7 +179,7 @@ Result<RespClient> RespClient::Connect(const RespClientOptions& options) {
   const auto greet = [&](std::span<const std::string_view> command) -> Status {
     Result<RespValue> reply = client.Call(command, Duration{deadline_us - MonotonicUs()});
     // Nothing of the caller's was sent yet, so whatever happened, nothing was applied.
-    if (!reply) return Fail(ErrorCode::kUnavailable, std::move(reply.error().message));
+    if (!reply) return Fail(ErrorCode::kUnavailable, reply.error().message);
     if (reply->is_error()) return Fail(ErrorOfReply(reply->text));
     return {};
   };

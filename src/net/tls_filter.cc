@@ -20,7 +20,7 @@ constexpr std::size_t kPiecesMax = 16;
 // The first bytes of records that may answer a dialer's: of the handshake, or an alert.
 bool BeginsRecord(char first) { return first == kTlsFirstByte || first == 0x15; }
 
-Status Broken(std::string problem) { return Fail(ErrorCode::kCorruption, std::move(problem)); }
+Status Broken(std::string_view problem) { return Fail(ErrorCode::kCorruption, problem); }
 
 }  // namespace
 

@@ -16,7 +16,7 @@ constexpr std::size_t kKeyspacesMax = 1'000;
 
 Status CheckMembers(const ServerConfig& config) {
   const auto refuse = [](std::string message) {
-    return Fail(ErrorCode::kInvalidArgument, std::move(message));
+    return Fail(ErrorCode::kInvalidArgument, message);
   };
   std::map<std::uint32_t, std::string> ids;
   std::set<std::string> addresses;

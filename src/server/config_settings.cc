@@ -13,9 +13,7 @@ namespace {
 constexpr std::uint64_t kMiB = 1024 * 1024;
 constexpr std::uint64_t kGiB = 1024 * kMiB;
 
-Status Refuse(std::string accepted) {
-  return Fail(ErrorCode::kInvalidArgument, std::move(accepted));
-}
+Status Refuse(std::string accepted) { return Fail(ErrorCode::kInvalidArgument, accepted); }
 
 // Assigns what a parser returned, or passes its sentence on.
 template <typename Target, typename Value>

@@ -92,7 +92,7 @@ tl::unexpected<Error> LayoutFile::Damaged(const std::string& problem) const {
                 "): remove this node from the cluster, and let it join again with an empty data "
                 "folder";
   }
-  return Fail(ErrorCode::kCorruption, std::move(sentence));
+  return Fail(ErrorCode::kCorruption, sentence);
 }
 
 }  // namespace gyre

@@ -25,7 +25,7 @@ constexpr std::size_t kLaidAroundMax = 3'000'000;
 // Of those that take, how many are looked at for one partition.
 constexpr std::size_t kTakersTried = 64;
 
-auto Refuse(std::string message) { return Fail(ErrorCode::kInvalidArgument, std::move(message)); }
+auto Refuse(std::string_view message) { return Fail(ErrorCode::kInvalidArgument, message); }
 
 // What becomes of one member.
 struct Fate {

@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::uint64_t kTtlMsMax = 3650ull * 86400 * 1000;  // ten years
 
-tl::unexpected<Error> Invalid(std::string message) {
-  return Fail(ErrorCode::kInvalidArgument, std::move(message));
+tl::unexpected<Error> Invalid(std::string_view message) {
+  return Fail(ErrorCode::kInvalidArgument, message);
 }
 
 // Keyspace and key of the path behind the prefix.
