@@ -16,8 +16,15 @@ void Judge::OnOpStart(Op& op) {
   op.losses = state.losses;
   op.undead = state.undead;
   if (op.write) ++writes_[*op.write].attempts;
-  // With fallbacks that count towards R nothing is promised.
-  if (!op.reads || op.sloppy) return;
+  if (!op.reads) return;
+  if (op.sloppy) {
+    // With fallbacks that count towards R nothing is promised but that it takes an owner to say
+    // that there is nothing.
+    if (op.kind == OpKind::kGet) {
+      op.must_see.Add(state.held[static_cast<std::size_t>(op.copies)]);
+    }
+    return;
+  }
   // Whatever more than copies - R owners hold meets every R of them. (R may be from a time when
   // there were more copies.)
   const int held_least = std::max(op.copies - op.read_needed + 1, 1);
@@ -97,7 +104,7 @@ void Judge::OnAnswer(const Witness& witness, Op& op, const ClientResult& result)
     CheckRecord(witness, op.key, get->record, get->record, Xxh3_64(get->record.Encode().view()));
     Bits seen = state.truth.Covered(get->record.clock);
     seen.Add(state.truth.Settled(get->record));
-    CheckSeen(op, seen);
+    if (!op.sloppy || get->record.empty()) CheckSeen(op, seen);
     if (!witness.went_back) CheckUndead(op.key, get->record, op.undead, "an answer");
     // Replies that differ are written back to N-R+1 owners before the answer if 2R > N, and R equal
     // ones are at least as many: reads of as large an R see this from now on.

@@ -359,6 +359,41 @@ TEST_F(JudgeTest, ReportsAReadThatMissesAnAcknowledgedWrite) {
   ExpectReports({Checker::kSessions});
 }
 
+// Where fallbacks count towards R, what all owners hold may be hidden by what those know, and is
+// not absent by their word.
+TEST_F(JudgeTest, ReportsASloppyReadThatTakesForAbsentWhatAllOwnersHold) {
+  const Record record = RecordOf({va}, {Value(va, "va")});
+  Op put = NewOp(OpKind::kPut, Client("va", VersionVector()).id);
+  Store(0, record);
+  Replicate(1, record);
+  const auto sloppy_get = [&] {
+    Op get;
+    get.kind = OpKind::kGet;
+    get.reads = get.sloppy = true;
+    get.copies = 3;
+    judge->OnOpStart(get);
+    return get;
+  };
+  judge->OnAnswer(WitnessOf(0), put, ClientResult(Told(record)));  // of two of the three
+  Op early = sloppy_get();
+  judge->OnAnswer(WitnessOf(2), early, ClientResult(GetOutcome{}));
+  Replicate(2, record);
+  PutOutcome told = Told(record);
+  told.copies = 3;
+  Op again = NewOp(OpKind::kPut, put.write);
+  judge->OnAnswer(WitnessOf(0), again, ClientResult(told));
+  const Dot b{ActorOf(2), 1, 1};
+  const Record other = RecordOf({b}, {Value(b, "vb")});
+  Client("vb", VersionVector());
+  Store(2, RecordOf({va, b}, {Value(va, "va"), Value(b, "vb")}));
+  Op hidden = sloppy_get();
+  judge->OnAnswer(WitnessOf(2), hidden, ClientResult(GetOutcome{other}));
+  ExpectReports({});
+  Op late = sloppy_get();
+  judge->OnAnswer(WitnessOf(2), late, ClientResult(GetOutcome{}));
+  ExpectReports({Checker::kSessions});
+}
+
 // What one quorum read has shown, the next must show, though its write was never acknowledged.
 TEST_F(JudgeTest, ReportsReadsThatGoBack) {
   const Dot a{ActorOf(0), 1, 1};

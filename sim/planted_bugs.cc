@@ -255,6 +255,15 @@ class FailureAsAck : public PlantedBug {
   }
 };
 
+// Told by the sentence: the code is that of many refusals.
+class AbsentByFallbacks : public PlantedBug {
+  void OnAnswer(ClientResult& result) override {
+    if (!result && result.error().message.starts_with("no owner of the key can be read")) {
+      result = ClientResult(GetOutcome{});
+    }
+  }
+};
+
 class UnknownAsFailed : public PlantedBug {
   void OnAnswer(ClientResult& result) override {
     if (!result && result.error().code == ErrorCode::kOutcomeUnknown) {
@@ -455,6 +464,10 @@ const std::vector<PlantInfo>& PlantedBugs() {
        "a replica's failure counts as an acknowledgement",
        {Checker::kOutcomes},
        Make<FailureAsAck>},
+      {"absent-by-fallbacks",
+       "a key is absent by the word of fallbacks alone",
+       {Checker::kSessions},
+       Make<AbsentByFallbacks>},
       {"unknown-as-failed",
        "an unknown outcome is told as a failure",
        {Checker::kOutcomes},

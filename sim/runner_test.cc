@@ -102,7 +102,7 @@ TEST_P(PlantedBugTest, IsCaughtByTheCheckersNamedForIt) {
   const PlantTrial trial = TryPlant(plant, plant.seed_first, kPlantSeeds, {});
   EXPECT_TRUE(trial.caught) << plant.name << " was not caught in " << trial.seeds_run << " seeds";
 }
-INSTANTIATE_TEST_SUITE_P(All, PlantedBugTest, ::testing::Range<std::size_t>(0, 41),
+INSTANTIATE_TEST_SUITE_P(All, PlantedBugTest, ::testing::Range<std::size_t>(0, 42),
                          [](const auto& param) {
                            std::string name;
                            for (const char c : PlantedBugs()[param.param].name) {
@@ -110,7 +110,7 @@ INSTANTIATE_TEST_SUITE_P(All, PlantedBugTest, ::testing::Range<std::size_t>(0, 4
                            }
                            return name;
                          });
-TEST(PlantedBugsTest, AllAreTried) { EXPECT_EQ(PlantedBugs().size(), 41u); }
+TEST(PlantedBugsTest, AllAreTried) { EXPECT_EQ(PlantedBugs().size(), 42u); }
 
 }  // namespace
 }  // namespace gyre::sim

@@ -44,6 +44,10 @@ void GetCoordinator::Widen(Env& env) {
 }
 
 void GetCoordinator::Ask(Env& env) {
+  if (!plan_.standins.empty()) {
+    patience_ends_ = env.now.instant + shard().config.hint_after;
+    SetTimer(patience_ends_);
+  }
   // Digests are compared with the own copy, where that is asked for.
   const bool own = plan_.reachable.Contains(shard().self);
   const std::uint64_t digest_over = own ? shard().config.digest_over : 0;
@@ -154,6 +158,14 @@ void GetCoordinator::OnProgress(Env& env) {
       case Standing::kReached:
         break;
     }
+    if (reads_.knows_nothing()) {
+      if (!reads_.all_answered()) return;
+      if (asks_some_) return Widen(env);
+      Answer(Fail(ErrorCode::kUnavailable,
+                  "no owner of the key can be read, and those that stand in have nothing of it"),
+             env);
+      return RepairAndFinish(env);  // damaged copies among them
+    }
     if (reads_.stamp() <
         shard().ledger.ballots().Durable(view().ring.SectionOf(request_.key.token)).purged) {
       ++shard().counters.reads_begun_anew;
@@ -257,8 +269,12 @@ void GetCoordinator::OnTimer(Env& env) {
   if (answered()) return;
   if (env.now.instant < deadline_) {
     if (env.now.instant >= admit_again_at_) return AdmitAgain(env);
-    const bool silent = asks_some_ && env.now.instant >= widen_at_;
-    if (silent && state_ == State::kWaitingForQuorum) Widen(env);
+    if (state_ != State::kWaitingForQuorum) return;
+    if (asks_some_ && env.now.instant >= widen_at_) return Widen(env);
+    if (env.now.instant >= patience_ends_) {
+      reads_.EndPatience();
+      OnProgress(env);
+    }
     return;
   }
   const bool disagree = state_ == State::kWaitingForWriteBack;

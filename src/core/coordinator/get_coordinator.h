@@ -1,5 +1,6 @@
 // One client get (paper 4.5): answers at R replies, then repairs stale owners (paper 5). Fallbacks
-// that stand in for owners (paper 4.6) count towards R, and what they hold is joined in.
+// that stand in for owners (paper 4.6) count towards R where the owners do not suffice, and what
+// they hold is joined in; that a key is not there takes an owner to say, or the get is refused.
 //
 //   kIdle -Start-> kWaitingForQuorum -R agree, or 2R <= N-> kWaitingForStragglers
 //   kWaitingForQuorum -R differ-> kWaitingForWriteBack -held by N-R+1, or by all owners that
@@ -79,6 +80,7 @@ class GetCoordinator : public RequestMachine {
   Instant straggler_deadline_;
   bool asks_some_ = false;                   // not all owners have been asked (PlanForSome)
   Instant widen_at_;                         // if asks_some_
+  Instant patience_ends_ = Instant::Max();   // ReadSet::EndPatience
   Instant admit_again_at_ = Instant::Max();  // somebody has another view
   // While and after writing back: what is being answered, and who holds at least that.
   Record answer_;

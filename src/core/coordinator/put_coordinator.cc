@@ -43,6 +43,8 @@ void PutCoordinator::WakeAt(Instant at) {
 void PutCoordinator::BeginReading(Env& env) {
   state_ = State::kReading;
   ++rounds_;
+  hint_at_ = env.now.instant + shard().config.hint_after;
+  WakeAt(hint_at_);
   reads_ = std::make_unique<ReadSet>(plan_);
   AskForCopies(plan_, request_.key.OwedTo({}), floor_, /*digest_over=*/0, id(), shard(), env);
 }
@@ -353,6 +355,11 @@ void PutCoordinator::OnTimer(Env& env) {
   if (env.now.instant >= send_again_at_ && env.now.instant < deadline_) {
     if (sent) SendAgain(env);
     if (state_ == State::kReading) return AdmitAgain(env);
+  }
+  if (state_ == State::kReading && env.now.instant >= hint_at_ && env.now.instant < deadline_) {
+    reads_->EndPatience();
+    OnReadProgress(env);
+    if (finished()) return;
   }
   if (sent && env.now.instant >= hint_at_) {
     const std::size_t asked = copies_.size();  // those asked from here on have their own time

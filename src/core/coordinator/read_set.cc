@@ -7,14 +7,43 @@
 
 namespace gyre {
 
-ReadSet::ReadSet(const ReplicaPlan& plan) : tally_(plan.Tally(plan.reads)) {
+ReadSet::ReadSet(const ReplicaPlan& plan)
+    : tally_(plan.Tally(plan.reads)), standins_count_(plan.standins.empty()) {
   copies_.reserve(plan.reachable.size() + plan.standins.size());
-  for (const NodeId node : plan.reachable) copies_.push_back({node});
+  for (const NodeId node : plan.reachable) {
+    copies_.push_back({node, State::kWaiting, NodeId{}, plan.HasAll(node)});
+  }
   for (std::size_t i = 0; i < plan.standins.size(); ++i) {
     copies_.push_back({plan.standins.span()[i], State::kWaiting, plan.away.span()[i]});
   }
   for (const Copy& copy : copies_) tally_.AddAsked(copy.counts_for());
+  CountStandinsIfDue();
 }
+
+bool ReadSet::OneWithAllReplied() const {
+  return std::any_of(copies_.begin(), copies_.end(), [](const Copy& copy) {
+    return copy.has_all && copy.state == State::kReplied;
+  });
+}
+
+void ReadSet::EndPatience() {
+  patient_ = false;
+  CountStandinsIfDue();
+}
+
+void ReadSet::CountStandinsIfDue() {
+  if (standins_count_) return;
+  const bool owner_waits = std::any_of(copies_.begin(), copies_.end(), [](const Copy& copy) {
+    return !copy.standin() && copy.state == State::kWaiting;
+  });
+  if (owner_waits && (patient_ || !OneWithAllReplied())) return;
+  standins_count_ = true;
+  for (const Copy& copy : copies_) {
+    if (copy.standin() && copy.state == State::kReplied) tally_.AddOk(copy.counts_for());
+  }
+}
+
+bool ReadSet::knows_nothing() const { return joined_.empty() && !OneWithAllReplied(); }
 
 ReadSet::Copy* ReadSet::FindWaiting(NodeId node) {
   for (Copy& copy : copies_) {
@@ -49,7 +78,8 @@ void ReadSet::AddReply(NodeId node, Bytes record, std::uint64_t stamp) {
   if (!record.empty()) stamp_ = std::min(stamp_, stamp);
   copy->state = State::kReplied;
   copy->record = std::move(record);
-  tally_.AddOk(copy->counts_for());
+  if (!copy->standin() || standins_count_) tally_.AddOk(copy->counts_for());
+  CountStandinsIfDue();
 }
 
 void ReadSet::AddFailure(NodeId node, bool corrupt) {
@@ -59,6 +89,7 @@ void ReadSet::AddFailure(NodeId node, bool corrupt) {
   copy->corrupt = corrupt;
   any_corrupt_ = any_corrupt_ || corrupt;
   tally_.AddFailed(copy->counts_for());
+  CountStandinsIfDue();
 }
 
 bool ReadSet::HasAnswered(NodeId node) const {

@@ -1,7 +1,8 @@
 // The copies of one key that a read has collected, one place per node asked: whether the owners'
 // agree, what the join of all is, who is stale. Pure; shared by the machines that read. Paper 4.5,
 // 5 (repair). Fallbacks that stand in for owners (paper 4.6) have at most what is owed to them:
-// they are never stale.
+// they are never stale, and know of nothing that the owners had before. So their replies make up
+// for missing owners, and are not counted while owners that were asked may still answer.
 #pragma once
 
 #include <boost/container/small_vector.hpp>
@@ -23,6 +24,7 @@ class ReadSet {
     NodeId node;
     State state = State::kWaiting;
     NodeId stands_for;     // 0: an owner
+    bool has_all = false;  // an owner, and not one that the partition is still on its way to
     bool corrupt = false;  // kFailed: it has a row and cannot read it
     Bytes record;          // kReplied: encoded; empty: none there
 
@@ -38,10 +40,15 @@ class ReadSet {
   // answered before (a doubled message). Cost: a decode for each copy unlike the ones before.
   void AddReply(NodeId node, Bytes record, std::uint64_t stamp);
   void AddFailure(NodeId node, bool corrupt);
+  // Owners have been waited for long enough: fallbacks count as soon as one that has all replied.
+  void EndPatience();
 
   Standing standing() const { return tally_.standing(); }
   bool all_answered() const { return tally_.all_answered(); }
   const Copies& copies() const { return copies_; }
+  // Nobody that replied has a row, and none of them would have to: whether there is one is not
+  // known.
+  bool knows_nothing() const;
   // Has this node replied, or failed?
   bool HasAnswered(NodeId node) const;
   // The record with this digest, if any that replied has it; else null.
@@ -59,6 +66,8 @@ class ReadSet {
 
  private:
   Copy* FindWaiting(NodeId node);
+  bool OneWithAllReplied() const;
+  void CountStandinsIfDue();
 
   Copies copies_;
   JointTally tally_;
@@ -66,6 +75,8 @@ class ReadSet {
   std::uint64_t stamp_ = UINT64_MAX;
   bool agree_ = true;
   bool any_corrupt_ = false;
+  bool patient_ = true;
+  bool standins_count_;
 };
 
 }  // namespace gyre

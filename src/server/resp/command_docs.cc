@@ -33,8 +33,9 @@ constexpr Section kSections[] = {
     {CommandGroup::kNative, "Gyre's own",
      "Siblings and contexts as they are. A context is opaque text; pass on what you were given.\n"
      "R and W are `one`, `quorum`, `all`, `local_quorum`, `each_quorum` or a number. `SLOPPY yes`: "
-     "other nodes stand in for owners that\ncannot be reached; `no`: the command fails if too few "
-     "owners answer. `WITHMETA` "
+     "other nodes stand in for owners that\ncannot be reached (but a read of which no owner can be "
+     "asked, and they know nothing, fails);\n`no`: the command fails if too few owners answer. "
+     "`WITHMETA` "
      "answers a "
      "map instead\nof the context alone: `context`, `copies` (durable when answered, each on a "
      "node "
