@@ -181,6 +181,7 @@ class Judge {
   void CheckSurplus(const Witness& witness, const RowKey& row_key, const Record& record);
   void OnPurge(const Witness& witness, const RowKey& key);
   void NoteListed(int node, const Ballot& ballot);
+  bool PurgesAreKnownTo(const Witness& witness) const;
   void CheckUndead(std::size_t key, const Record& record, const Bits& undead, const char* where);
   std::vector<const Row*> DurableCopies(std::size_t key, const SimStorage& storage,
                                         NodeId not_for) const;

@@ -105,7 +105,7 @@ void Judge::OnAnswer(const Witness& witness, Op& op, const ClientResult& result)
     Bits seen = state.truth.Covered(get->record.clock);
     seen.Add(state.truth.Settled(get->record));
     if (!op.sloppy || get->record.empty()) CheckSeen(op, seen);
-    if (!witness.went_back) CheckUndead(op.key, get->record, op.undead, "an answer");
+    if (PurgesAreKnownTo(witness)) CheckUndead(op.key, get->record, op.undead, "an answer");
     // Replies that differ are written back to N-R+1 owners before the answer if 2R > N, and R equal
     // ones are at least as many: reads of as large an R see this from now on.
     if (2 * op.read_needed > op.copies && !op.sloppy) {

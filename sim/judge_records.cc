@@ -119,7 +119,7 @@ void Judge::OnWriteAsked(const Witness& witness, const RowKey& row_key,
   const std::size_t fresh = CheckRecord(witness, key, *record, before, Xxh3_64(row->record.view()));
   CheckMonotone(witness, key, before, *record, fresh > 0);
   if (fresh > 0) CheckLimits(witness, key, before, *record);
-  if (!row_key.is_hint() && !witness.went_back) {
+  if (!row_key.is_hint() && PurgesAreKnownTo(witness)) {
     CheckUndead(key, *record, states_[key].undead, "a row");
   }
   if (row->own.actor.value != 0 && NodeOf(row->own.actor) != node_ids_[witness.node]) {
@@ -196,6 +196,13 @@ void Judge::CheckSurplus(const Witness& witness, const RowKey& row_key, const Re
                                       " drops its row of key " + std::to_string(key) +
                                       ", which nobody else has had: " + ToString(record));
   }
+}
+
+// Ballots go on without a node that was removed: what it shows, if it has not heard so, is of
+// before.
+bool Judge::PurgesAreKnownTo(const Witness& witness) const {
+  const NodeId node = node_ids_[static_cast<std::size_t>(witness.node)];
+  return !witness.went_back && view_->FindMember(node) != nullptr;
 }
 
 void Judge::CheckUndead(std::size_t key, const Record& record, const Bits& undead,

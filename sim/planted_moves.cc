@@ -99,10 +99,14 @@ class LayoutsForgotten : public PlantedBug {
 };
 
 template <typename Bug>
-PlantInfo Moving(std::string_view name, std::string_view what, std::vector<Checker> caught_by) {
-  return {name, what, std::move(caught_by),
+PlantInfo Moving(std::string_view name, std::string_view what, std::vector<Checker> caught_by,
+                 std::uint64_t seed_first = 1) {
+  return {name,
+          what,
+          std::move(caught_by),
           []() -> std::unique_ptr<PlantedBug> { return std::make_unique<Bug>(); },
-          /*changes=*/true};
+          /*changes=*/true,
+          seed_first};
 }
 
 }  // namespace
@@ -113,7 +117,8 @@ std::vector<PlantInfo> MovingBugs() {
       "settled-early", "partitions are with new owners before they have arrived there",
       {Checker::kSessions}));
   bugs.push_back(Moving<EpochsIgnored>(
-      "epochs-ignored", "a receiver takes what is meant for other owners", {Checker::kSessions}));
+      "epochs-ignored", "a receiver takes what is meant for other owners", {Checker::kSessions},
+      /*seed_first=*/441));
   bugs.push_back(Moving<SurplusThrownAway>(
       "surplus-thrown-away", "rows that others own are dropped, and not given to them",
       {Checker::kLost}));

@@ -380,8 +380,9 @@ bool World::RotRow(int index, const RowKey& key) {
 }
 
 bool World::OwnerHolds(int index, const RowKey& key) const {
-  const NodeList owners =
-      view().OwnersOf(view().ring.PartitionOf(key.token), *view().FindKeyspace(key.keyspace));
+  const KeyspaceConfig& keyspace = *view().FindKeyspace(key.keyspace);
+  if (keyspace.replicas == 1) return false;
+  const NodeList owners = view().OwnersOf(view().ring.PartitionOf(key.token), keyspace);
   return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
     return other->index() != index && !other->replaced() && owners.Contains(other->id()) &&
            other->storage().Durable(key) != nullptr;

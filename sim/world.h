@@ -156,7 +156,9 @@ class World {
   void BreakRequests(int node);
   bool Whole() const;
   // Another owner than `node` has it, on a disk that is not known to be behind: what lies on a
-  // restored one may be set aside. Those that it moves from may drop it any time.
+  // restored one may be set aside. Those that it moves from may drop it any time. Of a keyspace
+  // with a single copy nobody does: where a change is taken back, that copy moves to where it was,
+  // whose tree says that it is there, damaged or not.
   bool OwnerHolds(int node, const RowKey& key) const;
   void ReadEveryKey(QuorumSpec read, int start);
   bool AllEqual() const;

@@ -54,8 +54,8 @@ def number_of(id):
 
 
 class ColdKeys:
-    def __init__(self, count, bytes_each):
-        self.keys = [f"cold:{i}" for i in range(count)]
+    def __init__(self, count, bytes_each, name="cold"):
+        self.keys = [f"{name}:{i}" for i in range(count)]
         self._filling = "c" * bytes_each
 
     def value(self, key):
