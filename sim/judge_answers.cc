@@ -20,9 +20,7 @@ void Judge::OnOpStart(Op& op) {
   if (op.sloppy) {
     // With fallbacks that count towards R nothing is promised but that it takes an owner to say
     // that there is nothing.
-    if (op.kind == OpKind::kGet) {
-      op.must_see.Add(state.held[static_cast<std::size_t>(op.copies)]);
-    }
+    op.must_see.Add(state.held[static_cast<std::size_t>(op.copies)]);
     return;
   }
   // Whatever more than copies - R owners hold meets every R of them. (R may be from a time when
@@ -129,7 +127,9 @@ void Judge::OnPutAnswer(Op& op, const PutOutcome& outcome) {
   ++write.acknowledged;
   ++counters_.acknowledged;
   Bits covered = state.truth.Covered(outcome.context);
-  if (op.reads) CheckSeen(op, state.truth.Closure(covered));
+  if (op.reads && (!op.sloppy || outcome.context.empty())) {
+    CheckSeen(op, state.truth.Closure(covered));
+  }
   if (!outcome.changed) return;
   const std::size_t written = state.truth.Find(outcome.dot);
   if (written == KeyTruth::kNone) {
@@ -193,7 +193,8 @@ void Judge::OnLoss(int node, const RowKey& row_key, const Row& row,
   const std::size_t key = KeyIndex(row_key);
   KeyState& state = states_[key];
   ++state.losses;
-  if (loss != Loss::kDisk) {
+  // What had a single copy has nobody to fill up from.
+  if (loss != Loss::kDisk || CopiesOf(key) == 1) {
     for (Bits& held : state.held) held.clear();
     state.held_in.clear();
   }

@@ -181,6 +181,36 @@ TEST_F(ShardFillingTest, TwoEmptyDisksAreANewCluster) {
   EXPECT_THAT(ValuesOf(scene.Run(1, GetR(scene.key, 2))), ::testing::IsEmpty());
 }
 
+// Goal: an empty disk and a node that has yet to get a partition that it came to own, as its disk
+// is from before that, are no new cluster.
+TEST_F(ShardFillingTest, OneThatGainedAndAnEmptyDiskAreNoNewCluster) {
+  const Layout joint = scene.To({0, 1, 3});
+  const Layout settled = scene.Settled(joint);
+  scene.TakeAll(joint);
+  scene.cluster.RunFor(Duration::Millis(500));
+  ASSERT_TRUE(scene.Arrived(3, joint));
+  scene.TakeAll(settled);
+  scene.Isolate(3);
+  ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 2)).has_value());
+  ASSERT_TRUE(scene.Own(1).has_value());
+
+  for (const int place : {0, 2, 4, 5, 6}) scene.Isolate(place);
+  scene.cluster.RestoreView(scene.Index(3), scene.founded);
+  scene.cluster.Restart(scene.Index(3));
+  scene.Take(3, settled);
+  ReplaceDisk(1);
+  scene.Rejoin(1);
+  scene.Rejoin(3);
+  scene.cluster.RunFor(Duration::Millis(300));
+  EXPECT_GT(Unfilled(1), 0u);
+  EXPECT_GT(Unfilled(3), 0u);
+  EXPECT_EQ(CodeOfGet(1, 2), ErrorCode::kUnavailable);
+  for (const int place : {0, 2, 4, 5, 6}) scene.Rejoin(place);
+  scene.cluster.RunFor(Duration::Seconds(2));
+  EXPECT_EQ(Unfilled(1), 0u);
+  EXPECT_EQ(Unfilled(3), 0u);
+}
+
 // Goal: who comes to a new cluster a little later need not fill up from nodes that never came; who
 // comes much later has to.
 TEST_F(ShardFillingTest, LateComersToANewClusterServe) {

@@ -383,9 +383,24 @@ TEST(ShardHandoffTest, AReadErrorOfTheLastOwnerIsNotAbsent) {
   scene.Isolate(1);
   scene.Isolate(2);
   scene.At(0).damaged.insert(scene.key);
+  PutRequest remove{scene.key, DeleteValue(), /*read_first=*/true, {}};
   for (const std::uint8_t r : {1, 2}) {
     EXPECT_EQ(scene.Run(0, GetR(scene.key, r)).error().code, ErrorCode::kUnavailable);
+    remove.options.read_quorum = QuorumSpec::Number(r);
+    EXPECT_EQ(scene.Run(0, remove).error().code, ErrorCode::kUnavailable);
   }
+}
+
+// Goal: nor is it deleted, as if it were not there, where nobody knows of it.
+TEST(ShardHandoffTest, ADeleteOfWhatNobodyKnowsIsRefused) {
+  Scene scene(5);
+  ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 3)).has_value());
+  for (const int place : {0, 1, 2}) scene.Isolate(place);
+  const PutRequest remove{scene.key, DeleteValue(), /*read_first=*/true, {}};
+  EXPECT_EQ(scene.Run(3, remove).error().code, ErrorCode::kUnavailable);
+  ASSERT_TRUE(scene.Run(3, PutW(scene.key, "w", 2)).has_value());  // this needs no answer
+  EXPECT_TRUE(scene.Run(3, remove).has_value());                   // of that
+  EXPECT_THAT(ValuesOf(RecordOf(scene.Run(4, GetR(scene.key, 2)))), IsEmpty());
 }
 
 // Goal: what a fallback keeps for one owner is joined with what another owner has, and given to it.

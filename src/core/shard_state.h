@@ -56,10 +56,11 @@ struct ShardState {
   // Copies that an owner did not take, and nobody keeps for it: its partition is compared with it
   // when the event ends.
   std::vector<std::pair<PartitionId, NodeId>> copies_missing;
-  // This disk held nothing when it began, though it owns these with others: it answers no read of
-  // them until it has got what each other owner holds (RepairScheduler::BeginFilling). Empty but
-  // for the first moments of a new cluster, and where a disk was replaced.
+  // This disk held nothing of these when it began, or when it heard that it owns them with others:
+  // it answers no read of them until it has got what each other owner holds (RepairScheduler). None
+  // but for the first moments of a new cluster, and where a disk was replaced.
   std::set<PartitionId> unfilled;
+  bool empty_disk = false;            // all that it owned when it began, and some is yet to come
   Duration founding_grace{};          // as ShardOptions has it
   Instant founding_until{INT64_MIN};  // the cluster is new: who comes need not fill up either
   // Leaves whose sum may not be that of their rows: the scrubber counts them next.

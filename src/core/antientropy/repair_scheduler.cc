@@ -68,6 +68,7 @@ void RepairScheduler::BeginFilling() {
     const PartitionId partition(p);
     if (shard().Serves(partition) && KeptWithOthers(partition)) shard().unfilled.insert(partition);
   }
+  shard().empty_disk = !shard().unfilled.empty();
 }
 
 bool RepairScheduler::KeptWithOthers(PartitionId partition) const {
@@ -168,6 +169,7 @@ void RepairScheduler::OnView(Env& env) {
   std::erase_if(shard().unfilled, [&](PartitionId partition) {
     return !KeptWithOthers(partition) || IsFilled(partition);
   });
+  if (shard().unfilled.empty()) shard().empty_disk = false;
   std::erase_if(begun_, [&](const auto& begun) { return !shard().unfilled.contains(begun.first); });
   std::erase_if(damaged_, not_shared);
   std::erase_if(fetched_in_vain_, not_shared);
@@ -459,6 +461,7 @@ void RepairScheduler::OnSessionEnd(const Pair& pair, RingEpoch epoch, Outcome ou
     if (Owns(pair.partition) && HasArrived(pair.partition)) whole_.insert(pair.partition);
     if (shard().unfilled.contains(pair.partition) && IsFilled(pair.partition)) {
       shard().unfilled.erase(pair.partition);
+      if (shard().unfilled.empty()) shard().empty_disk = false;
     }
     std::erase_if(stream_leaves_max_, [&](const auto& limit) { return limit.first.first == pair; });
   }

@@ -99,6 +99,13 @@ void PutCoordinator::OnReadProgress(Env& env) {
     case Standing::kImpossible:
       return Refuse({ErrorCode::kUnavailable, "too few owners could read their copy"}, env);
     case Standing::kReached:
+      if (reads_->knows_nothing()) {
+        if (!reads_->all_answered()) return;
+        return Refuse({ErrorCode::kUnavailable,
+                       "it depends on what is there: no owner of the key can be read, and those "
+                       "that stand in have nothing of it"},
+                      env);
+      }
       return Apply(Replica::Seen{reads_->joined(), reads_->stamp()}, env);
   }
 }

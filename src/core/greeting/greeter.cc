@@ -77,7 +77,7 @@ void Greeter::Greet(NodeId peer, ShardId peer_shard, bool asks, Env& env) {
   Greeting greeting{{}, shard().run, contact.run, asks, contact.taken, false, {}};
   const bool founding = env.now.instant < shard().founding_until;
   greeting.unfilled =
-      (founding || !shard().unfilled.empty()) && shard().peers.Speaks(peer, Feature::kFilling);
+      (founding || shard().empty_disk) && shard().peers.Speaks(peer, Feature::kFilling);
   if (contact.run != 0) {
     shard().ledger.ballots().ForEachDurable([&](SectionId section, const BallotNumbers& its) {
       greeting.numbers.push_back({section, its.promised, its.purged});
@@ -158,9 +158,11 @@ void Greeter::NoteMet(NodeId peer, Env& env) {
   if (!shard().peers.HasMet(peer) || shard().up.contains(peer)) return;
   if (shard().up.empty() && !shard().gathering) shard().Gather(env.now.instant);
   shard().up.insert(peer);
-  // Two that both have nothing: one disk at a time is replaced, so the cluster is new.
-  if (shard().peers.IsUnfilled(peer) && !shard().unfilled.empty()) {
+  // Two that both have nothing: one disk at a time is replaced, so the cluster is new. (Not so one
+  // that only has to get what it came to own.)
+  if (shard().peers.IsUnfilled(peer) && shard().empty_disk) {
     shard().unfilled.clear();
+    shard().empty_disk = false;
     shard().founding_until = env.now.instant + shard().founding_grace;
   }
   shard().met.insert(peer);
