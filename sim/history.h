@@ -72,7 +72,8 @@ struct Op {
   std::uint64_t node_pauses = 0;
   OpOutcome outcome = OpOutcome::kPending;
   std::optional<ErrorCode> error;
-  // What must be visible to it (G8), unless a copy of the key was lost meanwhile.
+  // What must be visible to it (G8), unless a copy of the key was lost meanwhile; to a sloppy one
+  // only if it shows nothing else.
   Bits must_see;
   std::uint64_t losses = 0;
   // What had been purged as superseded before it began: must not be shown any more (G1).

@@ -21,8 +21,8 @@ from contextlib import ExitStack
 
 import namespaces
 from cluster import HOST, Node, free_ports, wait_until
-from faults_test import (BEGIN, PROBLEMS_SHOWN, WHOLE_SECONDS_MAX, cold_misses, final_problems,
-                         keys_written, say, show_state, wait_whole)
+from faults_test import (BEGIN, WHOLE_SECONDS_MAX, cold_misses, final_problems, keys_written, say,
+                         show_state, tell_verdict, wait_whole)
 from grow_test import Growing
 from judge import read_cold
 from load import ColdKeys, start_clients, stop_clients
@@ -287,16 +287,7 @@ def run(options, cluster, network, rng):
     print(f"  reads    ok {sum(c.reads['ok'] for c in clients)}  "
           f"failed {sum(c.reads['failed'] for c in clients)}")
     print(f"  older values beside the last one (sloppy quorum): {old}")
-    if not problems:
-        print("verdict: held")
-        return
-    show_state(churn.members)
-    print(f"verdict: BROKEN, {len(problems)} problems")
-    for text in problems[:PROBLEMS_SHOWN]:
-        print(f"  {text}")
-    for key, ops in list(concerned.items())[:PROBLEMS_SHOWN]:
-        print(f"--- history of {key}\n" + "\n".join(f"  {op}" for op in ops))
-    raise AssertionError(f"{problems[0]} (seed {options.seed})")
+    tell_verdict(options.seed, churn.members, problems, concerned)
 
 
 def main():

@@ -259,6 +259,20 @@ def print_report(seed, faults, clients, recovered_seconds, old):
     return problems
 
 
+def tell_verdict(seed, nodes, problems, concerned):
+    """Raises if there are problems, and shows what may tell why."""
+    if not problems:
+        print("verdict: held")
+        return
+    show_state(nodes)
+    print(f"verdict: BROKEN, {len(problems)} problems")
+    for text in problems[:PROBLEMS_SHOWN]:
+        print(f"  {text}")
+    for key, ops in list(concerned.items())[:PROBLEMS_SHOWN]:
+        print(f"--- history of {key}\n" + "\n".join(f"  {op}" for op in ops))
+    raise AssertionError(f"{problems[0]} (seed {seed})")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--long", action="store_true")
@@ -315,16 +329,7 @@ def run(options, cluster, network, disk_node, order, rng):
     problems += cold_misses(clients)
     problems += [text for client in clients for text in client.wrong]
     problems += print_report(options.seed, faults.done, clients, recovered, old)
-    if not problems:
-        print("verdict: held")
-        return
-    show_state(cluster)
-    print(f"verdict: BROKEN, {len(problems)} problems")
-    for text in problems[:PROBLEMS_SHOWN]:
-        print(f"  {text}")
-    for key, ops in list(concerned.items())[:PROBLEMS_SHOWN]:
-        print(f"--- history of {key}\n" + "\n".join(f"  {op}" for op in ops))
-    raise AssertionError(f"{problems[0]} (seed {options.seed})")
+    tell_verdict(options.seed, cluster, problems, concerned)
 
 
 if __name__ == "__main__":

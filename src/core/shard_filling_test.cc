@@ -28,20 +28,22 @@ class ShardFillingTest : public ::testing::Test {
     return got ? ErrorCode::kNotFound : got.error().code;
   }
 
-  // What moved to place 3 is lost with its disk, and 1 had missed it. `each`: 3 hears of all
-  // layouts.
-  void LosesDiskAndLayout(bool each) {
-    const Layout joint = scene.To({0, 1, 3});
-    const Layout settled = scene.Settled(joint);
+  // The partition moves from place 2 to 3; then comes a write that `away` misses, and of the two
+  // new owners the other one and `away` are all that is left.
+  void MovesAndIsWrittenWithout(int away) {
     scene.TakeAll(joint);
     scene.cluster.RunFor(Duration::Millis(500));
     ASSERT_TRUE(scene.Arrived(3, joint));
     scene.TakeAll(settled);
-    scene.Isolate(1);
+    scene.Isolate(away);
     ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 2)).has_value());
-    ASSERT_TRUE(scene.Own(3).has_value());
-
+    ASSERT_TRUE(scene.Own(away == 1 ? 3 : 1).has_value());
     for (const int place : {0, 2, 4, 5, 6}) scene.Isolate(place);
+  }
+  // What moved to place 3 is lost with its disk, and 1 had missed it. `each`: 3 hears of all
+  // layouts.
+  void LosesDiskAndLayout(bool each) {
+    ASSERT_NO_FATAL_FAILURE(MovesAndIsWrittenWithout(1));
     scene.cluster.RestoreView(scene.Index(3), scene.founded);
     ReplaceDisk(3);
     scene.Rejoin(3);
@@ -57,6 +59,8 @@ class ShardFillingTest : public ::testing::Test {
   }
 
   MovingScene scene{Quick()};
+  const Layout joint = scene.To({0, 1, 3});
+  const Layout settled = scene.Settled(joint);
 };
 
 // Goal: two of three owners hold what was written, and one of these loses its disk: a read that
@@ -93,8 +97,6 @@ TEST_F(ShardFillingTest, WhatMovedToItLongAgoIsFilledToo) { LosesDiskAndLayout(t
 // Goal: a disk is lost after its node has said that all of a partition had arrived: the others
 // settle the move, and what the node has then to get again it answers no reads of.
 TEST_F(ShardFillingTest, WhatHadArrivedIsFilledAgain) {
-  const Layout joint = scene.To({0, 1, 3});
-  const Layout settled = scene.Settled(joint);
   scene.TakeAll(joint);
   scene.cluster.RunFor(Duration::Millis(500));
   ASSERT_TRUE(scene.Arrived(3, joint));
@@ -184,17 +186,7 @@ TEST_F(ShardFillingTest, TwoEmptyDisksAreANewCluster) {
 // Goal: an empty disk and a node that has yet to get a partition that it came to own, as its disk
 // is from before that, are no new cluster.
 TEST_F(ShardFillingTest, OneThatGainedAndAnEmptyDiskAreNoNewCluster) {
-  const Layout joint = scene.To({0, 1, 3});
-  const Layout settled = scene.Settled(joint);
-  scene.TakeAll(joint);
-  scene.cluster.RunFor(Duration::Millis(500));
-  ASSERT_TRUE(scene.Arrived(3, joint));
-  scene.TakeAll(settled);
-  scene.Isolate(3);
-  ASSERT_TRUE(scene.Run(0, PutW(scene.key, "v", 2)).has_value());
-  ASSERT_TRUE(scene.Own(1).has_value());
-
-  for (const int place : {0, 2, 4, 5, 6}) scene.Isolate(place);
+  ASSERT_NO_FATAL_FAILURE(MovesAndIsWrittenWithout(3));
   scene.cluster.RestoreView(scene.Index(3), scene.founded);
   scene.cluster.Restart(scene.Index(3));
   scene.Take(3, settled);

@@ -60,7 +60,7 @@ struct ShardState {
   // it answers no read of them until it has got what each other owner holds (RepairScheduler). None
   // but for the first moments of a new cluster, and where a disk was replaced.
   std::set<PartitionId> unfilled;
-  bool empty_disk = false;            // all that it owned when it began, and some is yet to come
+  bool empty_disk = false;            // it held nothing at all then, and has yet to get some of it
   Duration founding_grace{};          // as ShardOptions has it
   Instant founding_until{INT64_MIN};  // the cluster is new: who comes need not fill up either
   // Leaves whose sum may not be that of their rows: the scrubber counts them next.
