@@ -212,6 +212,12 @@ void ShardLoop::LookUpRows() {
   session_->Prefetch(keys_);
 }
 
+// A node that fills up has none of them, as a rule.
+void ShardLoop::ExpectRows(const RangeGetReply& batch) {
+  if (batch.records.empty()) return;
+  session_->ExpectReads(batch.records.front().key, batch.records.back().key);
+}
+
 void ShardLoop::RunGathered(GatheredRequest& gathered) {
   const ShardId owner = ShardOfRequest(gathered.request, view_->ring, shard_count_);
   if (owner != index_) {
@@ -357,6 +363,7 @@ void ShardLoop::TakeMessage(NodeId from, Envelope&& envelope) {
     gathered_.push_back(GatheredMessage{from, envelope.from_shard, std::move(envelope.message)});
     return SettleIfMany();
   }
+  if (const auto* batch = std::get_if<RangeGetReply>(&envelope.message)) ExpectRows(*batch);
   shard_.OnMessage(from, envelope.from_shard, std::move(envelope.message), now(), effects_);
   Carry();
 }

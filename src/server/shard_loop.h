@@ -143,6 +143,7 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
   void SettleIfMany();
   void LocateKeys();
   void LookUpRows();
+  void ExpectRows(const RangeGetReply& batch);
   void RunGathered(GatheredRequest& gathered);
   void TakeMessage(NodeId from, Envelope&& envelope);
   void TakeRequest(ClientRequest request, ShardId from_shard, ClientId from_client);

@@ -80,6 +80,9 @@ class EngineSession {
   virtual std::optional<Result<std::optional<Row>>> Read(RequestId id, const RowKey& key) = 0;
   // These rows will be asked for next. A hint: fetches into the processor's caches what it can.
   virtual void Prefetch(std::span<const RowKey* const> /*keys*/) {}
+  // Many rows from `first` to `last` will be asked for next. A hint: where storage has none of
+  // them, it sees so once for all.
+  virtual void ExpectReads(const RowKey& /*first*/, const RowKey& /*last*/) {}
   // The row if it is in the session's own memory (memory engine, hot-row cache), with the promises
   // of Read; nullopt otherwise, and nothing follows.
   virtual std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) = 0;

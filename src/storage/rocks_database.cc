@@ -170,6 +170,24 @@ std::optional<Result<std::optional<Row>>> RocksDatabase::GetFrom(rocksdb::ReadTi
   return Result<std::optional<Row>>(*std::move(row));
 }
 
+bool RocksDatabase::NothingBetween(const RowKey& first, const RowKey& last) const {
+  std::string begin, end;
+  AppendRowKey(first, begin);
+  AppendRowKey(last, end);
+  end.push_back('\0');  // the least key behind it
+  const rocksdb::Slice upper_bound(end);
+  rocksdb::ReadOptions options;
+  options.read_tier = rocksdb::kBlockCacheTier;
+  options.iterate_upper_bound = &upper_bound;
+  const auto nothing = doubt_.AskAtOnce([&] {
+    const std::unique_ptr<rocksdb::Iterator> rows(
+        db_->NewIterator(options, FamilyOf(first.owed_to)));
+    rows->Seek(begin);
+    return !rows->Valid() && rows->status().ok();
+  });
+  return nothing.value_or(false);
+}
+
 Result<ScanPage> RocksDatabase::Scan(const ScanRange& range) {
   std::string start;
   if (range.after) {

@@ -58,6 +58,10 @@ class RocksDatabase {
   // Files that WriteRuns made, so far.
   std::uint64_t run_files() const { return run_files_.load(std::memory_order_relaxed); }
 
+  // Is it sure, without a look at the disk, that there is no row from `first` to `last`, both
+  // included? Cost: of an iterator. REQUIRES: they are of one owed_to.
+  bool NothingBetween(const RowKey& first, const RowKey& last) const;
+
   // Makes one file of small ones of rows that lie beside each other; `merged`: of how many, 0 if
   // nothing is left to do. Any thread, one at a time; blocking, for what 64 MiB take. Errors: as of
   // RocksDB's own compactions, and Aborted where they are at the same files.

@@ -57,9 +57,11 @@ rocksdb::Status RocksDatabase::CloseLog() {
 }
 
 rocksdb::Status RocksDatabase::TakeIn(std::span<const Run> runs) {
-  std::error_code failed;                            // shows when a file is written
-  std::filesystem::remove_all(RunFolder(), failed);  // what failed, or was cut off
+  std::error_code failed;  // shows when a file is written
   std::filesystem::create_directory(RunFolder(), failed);
+  for (const auto& left : std::filesystem::directory_iterator(RunFolder(), failed)) {
+    std::filesystem::remove(left.path(), failed);  // of what failed, or was cut off
+  }
   std::vector<rocksdb::IngestExternalFileArg> families(1);
   std::vector<std::string>& files = families[0].external_files;
   families[0].column_family = rows_;

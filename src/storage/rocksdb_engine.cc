@@ -42,6 +42,7 @@ class RocksSession final : public EngineSession {
   std::optional<Result<std::optional<Row>>> Read(RequestId id, const RowKey& key) override;
   std::optional<Result<std::optional<Row>>> ReadAtHand(const RowKey& key) override;
   void Prefetch(std::span<const RowKey* const> keys) override { cache_.Prefetch(keys); }
+  void ExpectReads(const RowKey& first, const RowKey& last) override;
   bool WritesAtHand() const override { return false; }
   void WriteAtHand(const RowKey& /*key*/, const Row& /*row*/) override { GYRE_CHECK(false); }
   void RemoveAtHand(const RowKey& /*key*/) override { GYRE_CHECK(false); }
@@ -56,6 +57,7 @@ class RocksSession final : public EngineSession {
     std::uint64_t after;  // the last write that the scan must see
   };
 
+  bool InGap(const RowKey& key) const;
   void NoteOver();
   void Submit(std::unique_ptr<ScanJob> scan);
   void Finish(std::unique_ptr<WriteJob> job, std::vector<Completion>& out);
@@ -77,6 +79,9 @@ class RocksSession final : public EngineSession {
   bool refusing_ = false;  // a write was refused, and the shard has not heard of it yet
   std::unique_ptr<WriteJob> gathering_;
   std::vector<std::unique_ptr<WriteJob>> spare_jobs_;
+  // The database has no row from the first to the second key, both included. It holds while `over_`
+  // stays what it is: what was not in the database then is in the cache.
+  std::optional<std::pair<RowKey, RowKey>> gap_;
   // Keys being read from disk, unless written since: later reads of the same key join.
   std::unordered_map<RowKey, ReadJob*, RowKeyHash> reading_;
   std::deque<DeferredScan> deferred_scans_;
@@ -94,6 +99,7 @@ std::optional<Result<std::optional<Row>>> RocksSession::ReadAtHand(const RowKey&
 std::optional<Result<std::optional<Row>>> RocksSession::Read(RequestId id, const RowKey& key) {
   if (auto row = ReadAtHand(key)) return row;
   Increment(link_->cache_misses);
+  if (InGap(key)) return Result<std::optional<Row>>(std::nullopt);
   if (auto answer = database_.GetCached(key)) {
     if (answer->has_value() && answer->value().has_value()) cache_.PutRead(key, ***answer);
     return answer;
@@ -117,6 +123,16 @@ std::optional<Result<std::optional<Row>>> RocksSession::Read(RequestId id, const
   return std::nullopt;
 }
 
+void RocksSession::ExpectReads(const RowKey& first, const RowKey& last) {
+  gap_.reset();
+  if (first.owed_to != last.owed_to || !database_.NothingBetween(first, last)) return;
+  gap_.emplace(first, last);
+}
+
+bool RocksSession::InGap(const RowKey& key) const {
+  return gap_ && gap_->first <= key && key <= gap_->second;
+}
+
 void RocksSession::Write(WriteRequest write) {
   const std::size_t bytes = RowCache::Charge(write.key, write.row);
   if (refusing_ || cache_.pending_bytes() + bytes > pending_bytes_max_) {
@@ -129,7 +145,7 @@ void RocksSession::Write(WriteRequest write) {
   write.key.key = write.key.key.Compact();
   if (write.row) write.row->record = write.row->record.Compact();
   ++asked_;
-  cache_.PutWrite(write.key, write.row, asked_);
+  cache_.PutWrite(write.key, write.row, asked_, /*passing=*/write.run != RequestId{});
   if (!reading_.empty()) {
     if (const auto it = reading_.find(write.key); it != reading_.end()) {
       it->second->overwritten = true;
@@ -170,7 +186,9 @@ void RocksSession::Scan(RequestId id, const ScanRange& range) {
 // Unpins what the database has by now, and submits the scans that waited for it.
 void RocksSession::NoteOver() {
   const std::uint64_t bytes = link_->over_bytes();
-  over_ = link_->over();
+  const std::uint64_t over = link_->over();
+  if (over != over_) gap_.reset();
+  over_ = over;
   cache_.SetCommitted(over_, bytes - std::exchange(over_bytes_, bytes));
   if (deferred_scans_.empty()) return;
   while (!deferred_scans_.empty() && deferred_scans_.front().after <= over_) {
@@ -206,6 +224,7 @@ void RocksSession::Finish(std::unique_ptr<WriteJob> job, std::vector<Completion>
     failures_seen_ = link_->failures.load(std::memory_order_relaxed);
     // All that was asked for since fails as well; what the disk holds is what counts now.
     cache_.DropWritesAfter(job->number_first - 1);
+    gap_.reset();
   }
   for (const WriteRequest& write : job->writes) out.emplace_back(WriteDone{write.id, job->status});
   if (spare_jobs_.size() < kSpareJobsMax) {

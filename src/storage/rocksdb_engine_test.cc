@@ -2,8 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <thread>
 
+#include "base/prng.h"
 #include "storage/faulty_disk.h"
 #include "storage/rocks_options.h"
 #include "storage/storage_test_util.h"
@@ -342,6 +345,69 @@ TEST_F(RocksEngineTest, ASlowReadDoesNotUndoANewerWrite) {
   disk_.ReleaseTableReads();
   EXPECT_EQ(std::get<ReadDone>(session.Await(read)).row.value(), MakeRow("old"));
   EXPECT_EQ(session.Read(MakeKey("k")), MakeRow("new"));
+}
+
+// Goal: that many reads are expected changes no answer, whatever is written before, between and
+// after, and thrown out of the cache since.
+TEST_F(RocksEngineTest, ExpectedReadsFindWhatIsThere) {
+  options_.row_cache_bytes = 2000;
+  const auto engine = Open();
+  TestSession session(*engine);
+  Prng prng(3);
+  std::vector<RowKey> keys;
+  for (int i = 0; i < 1000; ++i) keys.push_back(MakeKey(std::to_string(i)));
+  std::sort(keys.begin(), keys.end());
+  std::map<RowKey, Row> model;
+  RequestId last;
+  const auto any = [&] { return prng.Below(keys.size()); };
+  for (int round = 0; round < 3000; ++round) {
+    // Of the last ones only few are ever written, so that there are stretches without any.
+    const std::size_t written = prng.Below(20) == 0 ? any() : any() / 2;
+    switch (prng.Below(6)) {
+      case 0: {
+        const Row row = MakeRow(Noise(prng.Below(300), prng.Next()));
+        last = session.Write(keys[written], row);
+        model[keys[written]] = row;
+        break;
+      }
+      case 1:
+        last = session.Write(keys[written], std::nullopt);
+        model.erase(keys[written]);
+        break;
+      case 2:
+        session.Flush();
+        if (last.value != 0) ASSERT_TRUE(session.AwaitWrite(std::exchange(last, {})).has_value());
+        break;
+      default: {
+        const std::size_t first = any();
+        const std::size_t end = std::min(first + 1 + prng.Below(60), keys.size() - 1);
+        // The peer that names them may be mad.
+        prng.Below(20) == 0 ? session.ExpectReads(keys[end], keys[first])
+                            : session.ExpectReads(keys[first], keys[end]);
+        for (std::size_t i = first; i < end; ++i) {
+          for (const RowKey& key : {keys[i], keys[any()]}) {
+            const auto there = model.find(key);
+            ASSERT_EQ(session.Read(key),
+                      there == model.end() ? std::nullopt : std::optional(there->second));
+          }
+          if (prng.Below(4) != 0) continue;
+          const Row row = MakeRow(Noise(50, prng.Next()));
+          const std::size_t other = prng.Below(3) == 0 ? std::min(end, i + prng.Below(9)) : i;
+          last = session.Write(keys[other], row);
+          model[keys[other]] = row;
+          if (prng.Below(3) == 0) session.Flush();
+          if (prng.Below(9) == 0) {
+            session.Flush();
+            ASSERT_TRUE(session.AwaitWrite(std::exchange(last, {})).has_value());
+          }
+        }
+        if (prng.Below(30) != 0) break;
+        for (const RowKey& key : keys) {
+          if (model.erase(key) > 0) last = session.Write(key, std::nullopt);
+        }
+      }
+    }
+  }
 }
 
 // Goal: what overflows the cache is still read right, and the cache keeps its bound.

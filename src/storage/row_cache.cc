@@ -61,7 +61,8 @@ void RowCache::PutRead(const RowKey& key, const Row& row) {
   Trim();
 }
 
-void RowCache::PutWrite(const RowKey& key, const std::optional<Row>& row, std::uint64_t number) {
+void RowCache::PutWrite(const RowKey& key, const std::optional<Row>& row, std::uint64_t number,
+                        bool passing) {
   GYRE_DCHECK(number > committed_);
   pending_bytes_ += Charge(key, row);
   if (const std::uint32_t at = SlotOf(key); at != SlotIndex::kNone) {
@@ -72,7 +73,8 @@ void RowCache::PutWrite(const RowKey& key, const std::optional<Row>& row, std::u
     slot.write_number = number;
     slot.referenced = true;
   } else {
-    Insert(key, row, number);
+    const std::uint32_t taken = Insert(key, row, number);
+    if (passing) passing_.push_back({number, taken});
   }
   Trim();
 }
@@ -81,6 +83,7 @@ void RowCache::SetCommitted(std::uint64_t number, std::size_t bytes) {
   GYRE_CHECK(number >= committed_ && bytes <= pending_bytes_);
   committed_ = number;
   pending_bytes_ -= bytes;
+  RemovePassed();
   Trim();
 }
 
@@ -96,8 +99,8 @@ void RowCache::DropCommitted() {
   }
 }
 
-void RowCache::Insert(const RowKey& key, const std::optional<Row>& row,
-                      std::uint64_t write_number) {
+std::uint32_t RowCache::Insert(const RowKey& key, const std::optional<Row>& row,
+                               std::uint64_t write_number) {
   std::uint32_t at;
   if (free_.empty()) {
     at = static_cast<std::uint32_t>(slots_.size());
@@ -109,6 +112,7 @@ void RowCache::Insert(const RowKey& key, const std::optional<Row>& row,
   slots_[at] = Slot{key, row, write_number, /*in_use=*/true, /*referenced=*/false};
   bytes_ += Charge(key, row);
   index_.Insert(HashOf(key), at);
+  return at;
 }
 
 void RowCache::Remove(std::uint32_t at) {
@@ -116,6 +120,16 @@ void RowCache::Remove(std::uint32_t at) {
   bytes_ -= Charge(slots_[at].key, slots_[at].row);
   slots_[at] = Slot{};
   free_.push_back(at);
+}
+
+void RowCache::RemovePassed() {
+  while (!passing_.empty() && passing_.front().number <= committed_) {
+    const Passing passed = passing_.front();
+    passing_.pop_front();
+    // Else another row is there by now, or another write of this one.
+    const Slot& slot = slots_[passed.slot];
+    if (slot.write_number == passed.number && !slot.referenced) Remove(passed.slot);
+  }
 }
 
 // The loop ends: while it runs, some row is not pinned, and the second pass of the hand takes it.

@@ -8,13 +8,14 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "base/slot_index.h"
 #include "core/key.h"
 #include "storage/engine.h"
-#include "storage/slot_index.h"
 
 namespace gyre {
 
@@ -34,8 +35,11 @@ class RowCache {
   // a large part of the cache.
   void PutRead(const RowKey& key, const Row& row);
   // A write, the `number`th of the session; nullopt: a removal, which hides the row that the
-  // database has until it is committed. REQUIRES: key and record own their blocks (Compact).
-  void PutWrite(const RowKey& key, const std::optional<Row>& row, std::uint64_t number);
+  // database has until it is committed. One that passes is not kept once it is committed, unless
+  // somebody has asked for it: a stream of millions must not throw out what is hot. REQUIRES: key
+  // and record own their blocks (Compact).
+  void PutWrite(const RowKey& key, const std::optional<Row>& row, std::uint64_t number,
+                bool passing = false);
   // All writes up to `number` are in the database or have failed; `bytes` is the sum of Charge over
   // those since the last call.
   void SetCommitted(std::uint64_t number, std::size_t bytes);
@@ -67,8 +71,10 @@ class RowCache {
     return index_.Find(HashOf(key), [&](std::uint32_t slot) { return slots_[slot].key == key; });
   }
   bool Pinned(const Slot& slot) const { return slot.write_number > committed_; }
-  void Insert(const RowKey& key, const std::optional<Row>& row, std::uint64_t write_number);
+  std::uint32_t Insert(const RowKey& key, const std::optional<Row>& row,
+                       std::uint64_t write_number);
   void Remove(std::uint32_t slot);
+  void RemovePassed();
   void Trim();
 
   const std::size_t bytes_max_;
@@ -80,6 +86,11 @@ class RowCache {
   std::vector<std::uint32_t> free_;
   std::uint32_t hand_ = 0;
   SlotIndex index_;
+  struct Passing {
+    std::uint64_t number;
+    std::uint32_t slot;
+  };
+  std::deque<Passing> passing_;  // not committed yet
 };
 
 }  // namespace gyre

@@ -71,6 +71,37 @@ TEST(RowCacheTest, FailedWritesAreForgotten) {
   EXPECT_EQ(cache.bytes(), 2 * charge);
 }
 
+// Goal: what only passes goes once it is committed, and nothing else for it; what somebody asked
+// for or wrote again stays.
+TEST(RowCacheTest, WhatPassesIsNotKept) {
+  RowCache cache(5'000);
+  cache.PutRead(MakeKey("hot"), Sized(200));
+  cache.PutWrite(MakeKey("was here"), Sized(200), 1);
+  const std::size_t charge = RowCache::Charge(MakeKey("p99"), Sized(200));
+  std::size_t bytes = RowCache::Charge(MakeKey("was here"), Sized(200));
+  cache.SetCommitted(1, std::exchange(bytes, 0));
+  const auto put = [&](const std::string& name, std::uint64_t number, bool passing) {
+    cache.PutWrite(MakeKey(name), Sized(200), number, passing);
+    bytes += RowCache::Charge(MakeKey(name), Sized(200));
+  };
+  for (std::uint64_t i = 10; i < 100; ++i) put("p" + std::to_string(i), i, /*passing=*/true);
+  put("was here", 100, true);
+  put("p20", 101, false);
+  put("p21", 102, true);
+  ASSERT_NE(cache.Find(MakeKey("p30")), nullptr);
+  EXPECT_GT(cache.bytes(), 90 * charge);
+  cache.DropWritesAfter(101);  // 102 failed
+  cache.SetCommitted(103, bytes);
+  for (const char* kept : {"hot", "was here", "p20", "p30"}) {
+    EXPECT_NE(cache.Find(MakeKey(kept)), nullptr) << kept;
+  }
+  for (const char* passed : {"p10", "p21", "p99"}) {
+    EXPECT_EQ(cache.Find(MakeKey(passed)), nullptr) << passed;
+  }
+  EXPECT_EQ(cache.bytes(), RowCache::Charge(MakeKey("hot"), Sized(200)) +
+                               RowCache::Charge(MakeKey("was here"), Sized(200)) + 2 * charge);
+}
+
 // Goal: when the database may have lost rows, only what it does not have yet stays.
 TEST(RowCacheTest, ForgetsWhatTheDatabaseShouldHave) {
   RowCache cache(10'000);

@@ -145,6 +145,7 @@ class TestSession {
     return id;
   }
   void Flush() { session_->Flush(); }
+  void ExpectReads(const RowKey& first, const RowKey& last) { session_->ExpectReads(first, last); }
   Status Put(const RowKey& key, const std::optional<Row>& row, std::uint64_t leaf_delta = 0) {
     const RequestId id = Write(key, row, leaf_delta);
     Flush();

@@ -61,14 +61,14 @@ void Replica::Get(const RowKey& key, const Ticket& asker, Env& env) {
       return AnswerRead(ticket, *row, env);
     }
   }
-  const RequestId op = operations_.Insert({Operation::Kind::kGet, key, ticket, writes_failed_});
+  const RequestId op =
+      operations_.Insert({Operation::Kind::kGet, Keys::kNone, key, ticket, writes_failed_});
   env.out.emplace_back(ReadEffect{op, key});
 }
 
 Replica::InFlightWrite* Replica::WriteInFlight(const RowKey& key) {
-  if (keys_.empty()) return nullptr;
-  const auto it = keys_.find(key);
-  return it == keys_.end() || it->second.writes.empty() ? nullptr : &it->second.writes.back();
+  const Keys::Number at = keys_.Find(key);
+  return at == Keys::kNone || keys_[at].writes.empty() ? nullptr : &keys_[at].writes.back();
 }
 
 // The get is answered once the newest write in flight is durable.
@@ -148,7 +148,7 @@ std::optional<Status> Replica::MutateNow(const RowKey& key, const Mutation& muta
   if (at_hand_ == nullptr || !at_hand_->WritesAtHand() || !Writable(now.instant)) {
     return std::nullopt;
   }
-  if (!keys_.empty() && keys_.contains(key)) return std::nullopt;
+  if (!Idle(key)) return std::nullopt;
   // What was there is given away only if it was asked for.
   const auto row = read_first ? at_hand_->ReadAtHand(key) : at_hand_->PeekAtHand(key);
   if (!row || !*row) return std::nullopt;
@@ -184,8 +184,8 @@ void Replica::Submit(const RowKey& key, What&& what, const Ticket& ticket, Env& 
   const auto too_many = [&] {
     AnswerChange(ticket, Fail(ErrorCode::kOverloaded, "too many writes of one key wait"), env);
   };
-  auto it = keys_.empty() ? keys_.end() : keys_.find(key);
-  if (it == keys_.end()) {
+  Keys::Number at = keys_.Find(key);
+  if (at == Keys::kNone) {
     if (at_hand_ != nullptr) {
       auto read = GivesAway(what) ? at_hand_->ReadAtHand(key) : at_hand_->PeekAtHand(key);
       if (read) {
@@ -194,12 +194,12 @@ void Replica::Submit(const RowKey& key, What&& what, const Ticket& ticket, Env& 
           return AnswerChange(ticket, Fail(read->error()), env);
         }
         std::optional<Row> present = *read ? std::move(**read) : std::nullopt;
-        return MakeChange(key, nullptr, present, what, ticket, env);
+        return MakeChange(key, Keys::kNone, present, what, ticket, env);
       }
     }
-    it = keys_.try_emplace(key).first;
+    at = keys_.Insert(key);
   }
-  KeyState& state = it->second;
+  KeyState& state = keys_[at];
   if (!state.writes.empty()) {
     // The newest row is at hand; nothing can be waiting for a read.
     if (state.writes.back().changes.size() >= config_.waiters_per_key_max ||
@@ -207,13 +207,12 @@ void Replica::Submit(const RowKey& key, What&& what, const Ticket& ticket, Env& 
       return too_many();
     }
     std::optional<Row> row = state.writes.back().row;
-    return MakeChange(key, &state, row, what, ticket, env);
+    return MakeChange(key, at, row, what, ticket, env);
   }
   if (state.waiting.size() >= config_.waiters_per_key_max) return too_many();
   state.waiting.push_back({ticket, std::forward<What>(what)});
-  if (state.loading) return;
-  state.loading = true;
-  const RequestId op = operations_.Insert({Operation::Kind::kLoad, key, Ticket::Nobody(), 0});
+  if (state.waiting.size() > 1) return;  // it is being read
+  const RequestId op = operations_.Insert({Operation::Kind::kLoad, at});
   env.out.emplace_back(ReadEffect{op, key});
 }
 
@@ -234,26 +233,25 @@ void Replica::OnReadDone(RequestId op, ReadRow row, Env& env) {
     return AnswerRead(operation.ticket, row, env);
   }
   GYRE_CHECK(operation.kind == Operation::Kind::kLoad);
-  const auto it = keys_.find(operation.key);
-  GYRE_CHECK(it != keys_.end() && it->second.loading);
-  OnRowLoaded(operation.key, it->second, row, env);
-  if (it->second.writes.empty()) keys_.erase(it);
+  OnRowLoaded(operation.at, row, env);
+  if (keys_[operation.at].writes.empty()) keys_.Erase(operation.at);
 }
 
 // The row is here: makes the changes that wait for it.
 // A coordinator that cannot read its own row does not coordinate, and nothing is merged into a row
 // that may be there: a read error is not "absent". Only a repair may stand in for a row that is
 // known to be damaged; the row then counts as one that came from elsewhere.
-void Replica::OnRowLoaded(const RowKey& key, KeyState& state, ReadRow& row, Env& env) {
-  state.loading = false;
-  auto waiting = std::exchange(state.waiting, {});
+void Replica::OnRowLoaded(Keys::Number at, ReadRow& row, Env& env) {
+  const RowKey& key = keys_.KeyOf(at);
+  auto waiting = std::exchange(keys_[at].waiting, {});
+  GYRE_CHECK(!waiting.empty());
   std::optional<Row> present = row ? std::move(*row) : std::nullopt;
   for (Change& change : waiting) {
     std::visit(
         [&](auto& what) {
           const bool known = row || present || StandsIn(what, row.error());
           if (!known) return AnswerChange(change.ticket, Fail(row.error()), env);
-          MakeChange(key, &state, present, what, change.ticket, env);
+          MakeChange(key, at, present, what, change.ticket, env);
         },
         change.what);
   }
@@ -264,27 +262,27 @@ bool Replica::StandsIn(const MergeChange& merge, const Error& error) {
 }
 
 template <typename What>
-void Replica::MakeChange(const RowKey& key, KeyState* state, std::optional<Row>& row,
+void Replica::MakeChange(const RowKey& key, Keys::Number at, std::optional<Row>& row,
                          const What& what, const Ticket& ticket, Env& env) {
   Result<NextState> next = NextRow(key, row, what, ticket, env);
   if (!next) return RefuseChange(key, ticket, std::move(next.error()), env);
   if (!next->changed) {
     // Nothing to write: durable once what is in flight is.
-    if (state == nullptr || state->writes.empty()) return AnswerChange(ticket, {}, env);
-    return state->writes.back().changes.push_back(ticket);
+    if (at == Keys::kNone || keys_[at].writes.empty()) return AnswerChange(ticket, {}, env);
+    return keys_[at].writes.back().changes.push_back(ticket);
   }
   const RowLedger::Entry entry =
       ledger_.Note(key, row ? &*row : nullptr, next->row ? &*next->row : nullptr, env.now.wall);
-  if (state == nullptr) {
+  if (at == Keys::kNone) {
     if (at_hand_ != nullptr && at_hand_->WritesAtHand()) {
       at_hand_->WriteAtHand(key, next->row, entry.leaf_delta);
       OnStored(key, next->row);
       return AnswerChange(ticket, {}, env);
     }
-    state = &keys_.try_emplace(key).first->second;
+    at = keys_.Insert(key);
   }
   row = next->row;
-  StartWrite(key, *state, std::move(next->row), entry, RunOf(what), ticket, env);
+  StartWrite(at, std::move(next->row), entry, RunOf(what), ticket, env);
 }
 
 Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::optional<Row>& row,
@@ -410,34 +408,32 @@ Result<Applied> Replica::MutateRow(const std::optional<Row>& row, const Mutation
   return applied;
 }
 
-void Replica::StartWrite(const RowKey& key, KeyState& state, std::optional<Row> next,
-                         const RowLedger::Entry& entry, RequestId run, const Ticket& ticket,
-                         Env& env) {
-  const RequestId op = operations_.Insert({Operation::Kind::kWrite, key, Ticket::Nobody(), 0});
-  env.out.emplace_back(WriteEffect{op, key, next, entry.leaf_delta, run});
-  state.writes.PushBack({op, std::move(next), entry, {ticket}, {}});
+void Replica::StartWrite(Keys::Number at, std::optional<Row> next, const RowLedger::Entry& entry,
+                         RequestId run, const Ticket& ticket, Env& env) {
+  const RequestId op = operations_.Insert({Operation::Kind::kWrite, at});
+  env.out.emplace_back(WriteEffect{op, keys_.KeyOf(at), next, entry.leaf_delta, run});
+  keys_[at].writes.PushBack({op, std::move(next), entry, {ticket}, {}});
 }
 
 void Replica::OnWriteDone(RequestId op, const Status& status, Env& env) {
   if (operations_.Find(op) == nullptr) return;
   const Operation operation = operations_.Take(op);
-  const auto it = keys_.find(operation.key);
-  GYRE_CHECK(it != keys_.end() && !it->second.writes.empty());
+  Fifo<InFlightWrite>& writes = keys_[operation.at].writes;
   // Storage completes the writes of one key in order, so this is the first.
-  GYRE_CHECK(it->second.writes.front().op == op);
-  const InFlightWrite write = it->second.writes.PopFront();
-  if (it->second.writes.empty() && !it->second.loading) keys_.erase(it);
+  GYRE_CHECK(!writes.empty() && writes.front().op == op);
+  const InFlightWrite write = writes.PopFront();
+  const RowKey key = writes.empty() ? keys_.Erase(operation.at) : keys_.KeyOf(operation.at);
   if (!status) {
     ++counters_.storage_errors;
     ++writes_failed_;
     unwritable_until_ = env.now.instant + config_.storage_retry_after;
-    ledger_.Revert(operation.key, write.entry, env.now.wall);
+    ledger_.Revert(key, write.entry, env.now.wall);
     if (write.row && write.row->own.actor == dots_.actor()) {
       // Its dot may be on a peer and not on this disk: the counters behind it must not go on.
       RetireActor();
     }
   }
-  if (status) OnStored(operation.key, write.row);
+  if (status) OnStored(key, write.row);
   for (const Ticket& ticket : write.changes) AnswerChange(ticket, status, env);
   for (const Ticket& ticket : write.gets) {
     if (status) {

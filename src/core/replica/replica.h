@@ -16,7 +16,6 @@
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -30,6 +29,7 @@
 #include "core/fifo.h"
 #include "core/key.h"
 #include "core/ledger/row_ledger.h"
+#include "core/replica/key_table.h"
 #include "core/replica/rows_at_hand.h"
 #include "core/request.h"
 #include "core/slot_map.h"
@@ -114,7 +114,7 @@ class Replica {
   // Raises the numbers of a section to at least these. Acknowledged once that is durable.
   void Raise(SectionId section, const BallotNumbers& numbers, const Ticket& ticket, Env& env);
   // Nothing of this key is being read for a change, or written.
-  bool Idle(const RowKey& key) const { return keys_.empty() || !keys_.contains(key); }
+  bool Idle(const RowKey& key) const { return keys_.Find(key) == Keys::kNone; }
   // Goes on as another actor: what this one has written may be forgotten here.
   void RetireActor();
 
@@ -172,26 +172,27 @@ class Replica {
     boost::container::small_vector<Ticket, 1> changes;  // acknowledged when durable
     std::vector<Ticket> gets;                           // answered with `row` when durable
   };
+  // Of a key that is being read, or written, never both.
   struct KeyState {
-    bool loading = false;                               // a read for `waiting` is out
-    boost::container::small_vector<Change, 1> waiting;  // until the row is here
+    std::vector<Change> waiting;  // until the row is here
     Fifo<InFlightWrite> writes;
   };
-  using KeyTable = std::unordered_map<RowKey, KeyState, RowKeyHash>;
+  using Keys = KeyTable<KeyState>;
   // An operation that storage will answer.
   struct Operation {
     enum class Kind : std::uint8_t { kGet, kLoad, kWrite } kind = Kind::kGet;
-    RowKey key;
-    Ticket ticket;                    // kGet
-    std::uint64_t writes_failed = 0;  // kGet: of this replica, when the read began
+    Keys::Number at = Keys::kNone;  // the others: their key
+    RowKey key;                     // kGet, as the next two
+    Ticket ticket;
+    std::uint64_t writes_failed = 0;  // of this replica, when the read began
   };
 
   template <typename What>
   void Submit(const RowKey& key, What&& what, const Ticket& ticket, Env& env);
   // Makes one change to `row`, the present state of the key (nullopt: absent), and brings it up to
-  // date. `state` is null if nothing of the key is in flight.
+  // date. `at` is kNone if nothing of the key is in flight.
   template <typename What>
-  void MakeChange(const RowKey& key, KeyState* state, std::optional<Row>& row, const What& what,
+  void MakeChange(const RowKey& key, Keys::Number at, std::optional<Row>& row, const What& what,
                   const Ticket& ticket, Env& env);
   // What becomes of a row.
   struct NextState {
@@ -231,10 +232,10 @@ class Replica {
   static RequestId RunOf(const What&) {
     return {};
   }
-  void StartWrite(const RowKey& key, KeyState& state, std::optional<Row> next,
-                  const RowLedger::Entry& entry, RequestId run, const Ticket& ticket, Env& env);
+  void StartWrite(Keys::Number at, std::optional<Row> next, const RowLedger::Entry& entry,
+                  RequestId run, const Ticket& ticket, Env& env);
   void CountReadError(const Error& error);
-  void OnRowLoaded(const RowKey& key, KeyState& state, ReadRow& row, Env& env);
+  void OnRowLoaded(Keys::Number at, ReadRow& row, Env& env);
 
   // The write that a get of the key has to wait for; null if there is none.
   InFlightWrite* WriteInFlight(const RowKey& key);
@@ -259,7 +260,7 @@ class Replica {
   RowsAtHand* const at_hand_;
   const ClusterView* view_ = nullptr;
   SlotMap<Operation> operations_;
-  KeyTable keys_;
+  Keys keys_;
   std::uint64_t writes_failed_ = 0;
   Instant unwritable_until_{INT64_MIN};
 };

@@ -1,4 +1,4 @@
-#include "storage/slot_index.h"
+#include "base/slot_index.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
