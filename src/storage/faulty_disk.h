@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <utility>
@@ -78,19 +79,18 @@ class FaultyDisk {
     const std::lock_guard lock(mutex_);
     tear_writes_ = true;
   }
-  // Copies `from` as it would be after a power cut now: of logs, what was not synced is zeros. The
+  // Copies `from` as it would be after a power cut now: what was not synced of a file is zeros. The
   // database may be at work; its files stay as they are meanwhile.
   void CopyAfterPowerCut(const std::string& from, const std::string& to) {
     const std::lock_guard still(files_);
     std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
     const std::lock_guard lock(mutex_);
     for (const auto& entry : std::filesystem::recursive_directory_iterator(to)) {
-      if (entry.path().extension() != ".log") continue;
-      const auto it = synced_bytes_.find(entry.path().filename());
-      const std::uintmax_t kept = it == synced_bytes_.end() ? 0 : it->second;
+      if (!entry.is_regular_file()) continue;
+      const std::optional<std::uintmax_t> kept = KeptOf(from, entry.path().lexically_relative(to));
       const std::uintmax_t size = entry.file_size();
-      if (kept >= size) continue;
-      std::filesystem::resize_file(entry.path(), kept);
+      if (!kept || *kept >= size) continue;
+      std::filesystem::resize_file(entry.path(), *kept);
       std::filesystem::resize_file(entry.path(), size);
     }
   }
@@ -102,10 +102,32 @@ class FaultyDisk {
     GYRE_CHECK(changed_.wait_for(lock, std::chrono::seconds(60), condition));
   }
 
+  // How much of a file a power cut leaves; nullopt: all of it, as RocksDB did not write it.
+  std::optional<std::uintmax_t> KeptOf(const std::filesystem::path& folder,
+                                       const std::filesystem::path& name) const {
+    if (name.extension() == ".log") {
+      const auto log = synced_bytes_.find(name.filename());
+      return log == synced_bytes_.end() ? 0 : log->second;
+    }
+    const auto other = synced_others_.find(folder / name);
+    if (other == synced_others_.end()) return std::nullopt;
+    return other->second;
+  }
+  // The file has another name, too.
+  void CopyName(const std::string& from, const std::string& to) {
+    const std::lock_guard lock(mutex_);
+    const auto known = synced_others_.find(from);
+    if (known == synced_others_.end()) {
+      synced_others_.erase(to);
+    } else {
+      synced_others_[to] = std::uintmax_t{known->second};
+    }
+  }
+
   class OtherFile final : public rocksdb::FSWritableFileOwnerWrapper {
    public:
-    OtherFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, FaultyDisk& disk)
-        : FSWritableFileOwnerWrapper(std::move(file)), disk_(disk) {}
+    OtherFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, FaultyDisk& disk, std::string name)
+        : FSWritableFileOwnerWrapper(std::move(file)), disk_(disk), name_(std::move(name)) {}
     rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                              rocksdb::IODebugContext* context) override {
       const std::shared_lock moving(disk_.files_);
@@ -117,9 +139,22 @@ class FaultyDisk {
       const std::shared_lock moving(disk_.files_);
       return FSWritableFileOwnerWrapper::Append(data, options, verification, context);
     }
+    rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
+                           rocksdb::IODebugContext* context) override {
+      const std::uintmax_t size = std::filesystem::file_size(name_);
+      const rocksdb::IOStatus status = FSWritableFileOwnerWrapper::Sync(options, context);
+      const std::lock_guard lock(disk_.mutex_);
+      if (status.ok()) disk_.synced_others_[name_] = size;
+      return status;
+    }
+    rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options,
+                            rocksdb::IODebugContext* context) override {
+      return Sync(options, context);
+    }
 
    private:
     FaultyDisk& disk_;
+    const std::string name_;
   };
 
   class LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
@@ -231,7 +266,21 @@ class FaultyDisk {
       if (path.extension() == ".log") {
         *file = std::make_unique<LogFile>(std::move(*file), disk_, path.filename());
       } else {
-        *file = std::make_unique<OtherFile>(std::move(*file), disk_);
+        const std::lock_guard lock(disk_.mutex_);
+        disk_.synced_others_[name] = 0;
+        *file = std::make_unique<OtherFile>(std::move(*file), disk_, name);
+      }
+      return status;
+    }
+    // Of files that are taken in.
+    rocksdb::IOStatus ReopenWritableFile(const std::string& name,
+                                         const rocksdb::FileOptions& options,
+                                         std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                         rocksdb::IODebugContext* context) override {
+      const rocksdb::IOStatus status =
+          FileSystemWrapper::ReopenWritableFile(name, options, file, context);
+      if (status.ok()) {
+        *file = std::make_unique<OtherFile>(std::move(*file), disk_, name);
       }
       return status;
     }
@@ -244,7 +293,15 @@ class FaultyDisk {
                                  const rocksdb::IOOptions& options,
                                  rocksdb::IODebugContext* context) override {
       const std::shared_lock moving(disk_.files_);
+      disk_.CopyName(from, to);
       return FileSystemWrapper::RenameFile(from, to, options, context);
+    }
+    rocksdb::IOStatus LinkFile(const std::string& from, const std::string& to,
+                               const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* context) override {
+      const std::shared_lock moving(disk_.files_);
+      disk_.CopyName(from, to);
+      return FileSystemWrapper::LinkFile(from, to, options, context);
     }
     rocksdb::IOStatus NewRandomAccessFile(const std::string& name,
                                           const rocksdb::FileOptions& options,
@@ -282,7 +339,8 @@ class FaultyDisk {
   bool hold_writes_ = false;
   bool tear_writes_ = false;
   bool fail_ = false;
-  std::map<std::string, std::uint64_t> synced_bytes_;
+  std::map<std::string, std::uint64_t> synced_bytes_;    // of logs
+  std::map<std::string, std::uintmax_t> synced_others_;  // of those that RocksDB has made here
   std::unique_ptr<rocksdb::Env> env_;
 };
 

@@ -8,6 +8,7 @@
 
 #include <rocksdb/db.h>
 #include <rocksdb/sst_file_reader.h>
+#include <rocksdb/sst_file_writer.h>
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
@@ -122,6 +123,7 @@ class RocksDatabase {
       : options_(options),
         path_(options.path),
         log_watch_(options.env, /*filled_ahead=*/options.durability == Durability::kSync),
+        run_env_(MakeRunEnv(log_watch_.env())),
         leaf_bits_(options.leaf_bits),
         leaf_log_(options.leaf_bits) {}
   rocksdb::Status OpenOnce(const EngineOptions& options, const std::string& path);
@@ -154,6 +156,8 @@ class RocksDatabase {
   rocksdb::Status TakeIn(std::span<const Run> runs);
   rocksdb::Status WriteRunFile(const Run& run, const std::string& file);
   rocksdb::Status WriteNoteFile(const std::string& note, const std::string& file);
+  static std::unique_ptr<rocksdb::Env> MakeRunEnv(rocksdb::Env* below);
+  rocksdb::SstFileWriter RunFileWriter(rocksdb::ColumnFamilyHandle* family) const;
   std::string RunFolder() const { return path_ + "/runs"; }
   bool IsEmpty(rocksdb::ColumnFamilyHandle* family) const;
   std::uint64_t TablesOfRows() const;
@@ -170,6 +174,7 @@ class RocksDatabase {
   const EngineOptions options_;
   const std::string path_;
   LogWatch log_watch_;
+  const std::unique_ptr<rocksdb::Env> run_env_;  // of the files of runs while they are written
   std::shared_ptr<rocksdb::Cache> block_cache_;
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* rows_ = nullptr;

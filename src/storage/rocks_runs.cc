@@ -5,10 +5,12 @@
 // What they add to the sums of the leaves is in no batch with them, but in a file that RocksDB
 // takes in together with theirs: a note in `meta`, which counts as an entry of the leaves' log
 // until that has it too.
-#include <rocksdb/sst_file_writer.h>
+#include <rocksdb/file_system.h>
 
 #include <filesystem>
+#include <memory>
 #include <system_error>
+#include <utility>
 
 #include "storage/key_layout.h"
 #include "storage/rocks_database.h"
@@ -17,6 +19,36 @@
 namespace gyre {
 namespace {
 
+// RocksDB syncs each file when it takes it in, so that a writer need not wait for that. A sync of
+// this one starts the writing, which goes on while the next file is made.
+class RunFile final : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  explicit RunFile(std::unique_ptr<rocksdb::FSWritableFile>&& file)
+      : FSWritableFileOwnerWrapper(std::move(file)) {}
+
+  rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
+                         rocksdb::IODebugContext* context) override {
+    return RangeSync(0, GetFileSize(options, context), options, context);
+  }
+  rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options,
+                          rocksdb::IODebugContext* context) override {
+    return Sync(options, context);
+  }
+};
+
+class RunFiles final : public rocksdb::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  const char* Name() const override { return "RunFiles"; }
+  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* context) override {
+    rocksdb::IOStatus status = FileSystemWrapper::NewWritableFile(name, options, file, context);
+    if (status.ok()) *file = std::make_unique<RunFile>(std::move(*file));
+    return status;
+  }
+};
+
 std::string StoredKey(const RowKey& key) {
   std::string stored;
   AppendRowKey(key, stored);
@@ -24,6 +56,17 @@ std::string StoredKey(const RowKey& key) {
 }
 
 }  // namespace
+
+std::unique_ptr<rocksdb::Env> RocksDatabase::MakeRunEnv(rocksdb::Env* below) {
+  return rocksdb::NewCompositeEnv(std::make_shared<RunFiles>(below->GetFileSystem()));
+}
+
+rocksdb::SstFileWriter RocksDatabase::RunFileWriter(rocksdb::ColumnFamilyHandle* family) const {
+  rocksdb::Options options = db_->GetOptions(family);
+  options.env = run_env_.get();
+  options.strict_bytes_per_sync = false;  // nothing of it waits for the disk before the end
+  return {rocksdb::EnvOptions(options), options, family, /*invalidate_page_cache=*/false};
+}
 
 bool RocksDatabase::TakesRun(const Run& run) const {
   if (!leaf_bits_stored_) return false;
@@ -90,9 +133,7 @@ rocksdb::Status RocksDatabase::TakeIn(std::span<const Run> runs) {
 }
 
 rocksdb::Status RocksDatabase::WriteRunFile(const Run& run, const std::string& file) {
-  const rocksdb::Options options = db_->GetOptions(rows_);
-  rocksdb::SstFileWriter writer(rocksdb::EnvOptions(options), options, rows_,
-                                /*invalidate_page_cache=*/false);
+  rocksdb::SstFileWriter writer = RunFileWriter(rows_);
   rocksdb::Status status = writer.Open(file);
   std::string value;
   for (std::size_t i = 0; i < run.size() && status.ok(); ++i) {
@@ -113,9 +154,7 @@ rocksdb::Status RocksDatabase::WriteRunFile(const Run& run, const std::string& f
 }
 
 rocksdb::Status RocksDatabase::WriteNoteFile(const std::string& note, const std::string& file) {
-  const rocksdb::Options options = db_->GetOptions(meta_);
-  rocksdb::SstFileWriter writer(rocksdb::EnvOptions(options), options, meta_,
-                                /*invalidate_page_cache=*/false);
+  rocksdb::SstFileWriter writer = RunFileWriter(meta_);
   rocksdb::Status status = writer.Open(file);
   if (status.ok()) status = writer.Put(kRunLeaves, SealMeta(kRunLeaves, note));
   return status.ok() ? writer.Finish() : status;
