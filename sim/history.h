@@ -64,6 +64,9 @@ struct Op {
   // R or W is a quorum of each of these regions, which have copies; empty: it is one of all owners.
   std::vector<std::string> read_regions;
   std::vector<std::string> write_regions;
+  // It is one of the region of whoever coordinates, whichever that is.
+  bool read_local = false;
+  bool write_local = false;
   int node = 0;
   std::int64_t start = 0;
   std::int64_t end = 0;

@@ -196,6 +196,7 @@ class Judge {
   // answers (judge_answers.cc)
   void OnPutAnswer(Op& op, const PutOutcome& outcome);
   void CheckSeen(const Op& op, const Bits& seen);
+  void LoosenLocal(Op& op) const;
   void Hold(const Op& op, int copies, const Bits& held);
   void HoldIn(const Op& op, const std::vector<std::string>& regions, const Bits& held);
   void CheckRefused(const Write& write);

@@ -13,6 +13,7 @@ namespace gyre::sim {
 void Judge::OnOpStart(Op& op) {
   KeyState& state = states_[op.key];
   op.copies = CopiesOf(op.key);
+  LoosenLocal(op);
   op.losses = state.losses;
   op.undead = state.undead;
   if (op.write) ++writes_[*op.write].attempts;
@@ -30,6 +31,13 @@ void Judge::OnOpStart(Op& op) {
     op.must_see.Add(state.held[static_cast<std::size_t>(held_by)]);
   }
   for (const std::string& region : op.read_regions) op.must_see.Add(state.held_in[region]);
+}
+
+// How many copies a region has is what the coordinator's view says, which may be another.
+void Judge::LoosenLocal(Op& op) const {
+  if (!views_differ_) return;
+  if (op.read_local) op.read_needed = 1;
+  if (op.write_local) op.write_needed = 1;
 }
 
 // What an answer promises to later reads; nothing if a copy was destroyed while it was on its way.
@@ -97,6 +105,7 @@ void Judge::OnAnswer(const Witness& witness, Op& op, const ClientResult& result)
     }
   }
   op.outcome = OpOutcome::kOk;
+  LoosenLocal(op);
   KeyState& state = states_[op.key];
   if (const auto* get = std::get_if<GetOutcome>(&*result)) {
     CheckRecord(witness, op.key, get->record, get->record, Xxh3_64(get->record.Encode().view()));

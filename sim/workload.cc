@@ -101,8 +101,12 @@ void Workload::NoteRegions(const RequestOptions& options, Op& op) const {
     }
     return regions;
   };
-  op.read_regions = regions_of(options.read_quorum.value_or(keyspace.read_quorum));
-  op.write_regions = regions_of(options.write_quorum.value_or(keyspace.write_quorum));
+  const QuorumSpec read = options.read_quorum.value_or(keyspace.read_quorum);
+  const QuorumSpec write = options.write_quorum.value_or(keyspace.write_quorum);
+  op.read_regions = regions_of(read);
+  op.write_regions = regions_of(write);
+  op.read_local = read.local();
+  op.write_local = write.local();
 }
 
 RequestOptions Workload::DrawOptions(Session& session, std::size_t key, Op& op) {
