@@ -154,6 +154,7 @@ class RocksDatabase {
   void SettleLeaves(bool committed);
   rocksdb::Status CloseLog();
   rocksdb::Status TakeIn(std::span<const Run> runs);
+  void MakeRunFolderEmpty() const;
   rocksdb::Status WriteRunFile(const Run& run, const std::string& file);
   rocksdb::Status WriteNoteFile(const std::string& note, const std::string& file);
   static std::unique_ptr<rocksdb::Env> MakeRunEnv(rocksdb::Env* below);

@@ -99,12 +99,20 @@ rocksdb::Status RocksDatabase::CloseLog() {
   return WriteSynced(nothing_else, [] {});
 }
 
-rocksdb::Status RocksDatabase::TakeIn(std::span<const Run> runs) {
-  std::error_code failed;  // shows when a file is written
+// Of what failed, or was cut off. The folder itself stays: a file system without journal looks long
+// for the inode of a file in a folder that has just been made. Errors show when a file is written.
+void RocksDatabase::MakeRunFolderEmpty() const {
+  std::error_code failed;
   std::filesystem::create_directory(RunFolder(), failed);
-  for (const auto& left : std::filesystem::directory_iterator(RunFolder(), failed)) {
-    std::filesystem::remove(left.path(), failed);  // of what failed, or was cut off
+  std::filesystem::directory_iterator left(RunFolder(), failed);
+  while (left != std::filesystem::directory_iterator()) {
+    std::filesystem::remove(left->path(), failed);
+    left.increment(failed);
   }
+}
+
+rocksdb::Status RocksDatabase::TakeIn(std::span<const Run> runs) {
+  MakeRunFolderEmpty();
   std::vector<rocksdb::IngestExternalFileArg> families(1);
   std::vector<std::string>& files = families[0].external_files;
   families[0].column_family = rows_;

@@ -18,10 +18,9 @@ class KeyTable {
   using Number = std::uint32_t;
   static constexpr Number kNone = SlotIndex::kNone;
 
-  bool empty() const { return index_.size() == 0; }
   // kNone: not in it.
   Number Find(const RowKey& key) const {
-    if (empty()) return kNone;
+    if (index_.size() == 0) return kNone;
     return index_.Find(HashOf(key), [&](Number at) { return entries_[at].key == key; });
   }
   // What refers to keys and states in it refers to nothing after this. REQUIRES: not in it.
