@@ -142,10 +142,14 @@ void RocksSession::Write(WriteRequest write) {
     link_->Wake();
     return;
   }
-  write.key.key = write.key.key.Compact();
-  if (write.row) write.row->record = write.row->record.Compact();
+  // The message that brought it must not stay for it; one that passes is soon gone.
+  const bool passing = write.run != RequestId{};
+  if (!passing) {
+    write.key.key = write.key.key.Compact();
+    if (write.row) write.row->record = write.row->record.Compact();
+  }
   ++asked_;
-  cache_.PutWrite(write.key, write.row, asked_, /*passing=*/write.run != RequestId{});
+  cache_.PutWrite(write.key, write.row, asked_, passing);
   if (!reading_.empty()) {
     if (const auto it = reading_.find(write.key); it != reading_.end()) {
       it->second->overwritten = true;

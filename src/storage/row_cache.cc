@@ -70,6 +70,7 @@ void RowCache::PutWrite(const RowKey& key, const std::optional<Row>& row, std::u
     bytes_ += RecordBytes(row);
     bytes_ -= RecordBytes(slot.row);
     slot.row = row;
+    Compact(slot);
     slot.write_number = number;
     slot.referenced = true;
   } else {
@@ -127,8 +128,9 @@ void RowCache::RemovePassed() {
     const Passing passed = passing_.front();
     passing_.pop_front();
     // Else another row is there by now, or another write of this one.
-    const Slot& slot = slots_[passed.slot];
-    if (slot.write_number == passed.number && !slot.referenced) Remove(passed.slot);
+    Slot& slot = slots_[passed.slot];
+    if (slot.write_number != passed.number) continue;
+    slot.referenced ? Compact(slot) : Remove(passed.slot);
   }
 }
 

@@ -37,7 +37,7 @@ class RowCache {
   // A write, the `number`th of the session; nullopt: a removal, which hides the row that the
   // database has until it is committed. One that passes is not kept once it is committed, unless
   // somebody has asked for it: a stream of millions must not throw out what is hot. REQUIRES: key
-  // and record own their blocks (Compact).
+  // and record own their blocks (Compact), unless it passes.
   void PutWrite(const RowKey& key, const std::optional<Row>& row, std::uint64_t number,
                 bool passing = false);
   // All writes up to `number` are in the database or have failed; `bytes` is the sum of Charge over
@@ -69,6 +69,11 @@ class RowCache {
   // SlotIndex::kNone: not here.
   std::uint32_t SlotOf(const RowKey& key) const {
     return index_.Find(HashOf(key), [&](std::uint32_t slot) { return slots_[slot].key == key; });
+  }
+  // What is kept must not hold more than itself.
+  static void Compact(Slot& slot) {
+    slot.key.key = slot.key.key.Compact();
+    if (slot.row) slot.row->record = slot.row->record.Compact();
   }
   bool Pinned(const Slot& slot) const { return slot.write_number > committed_; }
   std::uint32_t Insert(const RowKey& key, const std::optional<Row>& row,

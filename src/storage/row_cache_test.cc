@@ -102,6 +102,38 @@ TEST(RowCacheTest, WhatPassesIsNotKept) {
                                RowCache::Charge(MakeKey("was here"), Sized(200)) + 2 * charge);
 }
 
+// Goal: what passes may be a part of a large message; what is kept of it does not keep that.
+TEST(RowCacheTest, WhatIsKeptOfAMessageIsNoPartOfIt) {
+  RowCache cache(50'000);
+  const Bytes message(std::string(10'000, 'm'));
+  const auto key_in = [&](std::size_t at) {
+    RowKey key = MakeKey(std::string(100, 'm') + std::to_string(at));
+    key.key = message.Slice(at, 100);
+    return key;
+  };
+  const auto row_in = [&](std::size_t at) {
+    Row row = MakeRow("r");
+    row.record = message.Slice(at, 500);
+    return row;
+  };
+  const auto in_message = [&](const char* data) {
+    return data >= message.data() && data < message.data() + message.size();
+  };
+  const std::size_t charge = RowCache::Charge(key_in(0), row_in(0));
+  cache.PutWrite(key_in(1000), row_in(1100), 1, /*passing=*/true);
+  cache.PutWrite(key_in(2000), row_in(2100), 2, /*passing=*/true);
+  cache.PutWrite(key_in(2000), row_in(3100), 3, /*passing=*/true);  // one more of a key
+  EXPECT_TRUE(in_message(cache.Find(key_in(1000))->value().record.data()));
+  cache.SetCommitted(3, 3 * charge);
+  for (const std::size_t at : {1000, 2000}) {
+    const std::optional<Row>* const kept = cache.Find(key_in(at));
+    ASSERT_NE(kept, nullptr);
+    EXPECT_FALSE(in_message(kept->value().record.data()));
+  }
+  EXPECT_EQ(cache.Find(key_in(1000))->value(), row_in(1100));
+  EXPECT_EQ(cache.Find(key_in(2000))->value(), row_in(3100));
+}
+
 // Goal: when the database may have lost rows, only what it does not have yet stays.
 TEST(RowCacheTest, ForgetsWhatTheDatabaseShouldHave) {
   RowCache cache(10'000);
