@@ -72,8 +72,11 @@ class RowCache {
   }
   // What is kept must not hold more than itself.
   static void Compact(Slot& slot) {
-    slot.key.key = slot.key.key.Compact();
-    if (slot.row) slot.row->record = slot.row->record.Compact();
+    const auto compact = [](Bytes& bytes) {
+      if (bytes.block_bytes() != bytes.size()) bytes = bytes.Compact();
+    };
+    compact(slot.key.key);
+    if (slot.row) compact(slot.row->record);
   }
   bool Pinned(const Slot& slot) const { return slot.write_number > committed_; }
   std::uint32_t Insert(const RowKey& key, const std::optional<Row>& row,
