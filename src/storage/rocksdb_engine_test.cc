@@ -348,7 +348,7 @@ TEST_F(RocksEngineTest, ASlowReadDoesNotUndoANewerWrite) {
 }
 
 // Goal: that many reads are expected changes no answer, whatever is written before, between and
-// after, and thrown out of the cache since.
+// after, and thrown out of the cache since. (What it saves shows in bench/transfer alone.)
 TEST_F(RocksEngineTest, ExpectedReadsFindWhatIsThere) {
   options_.row_cache_bytes = 2000;
   const auto engine = Open();
