@@ -73,12 +73,23 @@ Row BorrowedRowOf(const RowView& view) {
   return {view.own(), Bytes::Borrow(view.block.substr(view.record_at()))};
 }
 
+constexpr std::size_t kLine = 64;  // of the processor's caches
+
 // Asks for the whole of a small row at once: its lines are wanted one after the other.
 void PrefetchRow(Bytes::Handle handle) {
   const char* const at = reinterpret_cast<const char*>(handle);  // without reading it
-  __builtin_prefetch(at + 64);
-  __builtin_prefetch(at + 128);
-  __builtin_prefetch(at + 192);
+  __builtin_prefetch(at + kLine);
+  __builtin_prefetch(at + 2 * kLine);
+  __builtin_prefetch(at + 3 * kLine);
+}
+
+// And for the rest of one that has come. A get sends it; and what a put replaces is the block that
+// the allocator gives out next, whose cold lines would each hold up the writing of the new row.
+void PrefetchRest(Bytes::Handle handle) {
+  constexpr std::size_t kPrefetchedBytesMax = 4 * 1024;
+  const std::size_t bytes = std::min(Bytes::ViewOf(handle).size(), kPrefetchedBytesMax);
+  const char* const at = reinterpret_cast<const char*>(handle);
+  for (std::size_t line = 4 * kLine; line < bytes; line += kLine) __builtin_prefetch(at + line);
 }
 
 // Orders a stored row against (token, key).
@@ -194,7 +205,6 @@ std::uint32_t RowTable::FirstWithTag(const Leaf& leaf, std::uint16_t tag) {
 }
 
 void RowTable::Prefetch(std::span<const Token> tokens) const {
-  constexpr std::size_t kLine = 64;
   std::array<const Bytes::Handle*, 64> places;
   tokens = tokens.first(std::min(tokens.size(), places.size()));
   for (const Token token : tokens) {
@@ -214,6 +224,7 @@ void RowTable::Prefetch(std::span<const Token> tokens) const {
     __builtin_prefetch(*places[i]);
     PrefetchRow(*places[i]);
   }
+  for (std::size_t i = 0; i < count; ++i) PrefetchRest(*places[i]);
 }
 
 RowTable::Place RowTable::Search(const Leaf& leaf, Token token, std::string_view key) {
