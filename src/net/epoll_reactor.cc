@@ -43,7 +43,7 @@ EpollReactor::EpollReactor(const ReactorOptions& options, UniqueFd epoll, Unique
     : log_(options.log),
       epoll_(std::move(epoll)),
       wake_event_(std::move(wake_event)),
-      read_buffer_(new char[kReadBufferBytes]) {
+      read_buffer_(new char[TcpConnection::kCarriedBytesMax + kReadBufferBytes]) {
   ReadClocks();
   // Edge-triggered: each write to it is one event, and it need never be read.
   GYRE_CHECK(Watch(wake_event_.get(), EPOLLIN | EPOLLET, nullptr));

@@ -28,6 +28,7 @@ class PollTarget {
 class EpollReactor final : public Reactor {
  public:
   // Large, so that a pipeline or a value takes few calls; a small read touches only its start.
+  // It begins with room for what a connection carries over from its last read.
   static constexpr std::size_t kReadBufferBytes = 128 * 1024;
 
   EpollReactor(const ReactorOptions& options, UniqueFd epoll, UniqueFd wake_event);

@@ -1,11 +1,13 @@
 // Bytes to be written, in order: small pieces are copied into one buffer, large values are kept by
 // reference and leave through the same gathering write.
-// Invariant: memory is bounded by the bytes not yet written (plus kKeptBytesMax), also while the
-// buffer never runs empty.
+// Invariant: memory is bounded by the bytes not yet written (plus what is kept for the next turn),
+// also while the buffer never runs empty.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -17,8 +19,13 @@ namespace gyre {
 class OutputBuffer {
  public:
   static constexpr std::size_t kByReferenceMin = 16 * 1024;
-  // Capacity that an empty buffer keeps for its next turn.
+  // Capacity that an empty buffer keeps for its next turn, whatever the last one wrote.
   static constexpr std::size_t kKeptBytesMax = 64 * 1024;
+
+  // `busy_kept_bytes_max`: what it keeps as long as turns fill a good part of it. A block given
+  // back costs the next turn a copy at each doubling and fresh pages.
+  explicit OutputBuffer(std::size_t busy_kept_bytes_max = kKeptBytesMax)
+      : busy_kept_bytes_max_(busy_kept_bytes_max) {}
 
   void Append(std::string_view bytes) {
     tail_.Append(bytes);
@@ -68,6 +75,7 @@ class OutputBuffer {
   }
   void Consume(std::size_t bytes) {
     GYRE_CHECK(bytes <= size_);
+    most_ = std::max(most_, tail_.size());
     size_ -= bytes;
     if (size_ == 0) return Clear();
     while (first_ < pieces_.size() && bytes >= pieces_[first_].size() - offset_) {
@@ -91,7 +99,8 @@ class OutputBuffer {
     offset_ = 0;
     pieces_.clear();
     if (pieces_.capacity() > kKeptPiecesMax) pieces_.shrink_to_fit();
-    tail_.Clear(kKeptBytesMax);
+    const bool busy = std::exchange(most_, 0) >= tail_.capacity() / kBusyShare;
+    tail_.Clear(busy ? busy_kept_bytes_max_ : kKeptBytesMax);
   }
   // Blocks of its own that it holds now, written or not: for the test of the invariant.
   std::size_t held_bytes() const {
@@ -102,6 +111,7 @@ class OutputBuffer {
 
  private:
   static constexpr std::size_t kKeptPiecesMax = 64;
+  static constexpr std::size_t kBusyShare = 8;  // less than this part used: not busy
 
   void SealTail() {
     if (tail_.empty()) return;
@@ -120,6 +130,8 @@ class OutputBuffer {
   std::size_t offset_ = 0;  // bytes written of pieces_[first_]; 0 if there is none
   GrowBuffer tail_;         // after all pieces
   std::size_t size_ = 0;
+  std::size_t most_ = 0;  // that tail_ held since it was empty, as far as Consume has seen
+  std::size_t busy_kept_bytes_max_;
 };
 
 }  // namespace gyre

@@ -106,6 +106,23 @@ TEST(OutputBufferTest, ABurstIsForgotten) {
   EXPECT_LE(out.held_bytes(), OutputBuffer::kKeptBytesMax);
 }
 
+// Goal: a link that is busy does not take and give back its block in each turn; a quiet one keeps
+// none.
+TEST(OutputBufferTest, ABusyBufferKeepsItsBlock) {
+  constexpr std::size_t kTurnBytes = 4 * OutputBuffer::kKeptBytesMax;
+  OutputBuffer out(/*busy_kept_bytes_max=*/4 * kTurnBytes);
+  const auto turn = [&out](std::size_t bytes) {
+    out.Append(std::string(bytes, 'x'));
+    out.Consume(bytes / 2);
+    out.Consume(bytes - bytes / 2);
+    return out.held_bytes();
+  };
+  EXPECT_GE(turn(kTurnBytes), kTurnBytes);
+  EXPECT_GE(turn(kTurnBytes / 2), kTurnBytes);
+  EXPECT_LE(turn(100), OutputBuffer::kKeptBytesMax);
+  EXPECT_LE(turn(8 * kTurnBytes), OutputBuffer::kKeptBytesMax);  // too large a block to keep
+}
+
 // Goal: appending a value bit by bit moves each byte O(1) times, so 64 MiB take no noticeable time.
 TEST(GrowBufferTest, GrowthIsAmortised) {
   GrowBuffer buffer;

@@ -13,6 +13,7 @@ namespace {
 // A larger frame gets a block of its own, which all links share, instead of a copy within each
 // buffer, which would move it each time that it grows.
 constexpr std::size_t kOwnBlockBytesMin = 256 * 1024;
+constexpr std::size_t kBusyLinkBytes = 1024 * 1024;  // of output buffer, kept while it is busy
 constexpr Duration kStrangerLineInterval = Duration::Seconds(1);
 
 }  // namespace
@@ -104,6 +105,7 @@ ConnectionLimits PeerLinks::LimitsOfLinks() const {
   ConnectionLimits limits;
   limits.output_bytes_pause = SIZE_MAX;
   limits.output_bytes_max = SIZE_MAX;
+  limits.output_bytes_kept = kBusyLinkBytes;
   limits.input_bytes_max = kFrameHeaderBytes + kFrameBodyBytesMax;
   return limits;
 }

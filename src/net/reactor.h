@@ -38,6 +38,8 @@ struct ConnectionLimits {
   std::size_t output_bytes_pause = 1024 * 1024;
   // More than this still waits after a write: a reader that does not read; cut and counted.
   std::size_t output_bytes_max = 256 * 1024 * 1024;
+  // Of room for output that stays while each turn fills a good part of it.
+  std::size_t output_bytes_kept = OutputBuffer::kKeptBytesMax;
   // Received, and not yet consumed by the handler; above it the connection is cut and counted. A
   // backstop: handlers have narrower limits of their own, and better words.
   std::size_t input_bytes_max = 512 * 1024 * 1024;

@@ -23,6 +23,7 @@ TcpConnection::TcpConnection(EpollReactor& reactor, UniqueFd fd, State state,
       state_(state),
       reached_(state != State::kConnecting),
       last_activity_(reactor.now().instant),
+      out_(limits.output_bytes_kept),
       limits_(limits),
       listener_(listener),
       peer_(peer) {
@@ -84,8 +85,12 @@ void TcpConnection::Read() {
                in_.size() < limits_.read_bytes ? limits_.read_bytes : 4 * limits_.read_bytes);
   ssize_t received;
   ++reactor_.mutable_stats().reads;
-  if (in_.empty()) {
-    received = recv(fd_.get(), buffer, wanted, 0);
+  if (in_.size() <= kCarriedBytesMax) {
+    // What the last read left over goes before this one: all connections share the loop's buffer,
+    // which stays in the processor's cache, where one of their own would not.
+    const std::size_t carried = in_.size();
+    in_.view().copy(buffer, carried);
+    received = recv(fd_.get(), buffer + carried, wanted, 0);
   } else {
     // Straight behind what is there; what does not fit makes the buffer grow, by what has come.
     const std::size_t direct = std::min(wanted, in_.spare_bytes());
@@ -98,8 +103,9 @@ void TcpConnection::Read() {
   const auto bytes = static_cast<std::size_t>(received);
   reactor_.mutable_stats().bytes_in += bytes;
   received_ += bytes;
-  if (in_.empty()) {
-    Present({buffer, bytes}, /*buffered=*/false);
+  if (const std::size_t carried = in_.size(); carried <= kCarriedBytesMax) {
+    in_.Clear(kKeptInputBytes);
+    Present({buffer, carried + bytes}, /*buffered=*/false);
   } else {
     const std::size_t direct = std::min(bytes, in_.spare_bytes());
     in_.Commit(direct);

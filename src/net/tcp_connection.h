@@ -24,6 +24,9 @@ namespace gyre {
 
 class TcpConnection final : public Connection, public PollTarget {
  public:
+  // Left over of one read, to be put before the next in the loop's buffer; more stays where it is.
+  static constexpr std::size_t kCarriedBytesMax = 16 * 1024;
+
   enum class State : unsigned char { kConnecting, kOpen, kClosing, kDraining, kClosed };
 
   TcpConnection(EpollReactor& reactor, UniqueFd fd, State state, const SocketAddress& peer,
