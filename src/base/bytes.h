@@ -96,13 +96,19 @@ class Bytes {
     Bytes last;
     last.block_ = handle;
   }
+  // The block that these bytes are part of, which it is theirs to keep; null for none.
+  Handle block() const { return block_; }
+  // One more owner of the handle's block.
+  static Handle Share(Handle handle) {
+    handle->count.fetch_add(1, std::memory_order_relaxed);
+    return handle;
+  }
   static std::string_view ViewOf(Handle handle) { return {DataOf(handle), handle->size}; }
   // A part of the handle's block; the handle keeps its own count. REQUIRES: in range.
   static Bytes SliceOf(Handle handle, std::size_t offset, std::size_t size) {
     GYRE_CHECK(offset <= handle->size && size <= handle->size - offset);
-    handle->count.fetch_add(1, std::memory_order_relaxed);
     Bytes part;
-    part.block_ = handle;
+    part.block_ = Share(handle);
     part.data_ = DataOf(handle) + offset;
     part.size_ = size;
     return part;

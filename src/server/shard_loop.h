@@ -106,6 +106,9 @@ class ShardLoop : public Backend, private PeerLinksOwner, private RowsAtHand {
     return session_->PeekAtHand(key);
   }
   bool WritesAtHand() override { return session_->WritesAtHand(); }
+  Bytes EncodeAtHand(const RowKey& key, const OwnWrites& own, const Record& record) override {
+    return session_->EncodeAtHand(key, own, record);
+  }
   void WriteAtHand(const RowKey& key, const std::optional<Row>& row,
                    std::uint64_t /*leaf_delta*/) override {
     // Only an engine that keeps nothing over a restart writes at hand: nor does it keep sums.

@@ -40,8 +40,8 @@ class ShardRows {
     const auto it = tables_.find(id);
     return it == tables_.end() ? nullptr : &it->second;
   }
-  template <typename Encoder>
-  void Put(const RowKey& key, const OwnWrites& own, const Encoder& record) {
+  template <typename AnyRecord>  // encoded or not
+  void Put(const RowKey& key, const OwnWrites& own, const AnyRecord& record) {
     RowTable& table = Get(TableOf(key));
     const std::size_t index_before = table.index_bytes();
     const auto outcome = table.Put(key.token, key.key.view(), own, record);
@@ -118,12 +118,15 @@ class MemorySession final : public EngineSession {
     if (table != nullptr) table->Prefetch(tokens_);
   }
   bool WritesAtHand() const override { return true; }
+  Bytes EncodeAtHand(const RowKey& key, const OwnWrites& own, const Record& record) override {
+    return RowTable::Encode(key.token, key.key.view(), own, record);
+  }
   void WriteAtHand(const RowKey& key, const Row& row) override {
-    rows_.Put(key, row.own, RowTable::EncodedRecord(row.record));
+    rows_.Put(key, row.own, row.record);
   }
   void RemoveAtHand(const RowKey& key) override { rows_.Remove(key); }
   void WriteAtHand(const RowKey& key, const OwnWrites& own, const Record& record) override {
-    rows_.Put(key, own, RecordEncoder(record));
+    rows_.Put(key, own, record);
   }
   void Write(WriteRequest write) override {
     if (write.row) {

@@ -376,7 +376,9 @@ TEST_F(RocksEngineTest, ExpectedReadsFindWhatIsThere) {
         break;
       case 2:
         session.Flush();
-        if (last.value != 0) ASSERT_TRUE(session.AwaitWrite(std::exchange(last, {})).has_value());
+        if (last.value != 0) {
+          ASSERT_TRUE(session.AwaitWrite(std::exchange(last, {})).has_value());
+        }
         break;
       default: {
         const std::size_t first = any();

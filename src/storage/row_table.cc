@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kRowHeaderBytes = 20;
 constexpr std::size_t kOwnBytes = 24;
 constexpr std::uint32_t kHasOwn = 1u << 31;
+// Two owners of one block cost its count twice: a smaller record is sooner copied.
+constexpr std::size_t kSharedRecordMin = 512;
 
 struct RowView {
   explicit RowView(Bytes::Handle handle) : block(Bytes::ViewOf(handle)) {
@@ -45,12 +47,15 @@ struct RowView {
   std::uint32_t size_and_flag;
 };
 
-template <typename Encoder>
-Bytes PackRow(Token token, std::string_view key, const OwnWrites& own, const Encoder& record) {
+std::size_t RecordAt(std::string_view key, const OwnWrites& own) {
+  return kRowHeaderBytes + (own != OwnWrites{} ? kOwnBytes : 0) + key.size();
+}
+
+template <typename WriteRecord>
+Bytes PackRow(Token token, std::string_view key, const OwnWrites& own, std::size_t record_bytes,
+              const WriteRecord& write_record) {
   const bool has_own = own != OwnWrites{};
-  const std::size_t size =
-      kRowHeaderBytes + (has_own ? kOwnBytes : 0) + key.size() + record.bytes();
-  return Bytes::Build(size, [&](char* out) {
+  return Bytes::Build(RecordAt(key, own) + record_bytes, [&](char* out) {
     Writer writer(out);
     writer.U64(token.high);
     writer.U64(token.low);
@@ -61,8 +66,19 @@ Bytes PackRow(Token token, std::string_view key, const OwnWrites& own, const Enc
       writer.U64(own.n);
     }
     writer.Raw(key);
-    record.WriteTo(writer.position());
+    write_record(writer.position());
   });
+}
+
+// Does the record lie in the block of just this row? What else it may lie in (a message, another
+// row) differs in what is before it.
+bool IsPacked(Token token, std::string_view key, const OwnWrites& own, const Bytes& record) {
+  const std::size_t at = RecordAt(key, own);
+  if (record.block() == nullptr || record.block_bytes() != at + record.size()) return false;
+  const RowView row(record.block());
+  return row.block.data() + at == record.data() && row.key_size() == key.size() &&
+         row.has_own() == (own != OwnWrites{}) && row.token() == token && row.key() == key &&
+         row.own() == own;
 }
 
 Row RowOf(Bytes::Handle handle, const RowView& view) {
@@ -261,20 +277,33 @@ std::optional<Row> RowTable::Peek(Token token, std::string_view key) const {
   return BorrowedRowOf(RowView(leaf.rows()[place.at]));
 }
 
-// Encoded before the row that it replaces goes: the record may borrow from that.
-RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, const OwnWrites& own,
-                                   const RecordEncoder& record) {
-  return Put(token, key, PackRow(token, key, own, record));
-}
-RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, const OwnWrites& own,
-                                   const EncodedRecord& record) {
-  return Put(token, key, PackRow(token, key, own, record));
+Bytes RowTable::Encode(Token token, std::string_view key, const OwnWrites& own,
+                       const Record& record) {
+  const RecordEncoder encoder(record);
+  const auto write = [&](char* out) { encoder.WriteTo(out); };
+  if (encoder.bytes() < kSharedRecordMin) return Bytes::Build(encoder.bytes(), write);
+  const Bytes block = PackRow(token, key, own, encoder.bytes(), write);
+  return block.Slice(block.size() - encoder.bytes(), encoder.bytes());
 }
 
-RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, Bytes block) {
+RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, const OwnWrites& own,
+                                   const Bytes& record) {
+  if (IsPacked(token, key, own, record)) return Put(token, key, Bytes::Share(record.block()));
+  const auto write = [&](char* out) { record.view().copy(out, record.size()); };
+  return Put(token, key, PackRow(token, key, own, record.size(), write).Detach());
+}
+
+// Encoded before the row that it replaces goes: the record may borrow from that.
+RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, const OwnWrites& own,
+                                   const Record& record) {
+  const RecordEncoder encoder(record);
+  const auto write = [&](char* out) { encoder.WriteTo(out); };
+  return Put(token, key, PackRow(token, key, own, encoder.bytes(), write).Detach());
+}
+
+RowTable::PutOutcome RowTable::Put(Token token, std::string_view key, Bytes::Handle handle) {
   GYRE_CHECK(key.size() < kHasOwn);
-  const auto bytes = static_cast<std::int64_t>(block.size());
-  const Bytes::Handle handle = block.Detach();
+  const auto bytes = static_cast<std::int64_t>(Bytes::ViewOf(handle).size());
 
   Leaf* leaf = directory_[IndexOf(token)];
   Place place = Search(*leaf, token, key);

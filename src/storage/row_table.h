@@ -13,7 +13,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -42,27 +41,18 @@ class RowTable {
   // instead of one after the other.
   void Prefetch(std::span<const Token> tokens) const;
 
-  // A record that is bytes already, in the form of a RecordEncoder.
-  class EncodedRecord {
-   public:
-    explicit EncodedRecord(const Bytes& record) : record_(record.view()) {}
-    std::size_t bytes() const { return record_.size(); }
-    void WriteTo(char* out) const {
-      if (!record_.empty()) std::memcpy(out, record_.data(), record_.size());
-    }
-
-   private:
-    std::string_view record_;
-  };
+  // The record's bytes; a large one's as the end of a block that holds the whole row, which Put
+  // takes as it is.
+  static Bytes Encode(Token token, std::string_view key, const OwnWrites& own,
+                      const Record& record);
   struct PutOutcome {
     bool inserted = false;              // false: replaced
     std::int64_t bytes_difference = 0;  // of row blocks
   };
-  // Writes key and record into one block, so that a small slice never pins a large buffer.
-  PutOutcome Put(Token token, std::string_view key, const OwnWrites& own,
-                 const RecordEncoder& record);
-  PutOutcome Put(Token token, std::string_view key, const OwnWrites& own,
-                 const EncodedRecord& record);
+  // Key and record are in one block, so that a small slice never pins a large buffer: the one that
+  // Encode made for this row, or else a new one.
+  PutOutcome Put(Token token, std::string_view key, const OwnWrites& own, const Bytes& record);
+  PutOutcome Put(Token token, std::string_view key, const OwnWrites& own, const Record& record);
 
   struct RemoveOutcome {
     bool removed = false;               // false: there was none
@@ -88,7 +78,7 @@ class RowTable {
     bool found;
   };
 
-  PutOutcome Put(Token token, std::string_view key, Bytes block);
+  PutOutcome Put(Token token, std::string_view key, Bytes::Handle handle);
   static std::uint32_t FirstWithTag(const Leaf& leaf, std::uint16_t tag);
   static Leaf* NewLeaf(std::uint32_t capacity, std::uint32_t depth);
   static Place Search(const Leaf& leaf, Token token, std::string_view key);

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/prng.h"
+#include "core/causality/arbitrary.h"
 #include "storage/storage_test_util.h"
 
 namespace gyre {
@@ -24,8 +25,7 @@ RowKey KeyOf(std::uint64_t number, std::uint64_t shape) {
 class RowTableTest : public ::testing::Test {
  protected:
   void Put(const RowKey& key, const Row& row) {
-    const auto outcome =
-        table_.Put(key.token, key.key.view(), row.own, RowTable::EncodedRecord(row.record));
+    const auto outcome = table_.Put(key.token, key.key.view(), row.own, row.record);
     ASSERT_EQ(outcome.inserted, !model_.contains(key));
     model_[key] = row;
     row_bytes_ += outcome.bytes_difference;
@@ -108,6 +108,36 @@ TEST_F(RowTableTest, AnEmptiedTableIsSmall) {
     ExpectModel();
     for (std::uint64_t i = 0; i < kRows; i += 50) Remove(KeyOf(i, shape));
   }
+}
+
+// Goal: a large record that was encoded for its row is kept where it is, without a copy; for any
+// other row the same bytes are copied, as the row's block says what row it is.
+TEST_F(RowTableTest, ALargeRecordStaysWhereItWasEncoded) {
+  const OwnWrites own{ActorId{7}, 2, 9};
+  Record record;
+  record.clock.Add({own.actor, own.epoch, own.n}, {1});
+  record.siblings.push_back(SiblingOf({own.actor, own.epoch, own.n}, {1}, std::string(2'000, 'v')));
+  const RowKey key = KeyOf(1, 0);
+  const auto encoded = [&] { return RowTable::Encode(key.token, key.key.view(), own, record); };
+  const auto kept_at = [&](const RowKey& where, const OwnWrites& whose, const Bytes& bytes) {
+    Put(where, {whose, bytes});
+    return table_.Find(where.token, where.key.view())->record.data();
+  };
+  const Bytes first = encoded();
+  EXPECT_EQ(first, record.Encode());
+  EXPECT_EQ(kept_at(key, own, first), first.data());
+  EXPECT_EQ(kept_at(key, own, first), first.data());  // it replaces itself
+  const Bytes next = encoded();
+  EXPECT_EQ(kept_at(key, own, next), next.data());
+
+  const Bytes other = encoded();
+  const Bytes copy = other.Compact();
+  EXPECT_NE(kept_at(KeyOf(2, 0), own, other), other.data());
+  EXPECT_NE(kept_at(key, {ActorId{7}, 2, 10}, other), other.data());
+  EXPECT_NE(kept_at(key, {}, other), other.data());
+  EXPECT_NE(kept_at(key, own, copy), copy.data());
+  EXPECT_NE(kept_at(key, own, other.Slice(0, other.size() - 1)), other.data());
+  ExpectModel();
 }
 
 // Goal: a row that comes and goes does not change the block of its leaf each time.

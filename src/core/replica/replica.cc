@@ -347,8 +347,11 @@ Result<Replica::NextState> Replica::NextRow(const RowKey& key, const std::option
     env.local.pop_back();
     return Fail(applied.error());
   }
-  if (applied->changed) answer.record = record.Encode();
-  if (applied->changed) NoteEnd(key, record);
+  if (applied->changed) {
+    answer.record =
+        at_hand_ != nullptr ? at_hand_->EncodeAtHand(key, applied->own, record) : record.Encode();
+    NoteEnd(key, record);
+  }
   NoteWritten(mutate.mutation, *applied, record, answer.outcome);
   if (!applied->changed) return NextState{};
   return NextState{true, Row{applied->own, answer.record}};

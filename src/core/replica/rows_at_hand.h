@@ -26,6 +26,11 @@ class RowsAtHand {
   // May the next write be done at hand? If so it is done, as durable as configured, when
   // WriteAtHand returns. REQUIRES of both: no write of this key is in flight.
   virtual bool WritesAtHand() = 0;
+  // The record's bytes, such that a row of them for this key is written at hand without a copy.
+  virtual Bytes EncodeAtHand(const RowKey& /*key*/, const OwnWrites& /*own*/,
+                             const Record& record) {
+    return record.Encode();
+  }
   // nullopt: the row goes. `leaf_delta` as in WriteEffect.
   virtual void WriteAtHand(const RowKey& key, const std::optional<Row>& row,
                            std::uint64_t leaf_delta) = 0;
