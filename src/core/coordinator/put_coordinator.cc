@@ -263,6 +263,7 @@ void PutCoordinator::OnAck(NodeId node, bool ok, Env& env) {
   if (copy == nullptr) return;
   const NodeId owner = copy->owner();
   copy->state = ok ? Copy::State::kAcknowledged : Copy::State::kFailed;
+  record_.PrefetchRelease();  // after the next ack, as a rule; it was written long ago
   if (!plan_.owners.Contains(owner)) return CheckStanding(env);
   if (!ok && !copy->given_elsewhere) PlaceElsewhere(owner, env);
   ok ? acks_->AddOk(owner) : acks_->AddFailed(owner);
