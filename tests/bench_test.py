@@ -2,9 +2,12 @@
 """Goal: the load generator tells the truth: it counts what a cluster did, sees failed and wrong
 answers, and holds its rate."""
 
+import collections
 import json
 import signal
+import socketserver
 import subprocess
+import threading
 import time
 import unittest
 
@@ -23,6 +26,47 @@ def bench(cluster_or_port, *options, code=0):
         stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
     assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
     return json.loads(result.stdout) if result.stdout else None
+
+
+class BusyNode(threading.Thread):
+    """Takes SETs, each key's only after so many refusals."""
+
+    def __init__(self, refusals):
+        super().__init__(daemon=True)
+        self.refusals, self.seen, self.stored = refusals, collections.Counter(), set()
+        self.server = socketserver.ThreadingTCPServer((HOST, 0), self.handler())
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+
+    def handler(node):  # the handler has a self of its own
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                while head := self.rfile.readline():
+                    words = []
+                    for _ in range(int(head[1:])):
+                        size = int(self.rfile.readline()[1:])
+                        words.append(self.rfile.read(size + 2)[:-2])
+                    self.wfile.write(node.answer(words[1]))
+        return Handler
+
+    def answer(self, key):
+        self.seen[key] += 1
+        if self.seen[key] <= self.refusals:
+            return b"-BUSY this node is behind\r\n"
+        self.stored.add(key)
+        return b"+OK\r\n"
+
+    def run(self):
+        self.server.serve_forever(poll_interval=0.05)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+        self.join()
 
 
 class BenchTest(unittest.TestCase):
@@ -83,6 +127,15 @@ class BenchTest(unittest.TestCase):
         report = bench(self.cluster, "--no-load", "--keys", "50", "--duration", "0.6",
                        "--gets", "1")
         self.assertEqual(report["misses"], report["gets"])
+
+    def test_a_load_that_is_refused_is_tried_again(self):
+        with BusyNode(refusals=1) as node:
+            report = bench(node.port, "--keys", "300", "--gets", "0", "--duration", "0.1")
+            self.assertEqual(report["errors"], {})
+            self.assertEqual(len(node.stored), 300)
+        with BusyNode(refusals=10**9) as node:
+            report = bench(node.port, "--keys", "300", "--gets", "0", "--duration", "0.1", code=1)
+            self.assertEqual(report["errors"]["load_BUSY"], 300)
 
     def test_nobody_there(self):
         report = bench(free_ports(1)[0], *BRIEF, "--timeout", "0.5", code=1)

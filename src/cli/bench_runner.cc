@@ -230,13 +230,28 @@ class Runner {
     ++c.waits;
   }
   void QueueNext(Connection& c, std::int64_t since_ns) {
-    if (phase_.sequential) return Queue(c, Pending::Kind::kSet, next_key_++, since_ns);
+    if (phase_.sequential) return Queue(c, Pending::Kind::kSet, TakeKeyToLoad(), since_ns);
     const bool is_get = prng_.Below(1'000'000) < get_per_million_;
     Queue(c, is_get ? Pending::Kind::kGet : Pending::Kind::kSet, prng_.Below(options_.keys),
           since_ns);
   }
   bool HasMore(std::int64_t now) const {
-    return phase_.sequential ? next_key_ < options_.keys : now < end_ns_;
+    return phase_.sequential ? next_key_ < options_.keys || !refused_keys_.empty() : now < end_ns_;
+  }
+  std::uint64_t TakeKeyToLoad() {
+    if (refused_keys_.empty()) return next_key_++;
+    const std::uint64_t key = refused_keys_.back();
+    refused_keys_.pop_back();
+    return key;
+  }
+  // A node that is behind asks to be asked again. No end of it if it always is.
+  bool LoadAgain(const Pending& request, const BenchReply& reply) {
+    const bool again =
+        phase_.sequential && reply.text.starts_with("BUSY") && keys_refused_ < options_.keys;
+    if (!again) return false;
+    ++keys_refused_;
+    refused_keys_.push_back(request.key);
+    return true;
   }
   // Closed loop: a full batch once everything before is answered.
   void SendBatch(Connection& c, std::int64_t now) {
@@ -357,7 +372,10 @@ class Runner {
         return;
       }
       case Pending::Kind::kSet:
-        if (reply.kind == BenchReply::Kind::kError) return CountServerError(reply.text);
+        if (reply.kind == BenchReply::Kind::kError) {
+          if (!LoadAgain(request, reply)) CountServerError(reply.text);
+          return;
+        }
         if (reply.kind != BenchReply::Kind::kStored) return CountError("unexpected_answer");
         if (options_.wait_replicas > 0) return c.unconfirmed.push_back(request);
         return Complete(request, now);
@@ -497,7 +515,9 @@ class Runner {
   std::int64_t start_ns_ = 0, end_ns_ = 0;
   std::int64_t last_reply_ns_ = 0;
   double interval_ns_ = 0;
-  std::uint64_t next_key_ = 0;  // sequential
+  std::uint64_t next_key_ = 0;               // sequential
+  std::vector<std::uint64_t> refused_keys_;  // to be written yet
+  std::uint64_t keys_refused_ = 0;
   std::uint64_t next_due_ = 0;  // open loop: the next request's number
   std::size_t turn_ = 0;        // open loop: the connection to try next
 };

@@ -14,6 +14,7 @@
 #include "core/config.h"
 #include "core/request.h"
 #include "server/node_stats.h"
+#include "server/room_queue.h"
 
 namespace gyre {
 
@@ -56,6 +57,8 @@ class Backend {
   // How many more bytes of large values they should bring now: one value may take more than that,
   // if it is not zero.
   virtual std::size_t ValueRoom() const { return SIZE_MAX; }
+  // Where a connection lines up that finds none.
+  RoomQueue& room_queue() { return room_queue_; }
   // Carries out what was gathered, now.
   virtual void Settle() {}
   // Has every shard compare what it holds with the other owners now (`gyre repair`).
@@ -76,6 +79,13 @@ class Backend {
   virtual NodeStats Stats() const = 0;
   // This shard's own histogram for a finished client operation.
   virtual void RecordLatency(Operation operation, Duration elapsed) = 0;
+
+ protected:
+  // At the end of each turn of the loop: those who wait for room go on.
+  void GiveTurns() { room_queue_.GiveTurns(Room(), ValueRoom()); }
+
+ private:
+  RoomQueue room_queue_;
 };
 
 }  // namespace gyre

@@ -119,7 +119,7 @@ struct ServerConfig {
   std::size_t output_bytes_max = 256 * 1024 * 1024;  // not yet taken by one client
   std::size_t peer_queue_bytes_max = 64 * 1024 * 1024;      // not yet taken by one peer link
   std::size_t value_bytes_in_flight_max = 4 * 1024 * 1024;  // of large ones, over all shards
-  Duration unread_max = Duration::Seconds(1);               // in which a RESP command must be read
+  Duration unread_max = Duration::Seconds(1);               // that a request may wait to be taken
   Duration client_idle_timeout;                             // zero: none (RESP); HTTP: 60 s
   Duration http_request_timeout = Duration::Seconds(30);    // from first byte to last of a request
 

@@ -423,6 +423,7 @@ void ShardLoop::OnTurnEnd() {
     session_->Flush();
     PollStorage();
     Carry();
+    GiveTurns();
   } while (!gathered_.empty());  // by who got an answer and asks on: the next turn may be far away
   session_->Flush();
   reactor_->SetWake(shard_.NextWake());

@@ -51,6 +51,8 @@ class FakeBackend final : public Backend {
     if (!deferred) return done(cluster_answer);
     cluster_waiting.push_back(std::move(done));
   }
+  std::size_t Room() const override { return room; }
+  std::size_t ValueRoom() const override { return value_room; }
   NodeStats Stats() const override { return stats; }
   void RecordLatency(Operation operation, Duration elapsed) override {
     latencies.emplace_back(operation, elapsed);
@@ -60,6 +62,7 @@ class FakeBackend final : public Backend {
     now_.instant = now_.instant + elapsed;
     now_.wall.ms += elapsed.ms();
   }
+  void EndTurn() { GiveTurns(); }
   // Answers the `index`-th of the requests that wait.
   void Answer(std::size_t index = 0) {
     Waiting waiting = std::move(waiting_[index]);
@@ -72,6 +75,7 @@ class FakeBackend final : public Backend {
   std::uint8_t put_copies = 1, put_hints = 0, put_zones = 1;
   bool put_strict = true;
   bool deferred = false;
+  std::size_t room = SIZE_MAX, value_room = SIZE_MAX;
   std::optional<Error> fail_with;
   NodeStats stats;
   std::vector<ClientRequest> requests;

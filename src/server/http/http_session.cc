@@ -35,6 +35,10 @@ constexpr std::string_view kIndex = R"({
 }
 )";
 
+constexpr const char* kOverdueText =
+    "this node is behind: the request waited for room for more than limits.unread and was not run; "
+    "retry later, or send less at once";
+
 // What operators say to the cluster.
 struct ClusterPath {
   std::string_view path;
@@ -100,10 +104,7 @@ std::size_t HttpSession::OnBytes(std::string_view bytes) {
   std::size_t used = 0;
   while (!ending_) {
     if (held_) {
-      if (!MayStart(*held_)) break;
-      HttpRequest request = std::move(*held_);
-      held_.reset();
-      Start(std::move(request));
+      if (!TryStartHeld()) break;
       continue;
     }
     if (used == bytes.size() || connection_.OutputFull()) break;
@@ -145,6 +146,8 @@ void HttpSession::OnTick(Instant now) {
 void HttpSession::OnClosed() {
   closed_ = true;
   ending_ = true;
+  if (room_ticket_) backend_.room_queue().Forget(*room_ticket_);
+  room_ticket_.reset();
 }
 
 bool HttpSession::MayStart(const HttpRequest& request) const {
@@ -152,13 +155,52 @@ bool HttpSession::MayStart(const HttpRequest& request) const {
   return slots_.size() < kPipelineMax && ReadsOnly(request.method) && slots_.back().reads_only;
 }
 
-void HttpSession::Start(HttpRequest request) {
+bool HttpSession::HasRoom(const HttpRequest& request) {
+  if (room_ticket_) return false;
+  if (!std::string_view(request.target).starts_with(kKvPrefix)) return true;
+  const bool large = request.body.size() >= kLargeValueBytes;
+  if (large ? backend_.ValueRoom() > 0 : backend_.Room() > 0) return true;
+  room_ticket_ = backend_.room_queue().Await(*this, large ? request.body.size() : 0);
+  waits_since_ = backend_.now().instant;
+  return false;
+}
+
+bool HttpSession::TryStartHeld() {
+  if (!MayStart(*held_) || !HasRoom(*held_)) return false;
+  StartHeld();
+  return true;
+}
+
+void HttpSession::StartHeld() {
+  HttpRequest request = std::move(*held_);
+  held_.reset();
+  Start(std::move(request));
+}
+
+void HttpSession::TakeTurn() {
+  room_ticket_.reset();
+  GYRE_CHECK(held_.has_value());
+  const Duration unread_max = backend_.config().unread_max;
+  if (unread_max.us == 0 || backend_.now().instant - waits_since_ <= unread_max) {
+    StartHeld();
+  } else {
+    AnswerAtOnce(OpenSlot(*held_), ErrorReply({ErrorCode::kOverloaded, kOverdueText}));
+    held_.reset();
+  }
+  GoOn();
+}
+
+HttpSession::Slot& HttpSession::OpenSlot(const HttpRequest& request) {
   Slot& slot = slots_.emplace_back();
   slot.framing = {request.method == HttpMethod::kHead, request.keep_alive, request.version};
   slot.reads_only = ReadsOnly(request.method);
   slot.started = backend_.now().instant;
   if (!request.keep_alive) ending_ = true;
+  return slot;
+}
 
+void HttpSession::Start(HttpRequest request) {
+  Slot& slot = OpenSlot(request);
   const std::optional<HttpTarget> target = SplitTarget(request.target);
   std::optional<HttpReply> reply =
       target ? AnswerHere(request, *target)
@@ -180,7 +222,11 @@ void HttpSession::Start(HttpRequest request) {
     }
     reply = ErrorReply(call.error());
   }
-  slot.reply = std::move(*reply);
+  AnswerAtOnce(slot, std::move(*reply));
+}
+
+void HttpSession::AnswerAtOnce(Slot& slot, HttpReply&& reply) {
+  slot.reply = std::move(reply);
   slot.ready = true;
   FlushReady();
 }
@@ -268,9 +314,7 @@ void HttpSession::FailConnection(int status, std::string_view message) {
                                 : status == 431 ? "header_too_large"
                                 : status == 501 ? "unsupported"
                                                 : "invalid_argument";
-  slot.reply = ErrorReply(status, code, message);
-  slot.ready = true;
-  FlushReady();
+  AnswerAtOnce(slot, ErrorReply(status, code, message));
 }
 
 // A session outlives its pending requests, so that the answer finds it, its connection closed or
@@ -307,12 +351,11 @@ void HttpSession::Finish(Slot& slot, HttpReply&& reply) {
   slot.ready = true;
   if (closed_) return;
   FlushReady();
-  if (receiving_) return;  // OnBytes goes on with what waits, and the loop flushes
-  if (held_ && !ending_ && MayStart(*held_)) {
-    HttpRequest request = std::move(*held_);
-    held_.reset();
-    Start(std::move(request));
-  }
+  if (!receiving_) GoOn();  // else OnBytes goes on with what waits, and the loop flushes
+}
+
+void HttpSession::GoOn() {
+  if (held_ && !ending_) TryStartHeld();
   if (paused_ && !held_) {
     paused_ = false;
     connection_.ResumeReading();

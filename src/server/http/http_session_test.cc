@@ -636,6 +636,56 @@ TEST_F(HttpSessionTest, SilentRequestsGet408ByTheTick) {
   EXPECT_GT(connection_.flushes, 0);
 }
 
+// Goal: a large value waits while enough bytes of them are in flight, anything for data while the
+// shard has enough to do, each in its turn; small ones and probes do not wait for large ones.
+TEST_F(HttpSessionTest, RequestsWaitForRoomInTurn) {
+  const std::string large =
+      "PUT /v1/kv/default/k HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n" +
+      std::string(5'000, 'v');
+  const std::string get = "GET /v1/kv/default/k HTTP/1.1\r\nHost: h\r\n\r\n";
+  FakeConnection other_connection, gone_connection;
+  HttpSession other(other_connection, backend_), gone(gone_connection, backend_);
+  backend_.value_room = 0;
+  EXPECT_EQ(Send("GET /livez HTTP/1.1\r\nHost: h\r\n\r\n").substr(0, 12), "HTTP/1.1 200");
+  EXPECT_EQ(gone.OnBytes(large), large.size());
+  EXPECT_EQ(Send(large + get), "");
+  EXPECT_EQ(session_.pending(), 1u) << "a client that ends its side gets its answer";
+  EXPECT_TRUE(connection_.paused);
+  EXPECT_EQ(other.OnBytes(get), get.size());
+  EXPECT_THAT(other_connection.Take(), StartsWith("HTTP/1.1 404 "));
+  gone.OnClosed();
+  EXPECT_EQ(gone.pending(), 0u);
+
+  backend_.EndTurn();
+  EXPECT_EQ(backend_.requests.size(), 1u) << "there is no room yet";
+  backend_.value_room = 1;
+  backend_.EndTurn();
+  EXPECT_THAT(Send(""), StartsWith("HTTP/1.1 204 "));
+  EXPECT_THAT(backend_.requests, SizeIs(3)) << "its get follows; who went away takes no turn";
+
+  backend_.room = 0;
+  EXPECT_EQ(other.OnBytes(get), get.size());
+  EXPECT_EQ(other_connection.Take(), "");
+  backend_.room = 1;
+  backend_.EndTurn();
+  EXPECT_THAT(other_connection.Take(), StartsWith("HTTP/1.1 200 "));
+}
+
+// Goal: what has waited for room too long is refused, not run, and the next is served.
+TEST_F(HttpSessionTest, WhatWaitedTooLongForRoomIsRefused) {
+  backend_.room = 0;
+  EXPECT_EQ(Send("GET /v1/kv/default/k HTTP/1.1\r\nHost: h\r\n\r\n"), "");
+  backend_.Advance(backend_.config().unread_max + Duration::Millis(1));
+  backend_.room = 1;
+  backend_.EndTurn();
+  const std::vector<Reply> replies = Split(Send(""));
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].status, 503);
+  EXPECT_THAT(replies[0].body, HasSubstr("limits.unread"));
+  EXPECT_TRUE(backend_.requests.empty());
+  EXPECT_EQ(Get("k").status, 404);
+}
+
 // Goal: answers that come after the client has gone are dropped in peace.
 TEST_F(HttpSessionTest, AnswersAfterTheEndAreDropped) {
   backend_.deferred = true;

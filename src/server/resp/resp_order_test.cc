@@ -447,13 +447,13 @@ TEST(RespOrderTest, ConnectionsWaitForRoomInTurn) {
   EXPECT_THAT(old.Take(), testing::StartsWith("-BUSY"));
   EXPECT_EQ(world.backend.waiting(), 2u);
 
-  world.service.OnTurnEnd();  // no room yet
+  world.backend.EndTurn();  // no room yet
   EXPECT_TRUE(second.paused());
   const auto all = {&world.client, &second, &third};
   std::vector<std::size_t> answered(3, 0);
   for (int turn = 0; turn < 20; ++turn) {
     while (world.backend.waiting() > 0) world.backend.Release(0);
-    world.service.OnTurnEnd();
+    world.backend.EndTurn();
     std::size_t i = 0;
     for (FakeConnection* connection : all) {
       connection->Turn();
@@ -489,16 +489,16 @@ TEST(RespOrderTest, LargeValuesWaitForEachOther) {
   old.Send(Command(large));
   EXPECT_THAT(old.Take(), testing::StartsWith("-BUSY"));
 
-  world.service.OnTurnEnd();
+  world.backend.EndTurn();
   second.Turn();
   EXPECT_EQ(world.backend.waiting(), 6u) << "there is no room yet";
   while (world.backend.waiting() > 0) world.backend.Release(0);
   world.backend.value_room = 15'000;
-  world.service.OnTurnEnd();
+  world.backend.EndTurn();
   EXPECT_FALSE(second.paused());
   EXPECT_TRUE(third.paused()) << "the second takes all there is";
   second.Turn();
-  world.service.OnTurnEnd();
+  world.backend.EndTurn();
   EXPECT_FALSE(third.paused());
   third.Turn();
   while (world.backend.waiting() > 0) world.backend.Release(0);

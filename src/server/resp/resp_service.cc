@@ -41,7 +41,6 @@ std::unique_ptr<ConnectionHandler> RespService::NewSession(Connection& connectio
 }
 
 void RespService::OnTurnEnd() {
-  if (!awaiting_room_.empty()) GiveTurns();
   if (const std::optional<Drain> drain = backend_.drain()) SendAway(*drain);
   if (!ring_waits_.empty()) AnswerRingWaits();
 }
@@ -64,25 +63,6 @@ void RespService::SendAway(const Drain& drain) {
     if (session->opened() <= drain.began) going.push_back(session);
   }
   for (RespSession* session : going) session->CloseWhenAnswered();
-}
-
-// A few at a time: each may use the room for hundreds of commands, and whoever finds none left
-// lines up at the end again.
-void RespService::GiveTurns() {
-  constexpr std::size_t kUsualPipeline = 16;
-  const std::size_t room = backend_.Room();
-  std::size_t turns = room == 0 ? 0 : 1 + room / kUsualPipeline;
-  std::size_t value_room = backend_.ValueRoom();
-  for (; turns > 0 && !awaiting_room_.empty(); --turns) {
-    const RoomWait next = awaiting_room_.front();
-    const auto session = sessions_.find(next.id);
-    if (session != sessions_.end()) {
-      if (next.value_bytes > 0 && value_room == 0) return;
-      value_room -= std::min(value_room, next.value_bytes);
-      session->second->TakeTurn();
-    }
-    awaiting_room_.pop_front();
-  }
 }
 
 std::uint64_t RespService::Register(RespSession* session) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -81,9 +80,8 @@ class RespService {
 
   std::unique_ptr<ConnectionHandler> NewSession(Connection& connection);
 
-  // At the end of each turn of the loop, and a few times a second at least: those who wait for room
-  // go on, the first ones first; those who wait for another ring, or have waited long enough, get
-  // theirs.
+  // At the end of each turn of the loop, and a few times a second at least: those who wait for
+  // another ring, or have waited long enough, get theirs.
   void OnTurnEnd();
 
   // Those that were connected when the drain began.
@@ -103,15 +101,10 @@ class RespService {
  private:
   friend class RespSession;
   std::uint64_t Register(RespSession* session);
-  // Once for each wait. `value_bytes`: for ValueRoom, with so many; zero: for Room.
-  void AwaitRoom(std::uint64_t id, std::size_t value_bytes) {
-    awaiting_room_.push_back({id, value_bytes});
-  }
   bool HasRoomToAwaitRing() const { return ring_waits_.size() < kRingWaitsMax; }
   // The slot `sequence` of session `id` gets its AnswerRing. REQUIRES: there is room.
   void AwaitRing(std::uint64_t id, std::uint64_t sequence, RingEpoch after, Instant until);
   void Unregister(std::uint64_t id);
-  void GiveTurns();
   void AnswerRingWaits();
   void SendAway(const Drain& drain);
 
@@ -124,11 +117,6 @@ class RespService {
   Prng prng_;
   std::uint64_t next_id_;
   std::map<std::uint64_t, RespSession*> sessions_;  // open ones, by id
-  struct RoomWait {
-    std::uint64_t id;
-    std::size_t value_bytes;
-  };
-  std::deque<RoomWait> awaiting_room_;  // of sessions; some may be gone
   struct RingWait {
     RingEpoch after;
     Instant until;

@@ -71,9 +71,7 @@ RespSession::RespSession(RespService& service, Connection& connection)
   state_.authenticated = service.options().password.empty();
 }
 
-RespSession::~RespSession() {
-  if (!closed_) service_.Unregister(id_);
-}
+RespSession::~RespSession() { OnClosed(); }
 
 // ---- input ------------------------------------------------------------------------------------
 
@@ -300,7 +298,7 @@ bool RespSession::TooLargeForNow(std::size_t command_bytes) {
 
 void RespSession::AwaitRoom(std::size_t value_bytes) {
   Wait(Block::kRoom);
-  service_.AwaitRoom(id_, value_bytes);
+  room_ticket_ = backend().room_queue().Await(*this, value_bytes);
 }
 
 bool RespSession::StillBlocked() const {
@@ -312,7 +310,7 @@ bool RespSession::StillBlocked() const {
     case Block::kDrained:
       return !queue_.empty();
     case Block::kRoom:
-      return true;  // until the service says that it is this one's turn
+      return true;  // until TakeTurn
     case Block::kCapacity:
       // Some way below the limit, so that reading does not stop and go for each command.
       return queue_.size() > service_.options().in_flight_max / 2 || OverCapacity();
@@ -542,7 +540,7 @@ void RespSession::CloseWhenAnswered() {
 }
 
 void RespSession::TakeTurn() {
-  if (block_ != Block::kRoom) return;
+  GYRE_CHECK(block_ == Block::kRoom);
   block_ = Block::kNone;
   connection_.ResumeReading();
 }
@@ -550,7 +548,17 @@ void RespSession::TakeTurn() {
 void RespSession::OnClosed() {
   if (closed_) return;
   closed_ = true;
+  LeaveRoomQueue();
   service_.Unregister(id_);
+}
+
+void RespSession::Abandon() {
+  closed_ = true;
+  LeaveRoomQueue();
+}
+
+void RespSession::LeaveRoomQueue() {
+  if (block_ == Block::kRoom) backend().room_queue().Forget(room_ticket_);
 }
 
 // ---- for the handlers ---------------------------------------------------------------------------

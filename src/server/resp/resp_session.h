@@ -44,7 +44,7 @@ struct RespClientState {
   std::string name;
 };
 
-class RespSession final : public ConnectionHandler, public ResultSink {
+class RespSession final : public ConnectionHandler, public ResultSink, private RoomWaiter {
  public:
   RespSession(RespService& service, Connection& connection);
   ~RespSession() override;
@@ -57,8 +57,6 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   std::size_t pending() const override { return outstanding_; }
   void OnResult(std::uint64_t tag, ClientResult&& result) override;
 
-  // There is room with the backend again, and it is this session's turn.
-  void TakeTurn();
   // What this slot awaited with AwaitRing.
   void AnswerRing(std::uint64_t sequence, const std::string& ring);
 
@@ -67,7 +65,7 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   Instant opened() const { return opened_; }
 
   // The service goes first: nothing of it is touched from here on.
-  void Abandon() { closed_ = true; }
+  void Abandon();
 
   // ---- for the command handlers: each calls exactly one of Reply (or Error), Submit, Start,
   // AskCluster and AwaitRing; CLIENT REPLY alone may answer nothing.
@@ -141,6 +139,8 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   void Wait(Block block) { block_ = block; }
   bool TooLargeForNow(std::size_t command_bytes);
   void AwaitRoom(std::size_t value_bytes);
+  void TakeTurn() override;
+  void LeaveRoomQueue();
   void AnswerError(const std::string& text);
 
   ReplySlot& Open(std::uint64_t* sequence);
@@ -190,6 +190,7 @@ class RespSession final : public ConnectionHandler, public ResultSink {
   std::size_t outstanding_ = 0;   // requests with the backend
 
   Block block_ = Block::kNone;
+  RoomQueue::Ticket room_ticket_ = 0;  // of the last wait for room
   std::uint64_t blocked_hash_ = 0;
   KeyAccess blocked_access_ = KeyAccess::kNone;
   bool in_on_bytes_ = false;

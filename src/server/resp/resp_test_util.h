@@ -71,6 +71,7 @@ class FakeBackend final : public Backend {
     now_.instant = now_.instant + by;
     now_.wall.ms += by.ms();
   }
+  void EndTurn() { GiveTurns(); }
   std::size_t waiting() const { return waiting_.size(); }
   // Carries out and answers the i-th of those waiting (plain SETs of one key in their order, as
   // their coordinator does).
