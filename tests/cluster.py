@@ -9,6 +9,7 @@ import ctypes
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -148,6 +149,14 @@ class Node:
             return response.status, response.headers, response.read()
         finally:
             connection.close()
+
+    def metric(self, name):
+        """The value of a metric: with its labels if the name has them, else the sum over all; 0 if there
+        is none."""
+        page = self.http("GET", "/metrics", timeout=30)[2].decode()
+        labels = "" if "{" in name else r"(?:{.*})?"
+        values = re.findall(rf"^{re.escape(name)}{labels} (\S+)$", page, re.M)
+        return sum(map(float, values))
 
     def log_tail(self, size=4000):
         with open(self.log_path, "rb") as log:

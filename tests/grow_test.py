@@ -12,9 +12,11 @@ import unittest
 
 from cluster import HOST, Node, free_ports, wait_until
 from history import missing, start_clients, stop_clients
+from resp import Resp
 
 SETTLED_SECONDS_MAX = 120
 KNOWN_SECONDS_MAX = 10
+COLD_KEYS = 3_000            # which nobody writes while they move
 
 
 class Growing:
@@ -103,6 +105,8 @@ class GrowTest(unittest.TestCase):
             n2 = cluster.add("n2", n1)
             n3 = cluster.add("n3", n1, n2)
             cluster.await_settled(n1)
+            with Resp(n1.resp_port) as resp:
+                resp.command("MSET", *(word for i in range(COLD_KEYS) for word in (f"cold:{i}", i)))
             clients = start_clients([n1, n2, n3], per_node=2)
             time.sleep(1)
 
@@ -113,6 +117,8 @@ class GrowTest(unittest.TestCase):
                 cluster.await_members(nodes)
                 cluster.await_settled(n1)
                 self.assertGreater(sum(client.writes for client in clients), before)
+                # What arrived was looked up by batches, not row by row.
+                self.assertGreater(nodes[-1].metric("gyre_expected_misses_total"), 0, name)
             self.assert_clean(clients)
 
             # Two leave, one after the other, while the others work.
@@ -126,6 +132,9 @@ class GrowTest(unittest.TestCase):
             self.assert_clean(clients)
             stop_clients(clients)
             self.assert_nothing_missing(clients, nodes)
+            with Resp(nodes[-1].resp_port) as resp:
+                values = resp.command("MGET", *(f"cold:{i}" for i in range(COLD_KEYS)))
+            self.assertEqual(values, [b"%d" % i for i in range(COLD_KEYS)])
 
     def test_a_dead_node_is_replaced_and_one_removed(self):
         with Growing(flags=["--open", "no"]) as cluster:

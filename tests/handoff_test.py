@@ -6,7 +6,6 @@ stays behind. And a node full of keys serves soon after it is started.
 Times are printed; their limits leave room for a machine that others use too."""
 
 import json
-import re
 import statistics
 import threading
 import time
@@ -99,12 +98,7 @@ def p99(threads, since, until):
 
 def hints_for(target, nodes):
     """Hints that `nodes` keep for the node named `target`."""
-    total = 0
-    for node in nodes:
-        page = node.http("GET", "/metrics")[2].decode()
-        match = re.search(rf'^gyre_hints\{{target="{target}"\}} (\d+)$', page, re.M)
-        total += int(match[1]) if match else 0
-    return total
+    return sum(node.metric(f'gyre_hints{{target="{target}"}}') for node in nodes)
 
 
 def status_of(node):

@@ -22,11 +22,6 @@ ALARM_SECONDS_MAX = 30
 WHOLE_SECONDS_MAX = 60
 
 
-def metric(node, name):
-    page = node.http("GET", "/metrics")[2].decode()
-    return int(re.search(rf"^{re.escape(name)} (\d+)$", page, re.M).group(1))
-
-
 def members(node):
     """By name, as `node` shows them."""
     return {m["name"]: m for m in json.loads(node.http("GET", "/v1/cluster")[2])["members"]}
@@ -92,7 +87,7 @@ class MembersTest(unittest.TestCase):
                 others = [other for other in nodes if other is not node]
                 wait_until(lambda: all(members(o)[node.name]["life"] == "down" for o in others),
                            FOLLOWED_SECONDS_MAX, f"{node.name} is down for the others", 0.1)
-                wait_until(lambda: metric(others[0], 'gyre_members{life="down"}') == 1, 5,
+                wait_until(lambda: others[0].metric('gyre_members{life="down"}') == 1, 5,
                            "the metric tells so")
                 move(node)
                 node.start()
@@ -171,19 +166,19 @@ class MembersTest(unittest.TestCase):
             with Resp(n1.resp_port) as ours, Resp(m1.resp_port) as theirs:
                 ours.command("SET", "k", "of n1")
                 theirs.command("SET", "k", "of m1")
-            self.assertEqual(metric(n1, "gyre_other_lineages"), 0)
+            self.assertEqual(n1.metric("gyre_other_lineages"), 0)
             m1.stop()
             m1.flags += ["--join", f"{HOST}:{n1.peer_port}"]
             m1.start()
             m1.wait_ready()
-            wait_until(lambda: all(metric(n, "gyre_other_lineages") == 1 for n in (n1, m1)),
+            wait_until(lambda: all(n.metric("gyre_other_lineages") == 1 for n in (n1, m1)),
                        ALARM_SECONDS_MAX, "both tell of the other", 0.1)
             for node, other in ((n1, "m1"), (m1, "n1")):
                 events = log_events(node, "other_lineage")
                 self.assertEqual([(e["level"], e["node"]) for e in events], [("error", other)])
                 self.assertIn("founded apart", events[0]["message"])
                 self.assertIn("gyre serve", events[0]["next"])
-                self.assertEqual(metric(node, "gyre_alarm_notices_total"), 1)
+                self.assertEqual(node.metric("gyre_alarm_notices_total"), 1)
             wait_until(lambda: len(receiver.taken) >= 2, 20, "the webhook is told by both")
             told = [notice for _, _, notice in receiver.taken]
             self.assertEqual(sorted(n["told_by"] for n in told), ["m1", "n1"])
@@ -216,7 +211,7 @@ class MembersTest(unittest.TestCase):
                           log_events(n1, "stranger_refused")[0]["message"])
             for node in (n1, m1):
                 self.assertEqual(set(members(node)), {node.name})
-                self.assertEqual(metric(node, "gyre_other_lineages"), 0)
+                self.assertEqual(node.metric("gyre_other_lineages"), 0)
 
     def test_a_layout_that_stays_behind_is_told(self):
         """Of a member that takes part in all, but cannot store what was decided."""
@@ -229,8 +224,8 @@ class MembersTest(unittest.TestCase):
             cluster.change(n1, {"change": "weight", "node": "n2", "weight": 2})
             wait_until(lambda: log_events(n3, "layout_not_stored"), 20, "n3 cannot store it", 0.1)
             time.sleep(30)
-            self.assertEqual(metric(n1, "gyre_other_layouts"), 0)
-            wait_until(lambda: metric(n1, "gyre_other_layouts") == 1, 60, "n1 tells of it", 0.5)
+            self.assertEqual(n1.metric("gyre_other_layouts"), 0)
+            wait_until(lambda: n1.metric("gyre_other_layouts") == 1, 60, "n1 tells of it", 0.5)
             event = log_events(n1, "other_layout")[0]
             self.assertEqual((event["level"], event["node"]), ("error", "n3"))
             self.assertIn("layout_not_stored", event["next"])
@@ -260,7 +255,7 @@ class MembersTest(unittest.TestCase):
             event = log_events(told()[0], "double_identity")[0]
             self.assertEqual((event["level"], event["node"]), ("error", "n3"))
             self.assertIn("--data-dir EMPTY-FOLDER", event["next"])
-            wait_until(lambda: metric(told()[0], "gyre_double_identities") == 1, 5, "the metric")
+            wait_until(lambda: told()[0].metric("gyre_double_identities") == 1, 5, "the metric")
             time.sleep(5)
             stop_clients(clients)
             clone.kill()

@@ -4,7 +4,6 @@ in the log, the metrics, /v1/status and by the webhook, which is tried again unt
 
 import http.server
 import json
-import re
 import threading
 import unittest
 from datetime import datetime, timezone
@@ -50,12 +49,8 @@ class Receiver:
 
 def metrics(node):
     """Those of notices."""
-    page = node.http("GET", "/metrics")[2].decode()
-
-    def value(name):
-        return int(re.search(rf"^{re.escape(name)} (\d+)$", page, re.M).group(1))
-    return {"dead": value("gyre_nodes_dead"), "told": value("gyre_dead_notices_total"),
-            **{result: value(f'gyre_webhook_posts_total{{result="{result}"}}')
+    return {"dead": node.metric("gyre_nodes_dead"), "told": node.metric("gyre_dead_notices_total"),
+            **{result: node.metric(f'gyre_webhook_posts_total{{result="{result}"}}')
                for result in ("ok", "failed", "dropped")}}
 
 

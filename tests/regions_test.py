@@ -37,13 +37,8 @@ def client(node):
     return Resp(node.resp_port, node.host)
 
 
-def metric(node, name):
-    page = node.http("GET", "/metrics")[2].decode()
-    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", page, re.M))
-
-
 def hints_owed(cluster):
-    return sum(metric(node, "gyre_hints") for node in cluster)
+    return sum(node.metric("gyre_hints") for node in cluster)
 
 
 def check_placement(cluster):
@@ -79,7 +74,7 @@ def check_compression(cluster):
         found = dict(re.findall(r'^gyre_peer_links_compressed{peer="n(\d)"} (\d+)$', page, re.M))
         others = {str(j + 1): (i in EU) != (j in EU) for j in EU + US if j != i}
         check({peer: int(links) > 0 for peer, links in found.items()} == others, f"n{i + 1}: {found}")
-    before, after = (sum(metric(node, f"gyre_peer_{when}_compression_bytes_total") for node in cluster)
+    before, after = (sum(node.metric(f"gyre_peer_{when}_compression_bytes_total") for node in cluster)
                      for when in ("before", "after"))
     print(f"regions: {before:,.0f} bytes to the other region were sent as {after:,.0f}")
     check(after < before, "nothing was gained")
@@ -165,7 +160,7 @@ def main():
         check_placement(cluster)
         check_quorums(cluster)
         write_both(cluster, "before")
-        check(sum(metric(node, "gyre_near_reads_total") for node in cluster) > 0, "no near reads")
+        check(sum(node.metric("gyre_near_reads_total") for node in cluster) > 0, "no near reads")
         check_compression(cluster)
         check_silent_region(cluster)
         if network is None:

@@ -48,11 +48,6 @@ class Load:
         return {name: int(count) for name, count in re.findall(r"(\w+) (\d+)", out)}, complaints
 
 
-def commands_taken(node):
-    page = node.http("GET", "/metrics")[2].decode()
-    return int(re.search(r"^gyre_commands_total (\d+)$", page, re.M).group(1))
-
-
 class RingChangeTest(unittest.TestCase):
     def test_no_error_while_nodes_come_and_go(self):
         with Growing() as cluster:
@@ -66,8 +61,8 @@ class RingChangeTest(unittest.TestCase):
                     node = cluster.add(name, n1)
                     nodes.append(node)
                     self.await_known(load, lambda: name in load.nodes(), f"{name} is used")
-                    before = commands_taken(node)
-                    wait_until(lambda: commands_taken(node) > before + 100, KNOWN_SECONDS_MAX,
+                    before = node.metric("gyre_commands_total")
+                    wait_until(lambda: node.metric("gyre_commands_total") > before + 100, KNOWN_SECONDS_MAX,
                                f"{name} gets requests")
                     cluster.await_members(nodes)
                     cluster.await_settled(n1)

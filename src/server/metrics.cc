@@ -253,6 +253,9 @@ void AddEngine(Page& page, const EngineStats& engine) {
                engine.cache_hits);
   page.Counter("gyre_cache_misses_total", "Reads that went past the cache of hot rows.",
                engine.cache_misses);
+  page.Counter("gyre_expected_misses_total",
+               "Of these: reads for arriving rows, answered by one look for a batch of them.",
+               engine.expected_misses);
   page.Gauge("gyre_cache_bytes", "Bytes held by the cache of hot rows.", engine.cache_bytes);
   page.Counter("gyre_commits_total", "Group commits.", engine.commits);
   page.Counter("gyre_commit_rows_total", "Writes in group commits.", engine.commit_rows);

@@ -119,6 +119,7 @@ struct EngineStats {
   std::uint64_t bytes = 0;      // approximate, of these rows at rest
   std::uint64_t hint_rows = 0;  // approximate
   std::uint64_t cache_hits = 0, cache_misses = 0, cache_bytes = 0;
+  std::uint64_t expected_misses = 0;            // of cache_misses: ExpectReads had seen no row
   std::uint64_t commits = 0, commit_rows = 0;   // group commits, and the writes in them
   std::uint64_t commit_us_total = 0;            // from their start until they are answered
   std::uint64_t run_files = 0, run_rows = 0;    // of commit_rows: written straight into table files

@@ -87,7 +87,8 @@ class FaultyDisk {
     const std::lock_guard lock(mutex_);
     for (const auto& entry : std::filesystem::recursive_directory_iterator(to)) {
       if (!entry.is_regular_file()) continue;
-      const std::optional<std::uintmax_t> kept = KeptOf(from, entry.path().lexically_relative(to));
+      const auto name = std::filesystem::path(from) / entry.path().lexically_relative(to);
+      const std::optional<std::uintmax_t> kept = KeptOf(name);
       const std::uintmax_t size = entry.file_size();
       if (!kept || *kept >= size) continue;
       std::filesystem::resize_file(entry.path(), *kept);
@@ -102,93 +103,70 @@ class FaultyDisk {
     GYRE_CHECK(changed_.wait_for(lock, std::chrono::seconds(60), condition));
   }
 
-  // How much of a file a power cut leaves; nullopt: all of it, as RocksDB did not write it.
-  std::optional<std::uintmax_t> KeptOf(const std::filesystem::path& folder,
-                                       const std::filesystem::path& name) const {
-    if (name.extension() == ".log") {
-      const auto log = synced_bytes_.find(name.filename());
-      return log == synced_bytes_.end() ? 0 : log->second;
-    }
-    const auto other = synced_others_.find(folder / name);
-    if (other == synced_others_.end()) return std::nullopt;
-    return other->second;
+  // How much of a file a power cut leaves; nullopt: all of it, as RocksDB did not write it here.
+  std::optional<std::uintmax_t> KeptOf(const std::string& name) const {
+    const auto known = synced_.find(name);
+    if (known == synced_.end()) return std::nullopt;
+    return known->second;
   }
   // The file has another name, too.
   void CopyName(const std::string& from, const std::string& to) {
     const std::lock_guard lock(mutex_);
-    const auto known = synced_others_.find(from);
-    if (known == synced_others_.end()) {
-      synced_others_.erase(to);
+    if (const std::optional<std::uintmax_t> kept = KeptOf(from)) {
+      synced_[to] = *kept;
     } else {
-      synced_others_[to] = std::uintmax_t{known->second};
+      synced_.erase(to);
     }
   }
+  // False: it is to fail.
+  bool BeginLogSync(std::unique_lock<std::mutex>& lock) {
+    ++held_syncs_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return !hold_; });
+    --held_syncs_;
+    ++log_syncs_;
+    changed_.notify_all();
+    return !fail_;
+  }
 
-  class OtherFile final : public rocksdb::FSWritableFileOwnerWrapper {
+  // A log, or any other file, that is being written.
+  class WrittenFile final : public rocksdb::FSWritableFileOwnerWrapper {
    public:
-    OtherFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, FaultyDisk& disk, std::string name)
-        : FSWritableFileOwnerWrapper(std::move(file)), disk_(disk), name_(std::move(name)) {}
+    // `bytes`: are there, of before.
+    WrittenFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, FaultyDisk& disk, std::string name,
+                std::uintmax_t bytes)
+        : FSWritableFileOwnerWrapper(std::move(file)),
+          disk_(disk),
+          name_(std::move(name)),
+          is_log_(std::filesystem::path(name_).extension() == ".log"),
+          written_(bytes) {}
+
     rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                              rocksdb::IODebugContext* context) override {
       const std::shared_lock moving(disk_.files_);
+      Count(data);
       return FSWritableFileOwnerWrapper::Append(data, options, context);
     }
     rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                              const rocksdb::DataVerificationInfo& verification,
                              rocksdb::IODebugContext* context) override {
       const std::shared_lock moving(disk_.files_);
+      Count(data);
       return FSWritableFileOwnerWrapper::Append(data, options, verification, context);
     }
     rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
                            rocksdb::IODebugContext* context) override {
-      const std::uintmax_t size = std::filesystem::file_size(name_);
-      const rocksdb::IOStatus status = FSWritableFileOwnerWrapper::Sync(options, context);
-      const std::lock_guard lock(disk_.mutex_);
-      if (status.ok()) disk_.synced_others_[name_] = size;
-      return status;
-    }
-    rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options,
-                            rocksdb::IODebugContext* context) override {
-      return Sync(options, context);
-    }
-
-   private:
-    FaultyDisk& disk_;
-    const std::string name_;
-  };
-
-  class LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
-   public:
-    LogFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, FaultyDisk& disk, std::string name)
-        : FSWritableFileOwnerWrapper(std::move(file)), disk_(disk), name_(std::move(name)) {}
-
-    using FSWritableFileOwnerWrapper::Append;
-    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
-                             rocksdb::IODebugContext* context) override {
-      {
-        const std::lock_guard lock(disk_.mutex_);
-        written_ += data.size();
-      }
-      const std::shared_lock moving(disk_.files_);
-      return FSWritableFileOwnerWrapper::Append(data, options, context);
-    }
-    rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
-                           rocksdb::IODebugContext* context) override {
-      std::uint64_t upto = 0;
+      std::uintmax_t upto = 0;
       {
         std::unique_lock lock(disk_.mutex_);
         upto = written_;
-        ++disk_.held_syncs_;
-        disk_.changed_.notify_all();
-        disk_.changed_.wait(lock, [&] { return !disk_.hold_; });
-        --disk_.held_syncs_;
-        ++disk_.log_syncs_;
-        disk_.changed_.notify_all();
-        if (disk_.fail_) return rocksdb::IOStatus::IOError("the sync failed, as the test wants");
+        if (is_log_ && !disk_.BeginLogSync(lock)) {
+          return rocksdb::IOStatus::IOError("the sync failed, as the test wants");
+        }
       }
       const rocksdb::IOStatus status = FSWritableFileOwnerWrapper::Sync(options, context);
       const std::lock_guard lock(disk_.mutex_);
-      disk_.synced_bytes_[name_] = upto;
+      if (status.ok()) disk_.synced_[name_] = upto;
       return status;
     }
     rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options,
@@ -197,9 +175,16 @@ class FaultyDisk {
     }
 
    private:
+    // Before it is written: what is being written may be there or not.
+    void Count(const rocksdb::Slice& data) {
+      const std::lock_guard lock(disk_.mutex_);
+      written_ += data.size();
+    }
+
     FaultyDisk& disk_;
     const std::string name_;
-    std::uint64_t written_ = 0;
+    const bool is_log_;
+    std::uintmax_t written_;
   };
 
   class TableFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {
@@ -262,14 +247,9 @@ class FaultyDisk {
       const rocksdb::IOStatus status =
           FileSystemWrapper::NewWritableFile(name, options, file, context);
       if (!status.ok()) return status;
-      const std::filesystem::path path(name);
-      if (path.extension() == ".log") {
-        *file = std::make_unique<LogFile>(std::move(*file), disk_, path.filename());
-      } else {
-        const std::lock_guard lock(disk_.mutex_);
-        disk_.synced_others_[name] = 0;
-        *file = std::make_unique<OtherFile>(std::move(*file), disk_, name);
-      }
+      const std::lock_guard lock(disk_.mutex_);
+      disk_.synced_[name] = 0;
+      *file = std::make_unique<WrittenFile>(std::move(*file), disk_, name, /*bytes=*/0);
       return status;
     }
     // Of files that are taken in.
@@ -280,7 +260,8 @@ class FaultyDisk {
       const rocksdb::IOStatus status =
           FileSystemWrapper::ReopenWritableFile(name, options, file, context);
       if (status.ok()) {
-        *file = std::make_unique<OtherFile>(std::move(*file), disk_, name);
+        const std::uintmax_t bytes = std::filesystem::file_size(name);
+        *file = std::make_unique<WrittenFile>(std::move(*file), disk_, name, bytes);
       }
       return status;
     }
@@ -339,8 +320,7 @@ class FaultyDisk {
   bool hold_writes_ = false;
   bool tear_writes_ = false;
   bool fail_ = false;
-  std::map<std::string, std::uint64_t> synced_bytes_;    // of logs
-  std::map<std::string, std::uintmax_t> synced_others_;  // of those that RocksDB has made here
+  std::map<std::string, std::uintmax_t> synced_;  // bytes of each file that RocksDB has made here
   std::unique_ptr<rocksdb::Env> env_;
 };
 

@@ -113,6 +113,7 @@ class SessionLink {
   std::atomic<std::uint64_t> failures{0};
   // Written by the session, read by Stats.
   std::atomic<std::uint64_t> cache_hits{0}, cache_misses{0}, cache_bytes{0};
+  std::atomic<std::uint64_t> expected_misses{0};
 
  private:
   const std::function<void()> wake_;

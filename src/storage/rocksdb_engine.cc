@@ -99,7 +99,10 @@ std::optional<Result<std::optional<Row>>> RocksSession::ReadAtHand(const RowKey&
 std::optional<Result<std::optional<Row>>> RocksSession::Read(RequestId id, const RowKey& key) {
   if (auto row = ReadAtHand(key)) return row;
   Increment(link_->cache_misses);
-  if (InGap(key)) return Result<std::optional<Row>>(std::nullopt);
+  if (InGap(key)) {
+    Increment(link_->expected_misses);
+    return Result<std::optional<Row>>(std::nullopt);
+  }
   if (auto answer = database_.GetCached(key)) {
     if (answer->has_value() && answer->value().has_value()) cache_.PutRead(key, ***answer);
     return answer;
@@ -302,6 +305,7 @@ class RocksEngine final : public Engine {
       for (const auto& link : links_) {
         stats.cache_hits += link->cache_hits.load(std::memory_order_relaxed);
         stats.cache_misses += link->cache_misses.load(std::memory_order_relaxed);
+        stats.expected_misses += link->expected_misses.load(std::memory_order_relaxed);
         stats.cache_bytes += link->cache_bytes.load(std::memory_order_relaxed);
       }
     }
