@@ -18,19 +18,21 @@ thread_local LogWatch::Write* current_write = nullptr;
 
 class LogWatch::LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
-  explicit LogFile(std::unique_ptr<rocksdb::FSWritableFile>&& file)
-      : FSWritableFileOwnerWrapper(std::move(file)) {}
+  LogFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, std::shared_ptr<OpenLogs> logs)
+      : FSWritableFileOwnerWrapper(std::move(file)),
+        logs_(std::move(logs)),
+        number_(logs_->Add()) {}
+  ~LogFile() override { logs_->Remove(number_); }
 
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            rocksdb::IODebugContext* context) override {
-    NoteAppend();
-    return FSWritableFileOwnerWrapper::Append(data, options, context);
+    return NoteAppend([&] { return FSWritableFileOwnerWrapper::Append(data, options, context); });
   }
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            const rocksdb::DataVerificationInfo& verification,
                            rocksdb::IODebugContext* context) override {
-    NoteAppend();
-    return FSWritableFileOwnerWrapper::Append(data, options, verification, context);
+    return NoteAppend(
+        [&] { return FSWritableFileOwnerWrapper::Append(data, options, verification, context); });
   }
   rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
                          rocksdb::IODebugContext* context) override {
@@ -42,8 +44,12 @@ class LogWatch::LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
   }
 
  private:
-  void NoteAppend() {
+  template <typename Append>
+  rocksdb::IOStatus NoteAppend(const Append& append) {
     if (current_write != nullptr) current_write->name_synced_ = name_synced_;
+    rocksdb::IOStatus status = append();
+    if (!status.ok()) logs_->SetFailed(number_);
+    return status;
   }
   // An older log may be synced within the write too: it does not count.
   rocksdb::IOStatus NoteSync(rocksdb::IOStatus status) {
@@ -54,13 +60,16 @@ class LogWatch::LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
     return status;
   }
 
+  const std::shared_ptr<OpenLogs> logs_;
+  const std::uint64_t number_;
   const std::shared_ptr<bool> name_synced_ = std::make_shared<bool>(false);
 };
 
 class LogWatch::Files final : public rocksdb::FileSystemWrapper {
  public:
-  Files(const std::shared_ptr<rocksdb::FileSystem>& below, bool filled_ahead)
-      : FileSystemWrapper(below), filled_ahead_(filled_ahead) {}
+  Files(const std::shared_ptr<rocksdb::FileSystem>& below, bool filled_ahead,
+        std::shared_ptr<OpenLogs> logs)
+      : FileSystemWrapper(below), filled_ahead_(filled_ahead), logs_(std::move(logs)) {}
   const char* Name() const override { return "LogWatch"; }
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
@@ -68,18 +77,41 @@ class LogWatch::Files final : public rocksdb::FileSystemWrapper {
     rocksdb::IOStatus status = FileSystemWrapper::NewWritableFile(name, options, file, context);
     if (status.ok() && std::string_view(name).ends_with(".log")) {
       if (filled_ahead_) *file = FillAhead(std::move(*file));
-      *file = std::make_unique<LogFile>(std::move(*file));
+      *file = std::make_unique<LogFile>(std::move(*file), logs_);
     }
     return status;
   }
 
  private:
   const bool filled_ahead_;
+  const std::shared_ptr<OpenLogs> logs_;
 };
+
+std::uint64_t LogWatch::OpenLogs::Add() {
+  const std::lock_guard lock(mutex_);
+  failed_[++last_] = false;
+  return last_;
+}
+
+void LogWatch::OpenLogs::Remove(std::uint64_t log) {
+  const std::lock_guard lock(mutex_);
+  failed_.erase(log);
+}
+
+void LogWatch::OpenLogs::SetFailed(std::uint64_t log) {
+  const std::lock_guard lock(mutex_);
+  failed_[log] = true;
+}
+
+bool LogWatch::OpenLogs::NewestFailed() const {
+  const std::lock_guard lock(mutex_);
+  return !failed_.empty() && failed_.rbegin()->second;
+}
 
 LogWatch::LogWatch(rocksdb::Env* below, bool filled_ahead) {
   if (below == nullptr) below = rocksdb::Env::Default();
-  env_ = rocksdb::NewCompositeEnv(std::make_shared<Files>(below->GetFileSystem(), filled_ahead));
+  env_ = rocksdb::NewCompositeEnv(
+      std::make_shared<Files>(below->GetFileSystem(), filled_ahead, logs_));
 }
 
 LogWatch::Write::Write(std::function<void()> logged) : logged_(std::move(logged)) {

@@ -84,6 +84,7 @@ rocksdb::Status RocksDatabase::OpenOnce(const EngineOptions& options, const std:
   block_cache_ = rocksdb::NewLRUCache(options.block_cache_bytes);
   rocksdb::DBOptions db_options = MakeDbOptions(options, log_watch_.env());
   if (!options.salvages) damaged_->LeaveAsTheyAre();
+  db_options.listeners.push_back(failed_log_);
   db_options.listeners.push_back(damaged_);
   db_options.listeners.push_back(std::make_shared<BackgroundPriority>());
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
@@ -280,7 +281,17 @@ void RocksDatabase::MarkDamaged() {
   (void)SyncFolder(path_);  // without the mark the next start meets the damage again
 }
 
-rocksdb::Status RocksDatabase::Probe() { return PutMeta("probe", ""); }
+rocksdb::Status RocksDatabase::Resume() {
+  rocksdb::Status status = db_->Resume();
+  if (!status.ok() || !log_watch_.newest_failed()) return status;
+  status = failed_log_->Leave(*db_, meta_, [this](const rocksdb::WriteOptions& unlogged) {
+    return db_->Put(unlogged, meta_, kProbe, SealMeta(kProbe, ""));
+  });
+  if (!status.ok() || !log_watch_.newest_failed()) return status;
+  return FailedLog::NotLeft();
+}
+
+rocksdb::Status RocksDatabase::Probe() { return PutMeta(kProbe, ""); }
 
 Result<std::optional<std::string>> RocksDatabase::GetMeta(const std::string& name) {
   std::string bytes;
@@ -296,6 +307,7 @@ Result<std::optional<std::string>> RocksDatabase::GetMeta(const std::string& nam
 }
 
 rocksdb::Status RocksDatabase::PutMeta(const std::string& name, const std::string& value) {
+  if (log_watch_.newest_failed()) return FailedLog::NotLeft();
   rocksdb::WriteOptions options;
   options.sync = true;
   return db_->Put(options, meta_, name, SealMeta(name, value));

@@ -26,6 +26,7 @@
 #include "storage/damaged_tables.h"
 #include "storage/doubt.h"
 #include "storage/engine_options.h"
+#include "storage/failed_log.h"
 #include "storage/leaf_log.h"
 #include "storage/log_watch.h"
 
@@ -80,7 +81,7 @@ class RocksDatabase {
   rocksdb::Status WriteSynced(rocksdb::WriteBatch& batch, std::function<void()> logged);
   rocksdb::Status SyncWal() { return db_->SyncWAL(); }
   // After a full disk: takes up writing again, if there is room to flush.
-  rocksdb::Status Resume() { return db_->Resume(); }
+  rocksdb::Status Resume();
   // A synced write of no meaning: does the disk take writes?
   rocksdb::Status Probe();
 
@@ -168,6 +169,7 @@ class RocksDatabase {
   Result<Row> Decode(std::string_view stored_key, std::string_view value);
   Error ToError(const rocksdb::Status& status);
 
+  static constexpr const char* kProbe = "probe";           // in meta: nothing
   static constexpr const char* kLeafBits = "leaf_bits";    // in meta: what the sums are of
   static constexpr const char* kDoubt = "doubt";           // in meta: what Salvage has in hand
   static constexpr const char* kRunLeaves = "run_leaves";  // in meta: what the last runs added
@@ -191,6 +193,7 @@ class RocksDatabase {
   std::string leaves_problem_;  // why the sums were dropped at Open; empty if they were not
   Doubt doubt_;
   bool doubt_stuck_ = false;  // until another file is mended, what is in doubt cannot be settled
+  const std::shared_ptr<FailedLog> failed_log_ = std::make_shared<FailedLog>();
   const std::shared_ptr<DamagedTables> damaged_ = std::make_shared<DamagedTables>();
   std::atomic<std::uint64_t> tables_salvaged_{0}, blocks_lost_{0};
   std::atomic<std::uint64_t> run_files_{0}, run_rows_{0}, tables_merged_{0};

@@ -313,6 +313,38 @@ TEST_F(FullDiskTest, AFullDiskFailsPutsAndIsLeftBehindBySpace) {
   expect_all(session);
 }
 
+// Goal: the same where the first write into a log is the one that fails, so that nothing is in
+// memory: RocksDB then goes on with the log that failed, which ends the process. Also if the disk
+// stays full for a while, and if it is full once more.
+TEST_F(FullDiskTest, TheFirstWriteIntoALogMayFail) {
+  options_.recovery_interval = Duration::Millis(100);
+  for (const Durability durability : {Durability::kSync, Durability::kInterval}) {
+    options_.durability = durability;
+    const std::string name = durability == Durability::kSync ? "sync" : "interval";
+    {
+      const auto engine = Open();
+      TestSession session(*engine);
+      Occupy(/*left=*/0);
+      const Status failed = session.Put(MakeKey("lost " + name), MakeRow(Noise(100'000, 1)));
+      ASSERT_FALSE(failed.has_value());
+      EXPECT_THAT(failed.error().message, ::testing::HasSubstr("No space left"));
+      Occupy(/*left=*/0);  // what the ballast gave
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+      EXPECT_FALSE(engine->Stats().writable);
+      Vacate();
+      const std::size_t recovered = durability == Durability::kSync ? 1 : 2;
+      ASSERT_TRUE(log_.WaitForCount("storage_writable", recovered));
+      ASSERT_TRUE(session.Put(MakeKey(name), MakeRow(Noise(10'000, 2))).has_value());
+      EXPECT_TRUE(engine->Close().has_value());
+    }
+    const auto engine = Open();
+    TestSession session(*engine);
+    EXPECT_EQ(engine->Stats().quarantines, 0u);
+    EXPECT_EQ(session.Read(MakeKey("lost " + name)), std::nullopt);
+    EXPECT_EQ(session.Read(MakeKey(name)), MakeRow(Noise(10'000, 2)));
+  }
+}
+
 // How much less urgent those of RocksDB's threads are that are less urgent than this one.
 std::vector<int> LoweredThreads() {
   std::vector<int> lowered;
