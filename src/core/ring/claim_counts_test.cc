@@ -105,7 +105,7 @@ RC_GTEST_PROP(ClaimCountsPropertyTest, AnySeriesOfJoinsStaysInQuota, ()) {
 }
 
 // Goal: any series of joins, leaves and new weights stays in quota; and without new weights no more
-// moves than leavers give or joiners take, but for a few partitions of quota.
+// moves than those above their new shares must give, or those below and the joiners must take.
 RC_GTEST_PROP(ClaimCountsPropertyTest, AnySeriesOfChangesStaysInQuota, ()) {
   const std::uint64_t partitions = std::uint64_t{1} << *rc::gen::inRange(6, 15);
   const auto weight_max = *rc::gen::element<std::uint32_t>(1, 2, 4, 10, 1000, kWeightMax);
