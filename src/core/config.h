@@ -41,7 +41,7 @@ struct CoreConfig {
   Duration straggler_timeout = Duration::Millis(500);  // sim: 10..500 ms
   // A get that has a copy of its own asks the other owners for digests of records larger than this,
   // and for the record only of those that differ. 0: for the records.
-  std::uint64_t digest_over = 512;  // sim: 0..4 KiB
+  std::uint64_t digest_over = 512;  // sim: 0..300
   // For so long after a start, or after the first peer came back to a node that was without any, a
   // peer that has not been met yet is not taken to be down: nobody stands in for it, as it may hold
   // what this node has missed. Shorter than request_timeout: requests wait for its end.

@@ -93,7 +93,8 @@ class EngineSession {
   // Is a write complete within its call (no disk)? Then WriteAtHand and RemoveAtHand do it, and no
   // completion follows. REQUIRES of both: WritesAtHand(), no write of this key is in flight.
   virtual bool WritesAtHand() const = 0;
-  // The record's bytes, such that WriteAtHand of a row of them for this key need not copy them.
+  // The record's bytes; where that pays, such that WriteAtHand of a row of them for this key need
+  // not copy them.
   virtual Bytes EncodeAtHand(const RowKey& /*key*/, const OwnWrites& /*own*/,
                              const Record& record) {
     return record.Encode();

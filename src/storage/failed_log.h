@@ -17,13 +17,14 @@ namespace gyre {
 
 class FailedLog final : public rocksdb::EventListener {
  public:
-  // `touch` puts something into the memtable of `family`, with the options given. REQUIRES: `db`
-  // has recovered, nobody else writes, and this is one of its listeners.
-  template <typename Touch>
-  rocksdb::Status Leave(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, const Touch& touch) {
+  // Writes `key` into `family`. REQUIRES: `db` has recovered, nobody else writes, and this is one
+  // of its listeners. Errors: RocksDB's; with the disk full again, a later Resume goes on.
+  rocksdb::Status Leave(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family,
+                        const rocksdb::Slice& key, const rocksdb::Slice& value) {
     rocksdb::WriteOptions unlogged;
     unlogged.disableWAL = true;
-    if (rocksdb::Status status = touch(unlogged); !status.ok()) return status;
+    const rocksdb::Status status = db.Put(unlogged, family, key, value);
+    if (!status.ok()) return status;
     leaving_ = true;
     const rocksdb::Status flushed = db.Flush(rocksdb::FlushOptions(), family);
     leaving_ = false;

@@ -284,9 +284,7 @@ void RocksDatabase::MarkDamaged() {
 rocksdb::Status RocksDatabase::Resume() {
   rocksdb::Status status = db_->Resume();
   if (!status.ok() || !log_watch_.newest_failed()) return status;
-  status = failed_log_->Leave(*db_, meta_, [this](const rocksdb::WriteOptions& unlogged) {
-    return db_->Put(unlogged, meta_, kProbe, SealMeta(kProbe, ""));
-  });
+  status = failed_log_->Leave(*db_, meta_, kProbe, SealMeta(kProbe, ""));
   if (!status.ok() || !log_watch_.newest_failed()) return status;
   return FailedLog::NotLeft();
 }

@@ -81,6 +81,8 @@ class RocksDatabase {
   rocksdb::Status WriteSynced(rocksdb::WriteBatch& batch, std::function<void()> logged);
   rocksdb::Status SyncWal() { return db_->SyncWAL(); }
   // After a full disk: takes up writing again, if there is room to flush.
+  // After a full disk, by the thread that writes: RocksDB takes writes again, into a log of which
+  // none has failed.
   rocksdb::Status Resume();
   // A synced write of no meaning: does the disk take writes?
   rocksdb::Status Probe();

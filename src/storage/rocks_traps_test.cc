@@ -315,7 +315,7 @@ TEST_F(FullDiskTest, AFullDiskFailsPutsAndIsLeftBehindBySpace) {
 
 // Goal: the same where the first write into a log is the one that fails, so that nothing is in
 // memory: RocksDB then goes on with the log that failed, which ends the process. Also if the disk
-// stays full for a while, and if it is full once more.
+// stays full for a while. With a log that is filled ahead, and with one that is not.
 TEST_F(FullDiskTest, TheFirstWriteIntoALogMayFail) {
   options_.recovery_interval = Duration::Millis(100);
   for (const Durability durability : {Durability::kSync, Durability::kInterval}) {

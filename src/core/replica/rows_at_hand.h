@@ -26,7 +26,8 @@ class RowsAtHand {
   // May the next write be done at hand? If so it is done, as durable as configured, when
   // WriteAtHand returns. REQUIRES of both: no write of this key is in flight.
   virtual bool WritesAtHand() = 0;
-  // The record's bytes, such that a row of them for this key is written at hand without a copy.
+  // The record's bytes; where that pays, such that WriteAtHand of a row of them for this key need
+  // not copy them.
   virtual Bytes EncodeAtHand(const RowKey& /*key*/, const OwnWrites& /*own*/,
                              const Record& record) {
     return record.Encode();

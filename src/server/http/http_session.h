@@ -4,7 +4,8 @@
 // before it and all behind it waits, so that a client which pipelines sees its own order (RFC 9112,
 // section 9.3.2). What waits is left in the connection's buffer: at most one parsed request and
 // kPipelineMax open ones are held. A request for data also waits while the shard has no room for it
-// (Backend::Room, ValueRoom), for `unread_max` at the most: then it is refused (503).
+// (Backend::Room, ValueRoom), in turn; one that has waited longer than `unread_max` by then is
+// refused (503).
 //
 // A request that takes longer than http_request_timeout from its first byte to its last is answered
 // 408; one that stops sending altogether is the reactor's to cut (idle_timeout).
